@@ -1,0 +1,1 @@
+"""The commands of ``speechcue``, one module each."""

@@ -1,0 +1,1 @@
+"""Loaders: a corpus on disk becomes one row per utterance."""

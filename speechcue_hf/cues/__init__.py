@@ -1,0 +1,1 @@
+"""Speech cues: a clip becomes measurements, and measurements become words."""

@@ -1,0 +1,29 @@
+"""The errors this package raises for data and files; wrong argument values raise ``ValueError``."""
+
+
+class SpeechcueError(Exception):
+    """Base of all errors below; the message names the file, row or value and the cure."""
+
+
+class CorpusError(SpeechcueError):
+    """A corpus on disk differs from its release, or cannot be read."""
+
+
+class AudioError(SpeechcueError):
+    """A clip cannot be decoded."""
+
+
+class DescriberError(SpeechcueError):
+    """A describer file, or the data given to a describer, does not fit."""
+
+
+class PromptError(SpeechcueError):
+    """A dataset lacks what a prompt needs, or a prompt file is not valid."""
+
+
+class TrainingError(SpeechcueError):
+    """A training run cannot start or go on as configured."""
+
+
+class EvaluationError(SpeechcueError):
+    """A model, a dataset and a label set do not fit together for scoring."""

@@ -1,0 +1,1 @@
+"""Evaluation: a model and a dataset become scores."""

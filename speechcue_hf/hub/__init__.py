@@ -1,0 +1,1 @@
+"""Hub: results become cards."""

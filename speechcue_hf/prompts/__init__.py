@@ -1,0 +1,1 @@
+"""Prompts: a described dataset becomes prompt–completion rows."""

@@ -1,0 +1,1 @@
+"""Training: prompt–completion rows become an adapter."""

@@ -1,0 +1,78 @@
+"""The ``speechcue`` command: finds the command's module, runs it, and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from speechcue_hf import __version__
+from speechcue_hf.errors import SpeechcueError
+
+COMMANDS = {
+    "quickstart": "run the main job on the demo corpus: from clips to a scored adapter with its card",
+    "prepare": "write a corpus as Parquet that plain load_dataset reads",
+    "check": "compare a corpus on disk with its release",
+    "measure": "measure the speech of a dataset folder",
+    "describe": "put measurements into words",
+    "plot": "draw a clip or a dialogue with its cues",
+    "train": "fine-tune a chat model from a recipe",
+    "evaluate": "score a model on a split",
+    "card": "write the model card of a run",
+    "doctor": "look for what is wrong with this installation",
+}
+"""Name → help line, here so that ``speechcue --help`` imports no command."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Command line without the program's name; ``sys.argv`` by default.
+
+    Returns:
+        0 on success, 1 when the command failed. Wrong usage exits with 2.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    name = next((argument for argument in arguments if argument in COMMANDS), None)
+    parsed = _parser(name).parse_args(arguments)
+    logging.basicConfig(level=logging.DEBUG if parsed.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.getLogger("speechcue_hf").setLevel(logging.DEBUG if parsed.verbose else logging.INFO)
+    try:
+        parsed.run(parsed)
+    except (SpeechcueError, OSError, ValueError, ImportError) as error:
+        if parsed.verbose:
+            logging.exception("speechcue %s failed", name)
+        print(f"speechcue {name}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    """Parser of all commands, with the arguments of the chosen one only: the others need not be imported."""
+    verbose = argparse.ArgumentParser(add_help=False)
+    verbose.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="log in detail")
+    parser = argparse.ArgumentParser(prog="speechcue", description="Emotion recognition in conversation.")
+    parser.add_argument("--version", action="version", version=f"speechcue_hf {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log in detail, and show where an error arose")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    for name, help_line in COMMANDS.items():
+        module = import_module(f"speechcue_hf.commands.{name}") if name == chosen else None
+        command = commands.add_parser(
+            name,
+            parents=[verbose],
+            help=help_line,
+            description=help_line[0].upper() + help_line[1:] + ".",
+            epilog=module.EXAMPLES if module else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if module:
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""What all loaders share: utterances become Arrow tables, one dialogue after the other."""
+
+from __future__ import annotations
+
+import abc
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import datasets
+import pyarrow as pa
+from datasets.builder import Key
+
+from speechcue_hf.corpora.clips import clip_status, known_clips
+from speechcue_hf.corpora.schema import Utterance, dialogues_of, utterance_features, utterance_table
+from speechcue_hf.errors import CorpusError
+
+logger = logging.getLogger(__name__)
+
+DIALOGUES_PER_SHARD = 16
+"""Small enough that two processes share MELD's 114 validation dialogues evenly."""
+
+
+@dataclass
+class CorpusConfig(datasets.BuilderConfig):  # type: ignore[misc]
+    """Configuration shared by all loaders.
+
+    Args:
+        verify: Refuse a corpus that differs from its release; False loads what is there and logs what is missing.
+    """
+
+    verify: bool = True
+
+
+class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
+    """A corpus on disk as a ``datasets`` builder; a loader says which files, labels and columns it has."""
+
+    BUILDER_CONFIG_CLASS = CorpusConfig
+    CORPUS: ClassVar[str]
+    LICENSE: ClassVar[str]
+    HOMEPAGE: ClassVar[str]
+    CITATION: ClassVar[str]
+
+    @abc.abstractmethod
+    def emotions(self) -> Sequence[str]:
+        """Label names of the chosen config, in the order of their class ids."""
+
+    @abc.abstractmethod
+    def extras(self) -> Mapping[str, Any]:
+        """Features of the corpus's own columns."""
+
+    @abc.abstractmethod
+    def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
+        """Read the annotations and compare them with the release.
+
+        Args:
+            data_dir: Folder of the release.
+
+        Returns:
+            Split name → utterances, dialogues contiguous and in speaking order.
+
+        Raises:
+            CorpusError: If ``config.verify`` and the corpus differs from its release.
+        """
+
+    def data_dir(self) -> Path:
+        """Folder of the release.
+
+        Raises:
+            CorpusError: If none was given or it does not exist.
+        """
+        if self.config.data_dir is None:
+            raise CorpusError(
+                f'speechcue/{self.CORPUS} needs the folder of your copy: '
+                f'load_dataset("speechcue/{self.CORPUS}", data_dir="...")'
+            )
+        folder = Path(self.config.data_dir).expanduser()
+        if not folder.is_dir():
+            raise CorpusError(f"{folder} is not a folder: give data_dir= the folder of {self.CORPUS} ({self.HOMEPAGE})")
+        return folder
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(
+            features=utterance_features(self.emotions(), self.extras()),
+            license=self.LICENSE,
+            homepage=self.HOMEPAGE,
+            citation=self.CITATION,
+        )
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        generators = []
+        for split, utterances in self.read(self.data_dir()).items():
+            dialogues = dialogues_of(utterances)
+            starts = range(0, len(dialogues), DIALOGUES_PER_SHARD)
+            shards = [dialogues[start : start + DIALOGUES_PER_SHARD] for start in starts]
+            generators.append(datasets.SplitGenerator(name=split, gen_kwargs={"shards": shards}))
+        return generators
+
+    def _generate_tables(self, shards: list[list[list[Utterance]]]) -> Iterator[tuple[Key, pa.Table]]:
+        known = known_clips(self.CORPUS)
+        for index, shard in enumerate(shards):
+            rows = [
+                (turn, utterance, clip_status(utterance.clip, known.get(utterance.utterance_id)))
+                for dialogue in shard
+                for turn, utterance in enumerate(dialogue)
+            ]
+            yield Key(index, 0), utterance_table(rows, self.info.features)

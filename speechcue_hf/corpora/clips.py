@@ -1,0 +1,71 @@
+"""The state of a clip on disk, and what is known of bad clips in the releases."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from speechcue_hf.audio import probe_duration
+from speechcue_hf.errors import AudioError
+
+SHORTEST_CLIP = 0.3
+"""Seconds. Below this a clip is marked ``too_short``: it holds no syllable that could be judged."""
+
+
+@dataclass(frozen=True)
+class KnownClip:
+    """A clip that the release is known to have wrong.
+
+    Args:
+        status: ``corrupt``, ``missing`` or ``miscut``.
+        duration: Length of the wrong clip in s, where that tells it from a repaired copy.
+        note: What is wrong.
+        source: Where this is known from.
+    """
+
+    status: str
+    note: str
+    source: str
+    duration: float | None = None
+
+
+@cache
+def known_clips(corpus: str) -> dict[str, KnownClip]:
+    """Bad clips of a release, by utterance id.
+
+    Args:
+        corpus: Name of the corpus, such as ``meld``.
+
+    Returns:
+        Utterance id → what is known; empty when nothing is.
+    """
+    listed = json.loads(files("speechcue_hf.corpora").joinpath("known_clips.json").read_text(encoding="utf-8"))
+    return {name: KnownClip(**entry) for name, entry in listed.get(corpus, {}).items()}
+
+
+def clip_status(clip: Path | None, known: KnownClip | None) -> str:
+    """Say what can be done with a clip, from its header and from what is known of the release.
+
+    Args:
+        clip: Path of the clip, or None when the corpus has no audio.
+        known: What is known of this clip in the release, or None.
+
+    Returns:
+        One of :data:`speechcue_hf.corpora.schema.AUDIO_STATUSES`.
+    """
+    if clip is None:
+        return "none"
+    if not clip.is_file():
+        return "missing"
+    if known is not None and known.duration is None:
+        return known.status
+    try:
+        duration = probe_duration(clip)
+    except AudioError:
+        return "corrupt"
+    if known is not None and known.duration is not None and abs(duration - known.duration) < 1.0:
+        return known.status
+    return "too_short" if duration < SHORTEST_CLIP else "ok"

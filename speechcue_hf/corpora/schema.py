@@ -1,0 +1,122 @@
+"""One row per utterance: what a corpus reader returns and the columns that every loader shares.
+
+``docs/columns.md`` is the reference for users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from datasets import Audio, ClassLabel, Features, Value
+
+AUDIO_STATUSES = ("ok", "missing", "corrupt", "miscut", "too_short", "none")
+"""``none``: the corpus has no audio. ``miscut``: the clip holds more than the utterance. ``too_short``: under 0.3 s."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One utterance as its release annotates it.
+
+    Args:
+        dialogue_id: Unique in the whole corpus, all splits included.
+        utterance_id: Unique in the whole corpus, all splits included.
+        text: What was said, as released.
+        emotion: A name from the corpus's label set, or None where there is no label.
+        speaker: Who speaks, or None.
+        gender: ``"female"``, ``"male"`` or None.
+        clip: Where the clip must lie, or None when the corpus has no audio. The file need not exist.
+        start: Start in the dialogue's recording, in s, or None.
+        end: End in the dialogue's recording, in s, or None.
+        extras: The corpus's own columns.
+    """
+
+    dialogue_id: str
+    utterance_id: str
+    text: str
+    emotion: str | None = None
+    speaker: str | None = None
+    gender: str | None = None
+    clip: Path | None = None
+    start: float | None = None
+    end: float | None = None
+    extras: Mapping[str, Any] = field(default_factory=dict)
+
+
+def utterance_features(emotions: Sequence[str], extras: Mapping[str, Any]) -> Features:
+    """The features of a corpus: the shared columns, then its own.
+
+    Args:
+        emotions: The label names, in the order of their class ids.
+        extras: Column name → feature of the corpus's own columns.
+
+    Returns:
+        The features that every loader declares.
+    """
+    return Features(
+        {
+            "dialogue_id": Value("string"),
+            "utterance_id": Value("string"),
+            "turn": Value("int32"),
+            "speaker": Value("string"),
+            "gender": Value("string"),
+            "text": Value("string"),
+            "emotion": ClassLabel(names=list(emotions)),
+            "audio": Audio(decode=False),
+            "audio_status": Value("string"),
+            "start": Value("float64"),
+            "end": Value("float64"),
+            **extras,
+        }
+    )
+
+
+def dialogues_of(utterances: Iterable[Utterance]) -> list[list[Utterance]]:
+    """Group utterances by dialogue, dialogues in order of first appearance, turns in the order given.
+
+    Args:
+        utterances: Utterances of one split, in speaking order within each dialogue.
+
+    Returns:
+        One list of utterances per dialogue.
+    """
+    dialogues: dict[str, list[Utterance]] = {}
+    for utterance in utterances:
+        dialogues.setdefault(utterance.dialogue_id, []).append(utterance)
+    return list(dialogues.values())
+
+
+def utterance_table(rows: Sequence[tuple[int, Utterance, str]], features: Features) -> pa.Table:
+    """Arrow table of utterances, in the given features.
+
+    Args:
+        rows: One ``(turn, utterance, audio status)`` per row.
+        features: From :func:`utterance_features`.
+
+    Returns:
+        A table whose schema is ``features.arrow_schema``.
+    """
+    emotion = features["emotion"]
+    columns: dict[str, list[Any]] = {name: [] for name in features}
+    for turn, utterance, status in rows:
+        present = utterance.clip is not None and status != "missing"
+        values = {
+            "dialogue_id": utterance.dialogue_id,
+            "utterance_id": utterance.utterance_id,
+            "turn": turn,
+            "speaker": utterance.speaker,
+            "gender": utterance.gender,
+            "text": utterance.text,
+            "emotion": None if utterance.emotion is None else emotion.str2int(utterance.emotion),
+            "audio": {"bytes": None, "path": str(utterance.clip)} if present else None,
+            "audio_status": status,
+            "start": utterance.start,
+            "end": utterance.end,
+            **utterance.extras,
+        }
+        for name, column in columns.items():
+            column.append(values[name])
+    return pa.table(columns, schema=features.arrow_schema)

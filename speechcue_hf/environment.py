@@ -1,0 +1,187 @@
+"""What this machine has installed, what is wrong with it, and the cure."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Literal
+
+LIBRARIES = (
+    "speechcue_hf",
+    "datasets",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "torch",
+    "torchaudio",
+    "huggingface-hub",
+    "praat-parselmouth",
+    "soundfile",
+    "av",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+)
+SPACE_NEEDED = 5 * 10**9
+"""Bytes: MELD's cached rows and an 8-billion-parameter adapter run with some checkpoints fit in it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Args:
+        state: ``ok``; ``note``, which stops nothing; or ``problem``, which stops something.
+        what: What was found.
+        cure: What to do, empty when nothing need be done.
+    """
+
+    state: Literal["ok", "note", "problem"]
+    what: str
+    cure: str = ""
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of Python and of the libraries whose version can change a result.
+
+    Returns:
+        Name → version, without those not installed.
+    """
+    versions = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def examine() -> list[Finding]:
+    """Look at everything that has stopped a run before.
+
+    Returns:
+        The findings, problems and notes with their cure.
+    """
+    from huggingface_hub import constants, get_token
+
+    return [
+        python_finding(sys.version_info[:2]),
+        torchaudio_finding(library_versions()),
+        *(extra_finding(name) for name in ("train", "bio", "audio-model", "app")),
+        token_finding(get_token()),
+        space_finding(Path(constants.HF_HOME)),
+    ]
+
+
+def python_finding(running: tuple[int, int]) -> Finding:
+    """Whether this Python is one that the package is tested on.
+
+    Args:
+        running: Major and minor version.
+
+    Returns:
+        A finding.
+    """
+    if (3, 10) <= running <= (3, 13):
+        return Finding("ok", f"Python {running[0]}.{running[1]}")
+    return Finding("problem", f"Python {running[0]}.{running[1]} is not supported", "use Python 3.10 to 3.13")
+
+
+def torchaudio_finding(versions: dict[str, str]) -> Finding:
+    """Whether torchaudio, if it is there, works with torch: transformers fails to import with one that does not.
+
+    Args:
+        versions: From :func:`library_versions`.
+
+    Returns:
+        A finding; the import is tried in a process of its own.
+    """
+    if "torchaudio" not in versions:
+        return Finding("ok", "torchaudio is not installed (only augmentation needs it)")
+    pair = f"torchaudio {versions['torchaudio']} with torch {versions.get('torch', '(none)')}"
+    attempt = subprocess.run([sys.executable, "-c", "import torchaudio"], capture_output=True, text=True, check=False)
+    if attempt.returncode == 0:
+        return Finding("ok", pair)
+    reason = attempt.stderr.strip().splitlines()[-1] if attempt.stderr.strip() else "no message"
+    return Finding(
+        "problem",
+        f"{pair} does not import ({reason}); transformers, peft and trl fail with it",
+        "pip uninstall torchaudio, or install the matched pair: pip install 'speechcue_hf[torchaudio]'",
+    )
+
+
+def extra_finding(extra: str) -> Finding:
+    """Whether all packages of an extra are installed.
+
+    Args:
+        extra: Name of the extra, such as ``train``.
+
+    Returns:
+        A finding that names what is missing.
+    """
+    missing = [name for name in extra_requirements(extra) if not _is_installed(name)]
+    if not missing:
+        return Finding("ok", f"extra [{extra}] is complete")
+    return Finding("note", f"extra [{extra}] lacks {', '.join(missing)}", f"pip install 'speechcue_hf[{extra}]'")
+
+
+def extra_requirements(extra: str) -> list[str]:
+    """Names of the packages that an extra of this package asks for.
+
+    Args:
+        extra: Name of the extra.
+
+    Returns:
+        Distribution names, without versions.
+    """
+    marked = re.compile(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]")
+    return [re.split(r"[^\w.-]", line)[0] for line in requires("speechcue_hf") or [] if marked.search(line)]
+
+
+def token_finding(token: str | None) -> Finding:
+    """Whether there is a Hugging Face token; the token itself is never shown.
+
+    Args:
+        token: The token, or None.
+
+    Returns:
+        A finding.
+    """
+    if token:
+        return Finding("ok", "a Hugging Face token is set")
+    return Finding("note", "no Hugging Face token: gated models and uploads will be refused", "hf auth login")
+
+
+def space_finding(folder: Path) -> Finding:
+    """Whether the disk of the Hugging Face cache has room.
+
+    Args:
+        folder: The cache; its nearest existing parent is looked at.
+
+    Returns:
+        A finding.
+    """
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if free >= SPACE_NEEDED:
+        return Finding("ok", f"{free / 1e9:.0f} GB free for the Hugging Face cache")
+    return Finding(
+        "problem",
+        f"only {free / 1e9:.1f} GB free for the Hugging Face cache",
+        "set HF_HOME to a disk with room, or clear it with `hf cache prune`",
+    )
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,54 @@
+import argparse
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from speechcue_hf import cli
+from speechcue_hf.errors import CorpusError
+
+
+def command_that(action):
+    return SimpleNamespace(
+        EXAMPLES="examples:\n  speechcue doctor", add_arguments=lambda parser: None, run=lambda arguments: action()
+    )
+
+
+def fails():
+    raise CorpusError("train_sent_emo.csv has 9,988 rows, the release has 9,989")
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_each_command_has_help_with_examples(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([name, "--help"])
+    assert stop.value.code == 0
+    assert f"speechcue {name}" in capsys.readouterr().out.split("examples:")[1]
+
+
+@pytest.mark.parametrize("wrong", [[], ["nonsense"], ["doctor", "--nonsense"]])
+def test_wrong_usage_is_exit_code_2(wrong):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(wrong)
+    assert stop.value.code == 2
+
+
+def test_a_failure_is_one_line_and_exit_code_1(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "import_module", lambda name: command_that(fails))
+    assert cli.main(["doctor"]) == 1
+    assert capsys.readouterr().err == "speechcue doctor: train_sent_emo.csv has 9,988 rows, the release has 9,989\n"
+
+
+@pytest.mark.parametrize("arguments", [["-v", "doctor"], ["doctor", "-v"]])
+def test_verbose_is_taken_before_and_after_the_command(arguments, monkeypatch):
+    seen = []
+    command = SimpleNamespace(EXAMPLES="", add_arguments=lambda parser: None, run=seen.append)
+    monkeypatch.setattr(cli, "import_module", lambda name: command)
+    assert cli.main(arguments) == 0
+    assert isinstance(seen[0], argparse.Namespace) and seen[0].verbose is True
+
+
+def test_the_command_line_is_a_program():
+    shown = subprocess.run([sys.executable, "-m", "speechcue_hf.cli", "--version"], capture_output=True, text=True)
+    assert (shown.returncode, shown.stdout.split()[0]) == (0, "speechcue_hf")

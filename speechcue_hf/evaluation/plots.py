@@ -1,0 +1,55 @@
+"""Pictures of evaluation results, drawn without a display."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+
+def plot_confusion_matrix(counts: np.ndarray, labels: Sequence[str], path: Path, *, title: str) -> None:
+    """Draw a confusion matrix: shade and percentage by row, count in brackets.
+
+    Args:
+        counts: Shape ``(labels, labels + 1)``, invalid answers in the last column, which is left out when empty.
+        labels: Name of each class.
+        path: Where the PNG goes.
+        title: What the picture says it is.
+    """
+    columns = [*labels, "invalid"]
+    if not counts[:, -1].any():
+        counts, columns = counts[:, :-1], columns[:-1]
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure = Figure(figsize=(2.4 + 0.9 * len(columns), 2.0 + 0.7 * len(labels)), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    _write_cells(axes, shares, counts)
+    figure.colorbar(image, ax=axes, label="share of the true class")
+    save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG with the Agg canvas, whatever backend the user's matplotlib is set to."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=120)
+
+
+def _write_cells(axes: Axes, shares: np.ndarray, counts: np.ndarray) -> None:
+    for (row, column), share in np.ndenumerate(shares):
+        axes.text(
+            column,
+            row,
+            f"{share:.0%}\n({counts[row, column]})",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if share > 0.5 else "black",
+        )

@@ -1,0 +1,89 @@
+"""Load a language model with its tokenizer, whether it is an adapter or a whole model, local or on the Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speechcue_hf.errors import PromptError
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+BASE_MODEL_FOLDER = "base_model"
+"""Where an adapter folder holds its base model, when that one has no Hub id. ``adapter_config.json`` then names this
+folder and no path of the machine it was made on; :func:`load_model` looks for it beside the adapter."""
+
+
+def load_model(source: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a model for scoring: in evaluation mode, on the GPU in bfloat16 if there is one, else on the CPU in float32.
+
+    Args:
+        source: An adapter folder written by :func:`speechcue_hf.training.sft.fine_tune`, a model folder, or the Hub id
+            of either.
+
+    Returns:
+        The model (a ``PeftModel`` for an adapter) and its tokenizer.
+
+    Raises:
+        OSError: If there is no model of that name.
+        PromptError: If the tokenizer has no chat template.
+    """
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    adapter = _adapter(source)
+    device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
+    base = str(source) if adapter is None else _base_of(adapter[0], adapter[1])
+    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
+    if adapter is not None:
+        model = PeftModel.from_pretrained(model, str(adapter[0]))
+    placed: PreTrainedModel = model.to(device).eval()
+    return placed, load_tokenizer(source)
+
+
+def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
+    """Load a tokenizer that can render conversations and pad batches.
+
+    Args:
+        source: A model or adapter folder, or a Hub id.
+
+    Returns:
+        The tokenizer; one without a padding token pads with its end token, which the attention mask hides.
+
+    Raises:
+        OSError: If there is no tokenizer of that name.
+        PromptError: If the tokenizer has no chat template.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(source))
+    if tokenizer.chat_template is None:
+        raise PromptError(
+            f"The tokenizer of {Path(source).name} has no chat template, so it cannot render a prompt: "
+            "take the chat (instruct) version of the model, or save its tokenizer with a chat_template"
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _adapter(source: str | Path) -> tuple[Path, PeftConfig] | None:
+    """Folder and configuration of an adapter, fetched from the Hub if need be; None for a whole model."""
+    from huggingface_hub import snapshot_download
+    from peft import PeftConfig
+    from transformers.utils.hub import cached_file
+
+    found = cached_file(str(source), "adapter_config.json", _raise_exceptions_for_missing_entries=False)
+    if found is None:
+        return None
+    folder = Path(found).parent if Path(source).is_dir() else Path(snapshot_download(str(source)))
+    return folder, PeftConfig.from_pretrained(str(folder))
+
+
+def _base_of(folder: Path, config: PeftConfig) -> str:
+    """Where the base model of an adapter is: beside the adapter, or under the Hub id that the adapter names."""
+    name = str(config.base_model_name_or_path)
+    return str(folder / name) if name == BASE_MODEL_FOLDER else name

@@ -76,7 +76,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
                 f'speechcue/{self.CORPUS} needs the folder of your copy: '
                 f'load_dataset("speechcue/{self.CORPUS}", data_dir="...")'
             )
-        folder = Path(self.config.data_dir).expanduser()
+        folder = Path(self.config.data_dir).expanduser().absolute()
         if not folder.is_dir():
             raise CorpusError(f"{folder} is not a folder: give data_dir= the folder of {self.CORPUS} ({self.HOMEPAGE})")
         return folder

@@ -50,7 +50,7 @@ def corpus_module(name: str, data_dir: str | None) -> DatasetModule:
     """
     module_path, version = packaged_modules._PACKAGED_DATASETS_MODULES[name]
     watched = import_module(module_path).watched
-    state = file_states(watched(Path(data_dir).expanduser()) if data_dir else [])
+    state = file_states(watched(Path(data_dir or "").expanduser().absolute()))
     digest = hashlib.sha256("\n".join([version, datasets.__version__, *state]).encode()).hexdigest()
     no_files = DataFilesDict({"train": DataFilesList([], origin_metadata=[])})
     return DatasetModule(module_path, digest, {"dataset_name": name.replace("/", "_"), "data_files": no_files})

@@ -1,0 +1,363 @@
+"""Anybody's conversations: a ``metadata.csv``, ``.jsonl`` or ``.parquet`` beside the clips.
+
+One row of the metadata is one utterance. The file lies in the folder itself (splits from its ``split`` column, else
+all ``train``), or there is one in each of ``train/``, ``validation/`` and ``test/``; ``docs/columns.md`` lists the
+columns.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet
+from datasets import Features
+
+from speechcue_hf.corpora.builder import CorpusBuilder, CorpusConfig
+from speechcue_hf.corpora.schema import Utterance, utterance_features
+from speechcue_hf.errors import CorpusError
+
+SPLITS = ("train", "validation", "test")
+METADATA_FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+GENDERS = ("female", "male")
+COLUMNS = (
+    "file_name",
+    "dialogue_id",
+    "utterance_id",
+    "split",
+    "speaker",
+    "gender",
+    "text",
+    "emotion",
+    "start",
+    "end",
+)
+"""The columns that have a meaning here; all others are kept as they are."""
+
+
+@dataclass
+class FolderConfig(CorpusConfig):
+    """Configuration of ``speechcue/folder``.
+
+    Args:
+        verify: Refuse dialogues that lie in more than one split.
+        labels: Emotion names in the order of their class ids; None takes those in the metadata, sorted by name.
+    """
+
+    labels: Sequence[str] | None = None
+
+
+class FolderBuilder(CorpusBuilder):
+    """Conversations described by a metadata file."""
+
+    BUILDER_CONFIG_CLASS = FolderConfig
+    CORPUS = "folder"
+    LICENSE = ""
+    HOMEPAGE = "docs/columns.md says how to lay it out"
+    CITATION = ""
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The metadata, read once."""
+        return read_metadata(self.data_dir())
+
+    def emotions(self) -> Sequence[str]:
+        """Label names of the config, or those in the metadata, sorted by name."""
+        return self.config.labels or sorted({name for row in self.rows if (name := row.text("emotion"))})
+
+    def extras(self) -> Mapping[str, Any]:
+        """Columns without a meaning here, in the type they have in the metadata."""
+        features: Mapping[str, Any] = extra_features(self.rows)
+        return features
+
+    def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
+        """The utterances of each split."""
+        return folder_utterances(self.rows, self.emotions(), list(self.extras()), self.config.verify)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a metadata file, and where it stands, for error messages.
+
+    Attributes:
+        file: The metadata file.
+        number: Number of the row below the header, from 1.
+        data_dir: Folder of the corpus.
+        values: Column name → value.
+        types: Column name → Arrow type in that file.
+    """
+
+    file: Path
+    number: int
+    data_dir: Path
+    values: Mapping[str, Any]
+    types: pa.Schema
+
+    def text(self, column: str) -> str | None:
+        """A value as text; None where the column is absent or the cell empty."""
+        value = self.values.get(column)
+        return None if value is None or value == "" else str(value)
+
+    def one_of(self, column: str, allowed: Sequence[str]) -> str | None:
+        """A value that must be one of some names.
+
+        Raises:
+            CorpusError: If it is not.
+        """
+        value = self.text(column)
+        if value is not None and value not in allowed:
+            raise self.error(column, f"{value!r} is not one of {', '.join(allowed)}")
+        return value
+
+    def seconds(self, column: str) -> float | None:
+        """A value as a number of seconds.
+
+        Raises:
+            CorpusError: If it is not a number.
+        """
+        value = self.text(column)
+        try:
+            return None if value is None else float(value)
+        except ValueError as error:
+            raise self.error(column, f"{value!r} is not a number of seconds") from error
+
+    def clip(self) -> Path | None:
+        """Path of the clip, or None where the row names none.
+
+        Raises:
+            CorpusError: If it would lie outside the folder of the corpus.
+        """
+        name = self.text("file_name")
+        if name is None:
+            return None
+        path = Path(os.path.normpath(self.file.parent / name))
+        if not path.is_relative_to(os.path.normpath(self.data_dir)):
+            raise self.error(
+                "file_name", f"{name!r} lies outside {self.data_dir}: give a path relative to the metadata"
+            )
+        return path
+
+    def utterance_id(self) -> str:
+        """The utterance's name: as given, or its clip's path in the corpus without the suffix.
+
+        Raises:
+            CorpusError: If the row gives neither.
+        """
+        if (name := self.text("utterance_id")) is not None:
+            return name
+        if (clip := self.clip()) is not None:
+            return Path(os.path.relpath(clip, self.data_dir)).with_suffix("").as_posix()
+        raise self.error("utterance_id", "is empty, and so is file_name: give one of them")
+
+    def error(self, column: str, problem: str) -> CorpusError:
+        """An error that says where it is."""
+        return CorpusError(f"{self.file}, row {self.number}, column {column}: {problem}")
+
+
+def watched(data_dir: Path) -> list[Path]:
+    """Files and folders whose change makes a new cache entry: the metadata and the folders of the clips.
+
+    Args:
+        data_dir: Folder of the corpus.
+
+    Returns:
+        The paths, in a stable order.
+    """
+    candidates = [folder / name for folder in (data_dir, *(data_dir / s for s in SPLITS)) for name in METADATA_FILES]
+    clips = [row.clip() for row in read_metadata(data_dir)] if any(path.is_file() for path in candidates) else []
+    return [*candidates, *sorted({clip.parent for clip in clips if clip})]
+
+
+def read_metadata(data_dir: Path) -> list[Row]:
+    """Read the metadata of all splits.
+
+    Args:
+        data_dir: Folder of the corpus.
+
+    Returns:
+        The rows, in the order of the files; each has a ``split``.
+
+    Raises:
+        CorpusError: If there is no metadata, more than one file of it, or it cannot be read.
+    """
+    here = metadata_file(data_dir)
+    below = {split: file for split in SPLITS if (file := metadata_file(data_dir / split))}
+    if here and below:
+        raise CorpusError(f"{here} and {next(iter(below.values()))} both describe clips: keep one, or one per split")
+    if here:
+        return list(metadata_rows(here, data_dir, split=None))
+    if not below:
+        raise CorpusError(
+            f"{data_dir} holds no {', '.join(METADATA_FILES)}, and neither do its folders {', '.join(SPLITS)}: "
+            "write one row per utterance with at least the column file_name"
+        )
+    return [row for split, file in below.items() for row in metadata_rows(file, data_dir, split)]
+
+
+def metadata_file(folder: Path) -> Path | None:
+    """The metadata file of a folder, or None.
+
+    Raises:
+        CorpusError: If it holds more than one.
+    """
+    found = [folder / name for name in METADATA_FILES if (folder / name).is_file()]
+    if len(found) > 1:
+        raise CorpusError(f"{folder} holds {' and '.join(path.name for path in found)}: keep one of them")
+    return found[0] if found else None
+
+
+def metadata_rows(file: Path, data_dir: Path, split: str | None) -> Iterator[Row]:
+    """Rows of one metadata file.
+
+    Args:
+        file: The file.
+        data_dir: Folder of the corpus.
+        split: Split of all its rows, or None where the column ``split`` says it (else ``train``).
+
+    Yields:
+        The rows in file order.
+
+    Raises:
+        CorpusError: If the file cannot be read, lacks ``file_name``, or uses a name that the loader makes itself.
+    """
+    table = read_table(file)
+    if "file_name" not in table.column_names:
+        raise CorpusError(
+            f"{file} has no column file_name, only {', '.join(table.column_names)}: "
+            "add it, with the path of each clip relative to this file (empty where an utterance has none)"
+        )
+    made_here = set(utterance_features([], {})) - set(COLUMNS)
+    for name in sorted(made_here.intersection(table.column_names)):
+        raise CorpusError(f"{file} has a column {name!r}, which the loader makes itself: rename it")
+    for number, values in enumerate(table.to_pylist(), start=1):
+        values["split"] = split or values.get("split") or "train"
+        yield Row(file, number, data_dir, values, table.schema)
+
+
+def read_table(file: Path) -> pa.Table:
+    """Read a metadata file; in csv only an empty cell is null, and our own columns are text whatever they look like.
+
+    Args:
+        file: A ``.csv``, ``.jsonl`` or ``.parquet`` file.
+
+    Returns:
+        Its rows.
+
+    Raises:
+        CorpusError: If it cannot be parsed.
+    """
+    try:
+        if file.suffix == ".parquet":
+            return pa.parquet.read_table(file)
+        if file.suffix == ".jsonl":
+            return pa.json.read_json(file)
+        return pa.csv.read_csv(
+            file,
+            parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(COLUMNS, pa.string()), null_values=[""], strings_can_be_null=True
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise CorpusError(f"{file} cannot be read as utf-8 {file.suffix[1:]}: {error}") from error
+
+
+def extra_features(rows: Iterable[Row]) -> Features:
+    """Features of the columns that have no meaning here.
+
+    Args:
+        rows: The metadata.
+
+    Returns:
+        Column name → feature, the widest type where the files of the splits differ.
+
+    Raises:
+        CorpusError: If a column has types that cannot be reconciled.
+    """
+    schemas = {row.file: row.types for row in rows}
+    try:
+        schema = pa.unify_schemas(list(schemas.values()), promote_options="permissive")
+    except pa.ArrowTypeError as error:
+        files = ", ".join(str(file) for file in schemas)
+        raise CorpusError(f"a column has another type in each of {files}: {error}; give it the same type") from error
+    return Features.from_arrow_schema(pa.schema([column for column in schema if column.name not in COLUMNS]))
+
+
+def folder_utterances(
+    rows: Iterable[Row], labels: Sequence[str], extras: Sequence[str], verify: bool
+) -> dict[str, list[Utterance]]:
+    """Utterances of each split, in file order.
+
+    Args:
+        rows: The metadata.
+        labels: The emotion names allowed.
+        extras: Names of the columns kept as they are.
+        verify: Refuse dialogues that lie in more than one split.
+
+    Returns:
+        Split name → utterances; a split without rows is left out.
+
+    Raises:
+        CorpusError: If a value is not allowed, an utterance id comes twice, or (``verify``) a dialogue is split.
+    """
+    splits: dict[str, list[Utterance]] = {split: [] for split in SPLITS}
+    seen: dict[str, Row] = {}
+    split_of: dict[str, str] = {}
+    for row in rows:
+        utterance = row_utterance(row, labels, extras)
+        first = seen.setdefault(utterance.utterance_id, row)
+        if first is not row:
+            raise row.error(
+                "utterance_id" if row.text("utterance_id") else "file_name",
+                f"utterance {utterance.utterance_id!r} stands in row {first.number} of {first.file} already: "
+                "give each row an utterance_id of its own",
+            )
+        split = row.one_of("split", SPLITS) or "train"
+        home = split_of.setdefault(utterance.dialogue_id, split)
+        if verify and home != split:
+            raise row.error(
+                "split",
+                f"dialogue {utterance.dialogue_id!r} lies in {home} and in {split}: keep dialogues whole, "
+                "or pass verify=False to load them as they are",
+            )
+        splits[split].append(utterance)
+    return {split: utterances for split, utterances in splits.items() if utterances}
+
+
+def row_utterance(row: Row, labels: Sequence[str], extras: Sequence[str]) -> Utterance:
+    """The utterance of one row.
+
+    Args:
+        row: The row.
+        labels: The emotion names allowed.
+        extras: Names of the columns kept as they are.
+
+    Returns:
+        The utterance. Without ``utterance_id`` it has the clip's name, without ``dialogue_id`` it is its own dialogue.
+
+    Raises:
+        CorpusError: If a value is not allowed.
+    """
+    utterance_id = row.utterance_id()
+    start, end = row.seconds("start"), row.seconds("end")
+    if start is not None and end is not None and end < start:
+        raise row.error("end", f"{end} s lies before the start, {start} s")
+    return Utterance(
+        dialogue_id=row.text("dialogue_id") or utterance_id,
+        utterance_id=utterance_id,
+        text=row.text("text") or "",
+        emotion=row.one_of("emotion", labels),
+        speaker=row.text("speaker"),
+        gender=row.one_of("gender", GENDERS),
+        clip=row.clip(),
+        start=start,
+        end=end,
+        extras={name: row.values.get(name) for name in extras},
+    )

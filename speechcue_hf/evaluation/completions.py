@@ -26,10 +26,6 @@ class EncodedPrompt:
     prompt: list[int]
     completions: list[list[int]]
 
-    def sequences(self) -> list[list[int]]:
-        """The whole token sequence of each label: prompt, label, end token."""
-        return [self.prompt + completion for completion in self.completions]
-
 
 def encode_prompt(
     tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], labels: Sequence[str]

@@ -204,7 +204,7 @@ def token_log_likelihood(logits: torch.Tensor, targets: torch.Tensor) -> torch.T
         targets: Token ids, shape ``(...)``.
 
     Returns:
-        Shape ``(...)``, in single precision or better.
+        Shape ``(...)``, in single precision.
     """
-    logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+    logits = logits.float()
     return logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(dim=-1)

@@ -1,0 +1,145 @@
+"""A described dataset becomes prompt–completion rows, one for each utterance, from past turns only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from datasets import ClassLabel, Dataset, DatasetDict, Features, IterableDataset, IterableDatasetDict, List, Value
+
+from speechcue_hf.errors import PromptError
+from speechcue_hf.prompts.dialogue import Row, dialogue_prompts
+from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
+
+if TYPE_CHECKING:
+    from speechcue_hf.prompts.budget import TokenBudget
+
+AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict, IterableDataset, IterableDatasetDict)
+
+DIALOGUES_PER_BATCH = 64
+
+
+def build_prompts(
+    dataset: AnyDataset,
+    prompt: str | Path | Mapping[str, Any] | PromptSpecification = "speechcue",
+    *,
+    budget: TokenBudget | None = None,
+) -> AnyDataset:
+    """Turn a described dataset into conversational prompt–completion rows, as TRL trains on them.
+
+    Args:
+        dataset: One row per utterance, dialogues contiguous and in speaking order, ``turn`` counting from 0 in each.
+        prompt: Name of a preset, path of a prompt file, or a prompt.
+        budget: Shorten prompts to a number of tokens, oldest turns first; None leaves them as long as they are.
+
+    Returns:
+        The same kind of dataset with one row per row: ``dialogue_id``, ``turn``, ``utterance_id``, ``emotion`` as they
+        were, ``prompt`` (a list of messages), ``completion`` (a list of one assistant message, the label word; null
+        where ``emotion`` is), and ``turns_dropped``, which says how many turns the budget left out.
+
+    Raises:
+        PromptError: If a column is missing, the rows of a dialogue are not contiguous, ``emotion`` is no
+            ``ClassLabel``, the prompt is not valid, or a turn alone exceeds the budget.
+
+    Example:
+        >>> rows = build_prompts(described, "speechcuellm")  # doctest: +SKIP
+        >>> rows["train"][0]["completion"]  # doctest: +SKIP
+        [{'role': 'assistant', 'content': 'neutral'}]
+    """
+    specification = load_prompt(prompt)
+    if isinstance(dataset, DatasetDict | IterableDatasetDict):
+        built = {split: build_prompts(rows, specification, budget=budget) for split, rows in dataset.items()}
+        return type(dataset)(built)
+    features = _checked_features(dataset, specification)
+    emotion: ClassLabel = features["emotion"]
+    render = partial(_render_batch, specification=specification, names=tuple(emotion.names), budget=budget)
+    dialogues = dataset.select_columns(sorted(features)).batch(by_column="dialogue_id")
+    rows: AnyDataset = dialogues.map(
+        render, batched=True, batch_size=DIALOGUES_PER_BATCH, remove_columns=sorted(features), features=_output(emotion)
+    )
+    return rows
+
+
+def needed_columns(specification: PromptSpecification) -> list[str]:
+    """Columns that a prompt reads, beside the emotion."""
+    columns = ["dialogue_id", "utterance_id", "turn", "speaker", "text"]
+    columns += ["gender"] if specification.speakers == "gender" else []
+    columns += ["speech_description"] if specification.description else []
+    columns += ["speech_impression"] if specification.impression else []
+    columns += ["duration_s"] if specification.shortest_clip is not None and specification.heard else []
+    columns += ["f0_mean_hz_level", "f0_sd_hz_level", "f0_range_hz_level"] if specification.context_cues else []
+    return columns
+
+
+def _checked_features(dataset: Dataset | IterableDataset, specification: PromptSpecification) -> Features:
+    """The features of the columns that are read, and of the emotion."""
+    if dataset.features is None:
+        raise PromptError("the features of this stream are not known: pass features= when it is made, or cast it")
+    columns = [*needed_columns(specification), "emotion"]
+    missing = [column for column in columns if column not in dataset.features]
+    if missing:
+        raise PromptError(
+            f"prompt {specification.name!r} needs the columns {missing}, which the dataset lacks: "
+            "run `speechcue measure` and `speechcue describe`, or take a prompt of text only such as 'speechcue_text'"
+        )
+    if not isinstance(dataset.features["emotion"], ClassLabel):
+        raise PromptError(
+            f"the column emotion is {dataset.features['emotion']}, not a ClassLabel, so the label set is not known: "
+            'use dataset.cast_column("emotion", ClassLabel(names=[...]))'
+        )
+    return Features({column: dataset.features[column] for column in columns})
+
+
+def _output(emotion: ClassLabel) -> Features:
+    messages = List({"role": Value("string"), "content": Value("string")})
+    return Features(
+        {
+            "dialogue_id": Value("string"),
+            "turn": Value("int32"),
+            "utterance_id": Value("string"),
+            "emotion": emotion,
+            "prompt": messages,
+            "completion": messages,
+            "turns_dropped": Value("int32"),
+        }
+    )
+
+
+def _render_batch(
+    batch: Mapping[str, Sequence[Sequence[Any]]],
+    specification: PromptSpecification,
+    names: Sequence[str],
+    budget: TokenBudget | None,
+) -> dict[str, list[Any]]:
+    """Rows of a batch of dialogues; in the batch each dialogue is a list in every column."""
+    words = specification.words(names)
+    dialogues = [
+        [dict(zip(batch, turn, strict=True)) for turn in zip(*dialogue, strict=True)]
+        for dialogue in zip(*batch.values(), strict=True)
+    ]
+    for dialogue in dialogues:
+        _check_turns(dialogue)
+    rows = [row for dialogue in dialogues for row in dialogue]
+    prompts = [parts for dialogue in dialogues for parts in dialogue_prompts(dialogue, specification, words)]
+    dropped = [0] * len(rows) if budget is None else budget.excess(rows, prompts, words)
+    texts = [parts.without_oldest(count).text for parts, count in zip(prompts, dropped, strict=True)]
+    answers = [None if row["emotion"] is None else words[row["emotion"]] for row in rows]
+    return {
+        **{column: [row[column] for row in rows] for column in ("dialogue_id", "turn", "utterance_id", "emotion")},
+        "prompt": [[{"role": "user", "content": text}] for text in texts],
+        "completion": [None if answer is None else [{"role": "assistant", "content": answer}] for answer in answers],
+        "turns_dropped": dropped,
+    }
+
+
+def _check_turns(dialogue: Sequence[Row]) -> None:
+    """Refuse a run of rows that is not a dialogue from its first turn on: its history would be wrong."""
+    for expected, row in enumerate(dialogue):
+        if row["turn"] != expected:
+            raise PromptError(
+                f"row {row['utterance_id']!r} is turn {row['turn']} of dialogue {row['dialogue_id']!r}, but turn "
+                f"{expected} is expected there: rows of a dialogue must be contiguous, in speaking order and complete "
+                'up to the last, so undo shuffling or filtering, or sort by ["dialogue_id", "turn"]'
+            )

@@ -1,0 +1,198 @@
+"""What a prompt is: a Jinja2 template and the settings it is rendered with, both read from files.
+
+A prompt file is JSON with the settings below; what it leaves out comes from the prompt it ``extends``. The template
+defines three macros, so that turns are rendered once and the conversation can be shared by all prompts of a dialogue:
+
+- ``opening()`` stands before the conversation,
+- ``turn(turn, cued)`` renders one turn; ``cued`` says whether its cues are to be told,
+- ``question(target)`` stands after the conversation.
+
+They see ``prompt`` (the settings) and ``labels`` (the label words in order); a turn has ``speaker``, ``text``,
+``description``, ``impression``, ``pitch`` and ``variation`` (names of levels), each None where it is not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from jinja2 import Environment, StrictUndefined, Template, TemplateSyntaxError
+
+from speechcue_hf.errors import PromptError
+
+PROMPT_FILE = "prompt.json"
+"""Name under which a run keeps its prompt beside the model."""
+
+_PRESETS = files("speechcue_hf.prompts") / "presets"
+
+
+@dataclass(frozen=True)
+class PromptSpecification:
+    """A prompt: its template and settings.
+
+    Args:
+        name: Name of the preset, or of the prompt file without its suffix.
+        template: Text of the Jinja2 template.
+        history: Turns shown before the target; None shows all from the start of the dialogue.
+        description: Tell the target's ``speech_description``.
+        impression: Tell the target's ``speech_impression``.
+        shortest_clip: In s; clips that are not longer get neither description nor impression. None: all clips do.
+        context_cues: How many of the last turns, the target included, are followed by their cues.
+        audio_only: Show no text, only what is heard.
+        question: Wording for a fine-tuned model or for one that was not trained on the task.
+        question_count: How often the question is asked.
+        speakers: Call speakers by ``name``, by number in order of ``appearance`` in the dialogue, or by ``gender``
+            (0 male, 1 female).
+        label_words: Label name → word in prompt and answer, for labels that are not their own word.
+        replacements: Character → what replaces it in the text of a turn.
+    """
+
+    name: str
+    template: str
+    history: int | None
+    description: bool
+    impression: bool
+    shortest_clip: float | None
+    context_cues: int
+    audio_only: bool
+    question: Literal["fine_tuned", "zero_shot"]
+    question_count: int
+    speakers: Literal["name", "appearance", "gender"]
+    label_words: Mapping[str, str]
+    replacements: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if self.history is not None and self.history < 0:
+            raise ValueError(f"history must be 0 or more turns, or null for all, got {self.history}")
+        if self.question not in ("fine_tuned", "zero_shot"):
+            raise ValueError(f"question must be fine_tuned or zero_shot, got {self.question!r}")
+        if self.speakers not in ("name", "appearance", "gender"):
+            raise ValueError(f"speakers must be name, appearance or gender, got {self.speakers!r}")
+        if self.audio_only and not self.heard:
+            raise ValueError("a prompt of audio only needs the description, the impression or both")
+
+    @property
+    def heard(self) -> bool:
+        """Whether the prompt tells anything of the target's voice."""
+        return self.description or self.impression
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that shapes the prompt: template and settings, but not the name."""
+        settings = {key: value for key, value in asdict(self).items() if key != "name"}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    def words(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The words that stand for labels.
+
+        Args:
+            names: Label names, in the order of their class ids.
+
+        Returns:
+            One word per label, in the same order.
+        """
+        return tuple(self.label_words.get(name, name) for name in names)
+
+    def save(self, folder: Path) -> None:
+        """Write the prompt as ``prompt.json`` and ``prompt.jinja``, which :func:`load_prompt` reads.
+
+        Args:
+            folder: Folder of the model that was trained with this prompt.
+        """
+        settings = asdict(self) | {"template": "prompt.jinja"}
+        (folder / "prompt.jinja").write_text(self.template, encoding="utf-8")
+        (folder / PROMPT_FILE).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def presets() -> list[str]:
+    """Names of the prompts in this package, such as ``speechcue`` and ``speechcuellm``."""
+    return sorted(entry.name.removesuffix(".json") for entry in _PRESETS.iterdir() if entry.name.endswith(".json"))
+
+
+def load_prompt(prompt: str | Path | Mapping[str, Any] | PromptSpecification) -> PromptSpecification:
+    """Find a prompt.
+
+    Args:
+        prompt: Name of a preset, path of a prompt file (``.json``), settings as in such a file, or a prompt.
+
+    Returns:
+        The prompt, with the settings of those it extends.
+
+    Raises:
+        PromptError: If there is no such prompt, or its file or template is not valid.
+
+    Example:
+        >>> load_prompt({"extends": "speechcuellm", "impression": True}).impression
+        True
+    """
+    if isinstance(prompt, PromptSpecification):
+        return prompt
+    settings = _settings(prompt)
+    known = {field.name for field in fields(PromptSpecification)}
+    if set(settings) != known:
+        wrong = [f"unknown: {name}" for name in sorted(set(settings) - known)]
+        wrong += [f"missing: {name}" for name in sorted(known - set(settings))]
+        raise PromptError(f"prompt {settings.get('name', prompt)!r} has wrong settings ({', '.join(wrong)})")
+    try:
+        specification = PromptSpecification(**settings)
+    except ValueError as error:
+        raise PromptError(f"prompt {settings['name']!r}: {error}") from error
+    compile_template(specification.template)
+    return specification
+
+
+@cache
+def compile_template(template: str) -> Template:
+    """Compile a prompt template.
+
+    Args:
+        template: Its text.
+
+    Returns:
+        The template; a name that it uses and that does not exist is an error when it is rendered.
+
+    Raises:
+        PromptError: If it is not valid Jinja2.
+    """
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    try:
+        return environment.from_string(template)
+    except TemplateSyntaxError as error:
+        raise PromptError(f"the prompt's template is not valid in line {error.lineno}: {error.message}") from error
+
+
+def _settings(prompt: str | Path | Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of a prompt, the text of its template included."""
+    own, folder = _own_settings(prompt)
+    if isinstance(own.get("template"), str):
+        own["template"] = _read(folder / own["template"])
+    base = own.pop("extends", None)
+    return own if base is None else {**_settings(base), **own}
+
+
+def _own_settings(prompt: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Settings as they stand in one file, and the folder that holds the template they name."""
+    if isinstance(prompt, Mapping):
+        return {"name": f"{prompt.get('extends', 'own')} with changes", **prompt}, Path()
+    preset = str(prompt) in presets()
+    path: Any = _PRESETS / f"{prompt}.json" if preset else Path(prompt)
+    if not path.name.endswith(".json"):
+        raise PromptError(f"there is no prompt {prompt!r}: give the path of a .json file, or one of {presets()}")
+    try:
+        settings = json.loads(_read(path))
+    except json.JSONDecodeError as error:
+        raise PromptError(f"{path} is not valid JSON: {error}") from error
+    return {"name": path.name.removesuffix(".json"), **settings}, _PRESETS if preset else path.parent
+
+
+def _read(path: Any) -> str:
+    try:
+        return str(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PromptError(f"there is no file {path}, which a prompt needs") from error

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from datasets.utils import tqdm
 
-from speechcue_hf.evaluation.completions import EncodedPrompt, Message, check_context, encode_prompt
+from speechcue_hf.evaluation.completions import encode_for_scoring
 from speechcue_hf.evaluation.scoring import evaluation_mode, pad
+from speechcue_hf.prompts.encoding import Message
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -42,14 +43,14 @@ def generate_answers(
     Raises:
         EvaluationError: If the tokenizer has no chat template or a prompt exceeds the model's context.
     """
-    encoded = [encode_prompt(tokenizer, messages, labels) for messages in prompts]
-    check_context(model, encoded)
-    by_length = sorted(range(len(encoded)), key=lambda row: len(encoded[row].prompt))
-    answers = [""] * len(encoded)
+    encoded = encode_for_scoring(model, tokenizer, prompts, labels)
+    by_length = sorted(range(len(prompts)), key=lambda row: len(encoded.prompts[row]))
+    answers = [""] * len(prompts)
     with evaluation_mode(model):
-        for start in tqdm(range(0, len(encoded), batch_size), desc="Generating answers", unit="batch"):
+        for start in tqdm(range(0, len(prompts), batch_size), desc="Generating answers", unit="batch"):
             batch = by_length[start : start + batch_size]
-            for row, text in zip(batch, _generate(model, tokenizer, [encoded[row] for row in batch]), strict=True):
+            texts = _generate(model, tokenizer, [encoded.prompts[row] for row in batch], encoded.longest_completion)
+            for row, text in zip(batch, texts, strict=True):
                 answers[row] = text
     return answers
 
@@ -108,14 +109,15 @@ MATCHING_RULES: dict[str, Callable[[str, Sequence[str]], int | None]] = {
 """Ways from a generated text to a label, by the name that results carry."""
 
 
-def _generate(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: Sequence[EncodedPrompt]) -> list[str]:
-    ids, mask = pad([item.prompt for item in batch], side="left")
-    longest = max(len(completion) for item in batch for completion in item.completions)
+def _generate(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Sequence[int]], new_tokens: int
+) -> list[str]:
+    ids, mask = pad(prompts, side="left")
     output = model.generate(
         input_ids=ids.to(model.device),
         attention_mask=mask.to(model.device),
         do_sample=False,
-        max_new_tokens=longest,
+        max_new_tokens=new_tokens,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.eos_token_id,
     )

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from datasets.utils import tqdm
 
-from speechcue_hf.evaluation.completions import EncodedPrompt, Message, check_context, encode_prompt
+from speechcue_hf.evaluation.completions import EncodedPrompts, encode_for_scoring
+from speechcue_hf.prompts.encoding import Message
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -85,7 +86,7 @@ def score_labels(
 
     Raises:
         EvaluationError: If the tokenizer has no chat template or a prompt exceeds the model's context.
-        ValueError: If there are fewer than two labels, or ``normalisation`` is unknown.
+        ValueError: If there are no prompts, fewer than two labels, or ``normalisation`` is unknown.
 
     Example:
         >>> prompt = [{"role": "user", "content": "I won! Emotion?"}]
@@ -94,18 +95,15 @@ def score_labels(
         (1, 2)
     """
     check_label_set(labels, normalisation)
-    encoded = [encode_prompt(tokenizer, messages, labels) for messages in prompts]
-    check_context(model, encoded)
-    by_length = sorted(range(len(encoded)), key=lambda row: len(encoded[row].prompt))
-    batches = [by_length[start : start + batch_size] for start in range(0, len(encoded), batch_size)]
-    summed = np.empty((len(encoded), len(labels)))
-    tokens = 0
+    encoded = encode_for_scoring(model, tokenizer, prompts, labels)
+    by_length = sorted(range(len(prompts)), key=lambda row: len(encoded.prompts[row]))
+    summed = np.empty((len(prompts), len(labels)))
     with evaluation_mode(model):
-        for batch in tqdm(batches, desc="Scoring labels", unit="batch"):
-            chosen = [encoded[row] for row in batch]
-            summed[batch] = _score_batch(model, chosen).cpu().numpy()
-            tokens += sum(count_tokens(item) for item in chosen)
-    return LabelScores(tuple(labels), normalise(summed, encoded, normalisation), normalisation, tokens)
+        for start in tqdm(range(0, len(prompts), batch_size), desc="Scoring labels", unit="batch"):
+            batch = by_length[start : start + batch_size]
+            likelihood = _score_batch(model, [encoded.prompts[row] for row in batch], encoded.completions)
+            summed[batch] = likelihood.cpu().numpy()
+    return LabelScores(tuple(labels), normalise(summed, encoded, normalisation), normalisation, count_tokens(encoded))
 
 
 def check_label_set(labels: Sequence[str], normalisation: str) -> None:
@@ -120,17 +118,17 @@ def check_label_set(labels: Sequence[str], normalisation: str) -> None:
         raise ValueError(f'normalisation must be "sum" or "mean", got {normalisation!r}')
 
 
-def normalise(summed: np.ndarray, encoded: Sequence[EncodedPrompt], normalisation: Normalisation) -> np.ndarray:
+def normalise(summed: np.ndarray, encoded: EncodedPrompts, normalisation: Normalisation) -> np.ndarray:
     """Turn summed log-likelihoods into those asked for, shape ``(rows, labels)``."""
     if normalisation == "sum":
         return summed
-    lengths = np.array([[len(completion) for completion in item.completions] for item in encoded])
-    return np.asarray(summed / lengths.reshape(summed.shape))
+    return np.asarray(summed / np.array([len(completion) for completion in encoded.completions]))
 
 
-def count_tokens(encoded: EncodedPrompt) -> int:
-    """Tokens the model runs to score one prompt by itself: the prompt once, and each label but for its last token."""
-    return len(encoded.prompt) + sum(len(completion) - 1 for completion in encoded.completions)
+def count_tokens(encoded: EncodedPrompts) -> int:
+    """Tokens the model runs to score each prompt by itself: the prompt, and each label but for its last token."""
+    labels = sum(len(completion) - 1 for completion in encoded.completions)
+    return sum(len(prompt) + labels for prompt in encoded.prompts)
 
 
 @contextmanager
@@ -165,13 +163,14 @@ def pad(sequences: Sequence[Sequence[int]], *, side: Literal["left", "right"]) -
     return ids, mask
 
 
-def _score_batch(model: PreTrainedModel, batch: Sequence[EncodedPrompt]) -> torch.Tensor:
-    """Summed log-likelihood of each label, shape ``(rows, labels)``."""
-    n_labels = len(batch[0].completions)
-    prompt_ids, prompt_mask = (part.to(model.device) for part in pad([item.prompt for item in batch], side="left"))
+def _score_batch(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]
+) -> torch.Tensor:
+    """Summed log-likelihood of each completion of each prompt, shape ``(prompts, completions)``."""
+    n_labels = len(completions)
+    prompt_ids, prompt_mask = (part.to(model.device) for part in pad(prompts, side="left"))
     completion_ids, completion_mask = (
-        part.to(model.device)
-        for part in pad([completion for item in batch for completion in item.completions], side="right")
+        part.to(model.device).repeat(len(prompts), 1) for part in pad(completions, side="right")
     )
     prompt = model(
         input_ids=prompt_ids,
@@ -180,20 +179,19 @@ def _score_batch(model: PreTrainedModel, batch: Sequence[EncodedPrompt]) -> torc
         use_cache=True,
         logits_to_keep=1,
     )
-    logits = prompt.logits.repeat_interleave(n_labels, dim=0)
-    if completion_ids.shape[1] > 1:
-        cache = prompt.past_key_values
-        cache.batch_repeat_interleave(n_labels)
-        seen = prompt_mask.repeat_interleave(n_labels, dim=0)
-        later = model(
-            input_ids=completion_ids[:, :-1],
-            attention_mask=torch.cat([seen, completion_mask[:, :-1]], dim=1),
-            position_ids=seen.sum(dim=1, keepdim=True) + torch.arange(completion_ids.shape[1] - 1, device=model.device),
-            past_key_values=cache,
-        )
-        logits = torch.cat([logits, later.logits], dim=1)
+    cache = prompt.past_key_values
+    cache.batch_repeat_interleave(n_labels)
+    seen = prompt_mask.repeat_interleave(n_labels, dim=0)
+    # A completion's first token is judged by the prompt's logits, and nothing comes after its last.
+    later = model(
+        input_ids=completion_ids[:, :-1],
+        attention_mask=torch.cat([seen, completion_mask[:, :-1]], dim=1),
+        position_ids=seen.sum(dim=1, keepdim=True) + torch.arange(completion_ids.shape[1] - 1, device=model.device),
+        past_key_values=cache,
+    )
+    logits = torch.cat([prompt.logits.repeat_interleave(n_labels, dim=0), later.logits], dim=1)
     likelihood = token_log_likelihood(logits, completion_ids)
-    return (likelihood * completion_mask).sum(dim=1).view(len(batch), n_labels).double()
+    return (likelihood * completion_mask).sum(dim=1).view(len(prompts), n_labels).double()
 
 
 def token_log_likelihood(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -17,13 +17,7 @@ import torch
 from datasets.utils import tqdm
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.completions import (
-    EncodedPrompt,
-    Message,
-    check_context,
-    common_prefix_length,
-    encode_prompt,
-)
+from speechcue_hf.evaluation.completions import EncodedPrompts, encode_for_scoring
 from speechcue_hf.evaluation.scoring import (
     LabelScores,
     Normalisation,
@@ -31,6 +25,7 @@ from speechcue_hf.evaluation.scoring import (
     evaluation_mode,
     normalise,
 )
+from speechcue_hf.prompts.encoding import Message
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
@@ -112,25 +107,20 @@ def score_shared(
 
     Raises:
         EvaluationError: If the model cannot branch, the tokenizer has no chat template or a prompt is too long.
-        ValueError: If there are fewer than two labels, ``normalisation`` is unknown or the budget is not positive.
+        ValueError: If there are no prompts, fewer than two labels, ``normalisation`` is unknown or the budget is not
+            positive.
     """
     check_label_set(labels, normalisation)
     if token_budget < 1:
         raise ValueError(f"token_budget must be positive, got {token_budget}")
     check_branching(model)
-    encoded = [encode_prompt(tokenizer, messages, labels) for messages in prompts]
-    check_context(model, encoded)
+    encoded = encode_for_scoring(model, tokenizer, prompts, labels)
     tree, judgements = _plan(encoded)
     with evaluation_mode(model):
         likelihood = _run_tree(model, tree, judgements, token_budget)
-    firsts = np.cumsum([0, *(len(completion) for item in encoded for completion in item.completions)])[:-1]
-    summed = np.add.reduceat(likelihood, firsts) if encoded else likelihood
-    return LabelScores(
-        tuple(labels),
-        normalise(summed.reshape(len(encoded), len(labels)), encoded, normalisation),
-        normalisation,
-        len(tree.tokens),
-    )
+    firsts = np.cumsum([0, *map(len, encoded.completions)])[:-1]
+    summed = np.add.reduceat(likelihood, firsts, axis=1)
+    return LabelScores(tuple(labels), normalise(summed, encoded, normalisation), normalisation, tokens=len(tree.tokens))
 
 
 def check_branching(model: PreTrainedModel) -> None:
@@ -152,26 +142,31 @@ def check_branching(model: PreTrainedModel) -> None:
         raise EvaluationError(f'Attention "{implementation}" takes no 4-D mask, so prompts cannot branch. {cure}')
 
 
-def _plan(encoded: Sequence[EncodedPrompt]) -> tuple[TokenTree, np.ndarray]:
+def _plan(encoded: EncodedPrompts) -> tuple[TokenTree, np.ndarray]:
     """The tokens to run, and what to read from them.
 
     Returns:
         The tree of all prompts and labels, without each label's last token, which is judged but never seen; and for
-        every token of every completion the node before it and the token, shape ``(tokens, 2)``.
+        every token of every label the node before it and the token, shape ``(prompts, tokens of all labels, 2)``.
     """
-    tree = build_token_tree([item.prompt + completion[:-1] for item in encoded for completion in item.completions])
-    starts = [len(item.prompt) - 1 for item in encoded for _ in item.completions]
-    nodes = [node for path, start in zip(tree.paths, starts, strict=True) for node in path[start:]]
-    targets = [token for item in encoded for completion in item.completions for token in completion]
-    return tree, np.array([nodes, targets], dtype=int).T
+    tree = build_token_tree(
+        [prompt + completion[:-1] for prompt in encoded.prompts for completion in encoded.completions]
+    )
+    targets = [token for completion in encoded.completions for token in completion]
+    judgements = np.empty((len(encoded.prompts), len(targets), 2), dtype=int)
+    paths = iter(tree.paths)
+    for row, prompt in enumerate(encoded.prompts):
+        judgements[row, :, 0] = np.concatenate([next(paths)[len(prompt) - 1 :] for _ in encoded.completions])
+    judgements[:, :, 1] = targets
+    return tree, judgements
 
 
 def _run_tree(model: PreTrainedModel, tree: TokenTree, judgements: np.ndarray, token_budget: int) -> np.ndarray:
-    """Log-likelihood of each (node, next token) of ``judgements``, shape ``(tokens,)``."""
+    """Log-likelihood of each (node, next token) of ``judgements``, shape ``(prompts, tokens)``."""
     from transformers import DynamicCache
 
     # Prompts that share a beginning, and labels that do, ask for the same judgement more than once.
-    asked, row_of = np.unique(judgements, axis=0, return_inverse=True)
+    asked, place = np.unique(judgements.reshape(-1, 2), axis=0, return_inverse=True)
     likelihood = np.empty(len(asked))
     cache = DynamicCache(config=model.config)
     kept = np.empty(0, dtype=int)
@@ -186,7 +181,7 @@ def _run_tree(model: PreTrainedModel, tree: TokenTree, judgements: np.ndarray, t
             _keep_in_cache(cache, torch.as_tensor(np.flatnonzero(followed), device=model.device))
             kept = keys[followed]
             progress.update(len(piece))
-    return likelihood[row_of.reshape(-1)]
+    return likelihood[place.reshape(judgements.shape[:2])]
 
 
 def _run_piece(
@@ -224,6 +219,17 @@ def _run_piece(
     rows, targets = (torch.as_tensor(index, device=model.device) for index in (logits_row, asked[:, 1]))
     likelihood = logits[rows, targets] - logits.logsumexp(dim=-1)[rows]
     return np.asarray(likelihood.cpu().numpy())
+
+
+def common_prefix_length(first: Sequence[int], second: Sequence[int]) -> int:
+    """Count the leading tokens that two sequences share.
+
+    Example:
+        >>> common_prefix_length([1, 2, 3], [1, 2, 4, 5])
+        2
+    """
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((index for index, (left, right) in pairs if left != right), min(len(first), len(second)))
 
 
 def _subtree_ends(depths: Sequence[int]) -> np.ndarray:

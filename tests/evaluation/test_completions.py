@@ -3,7 +3,7 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.completions import check_context, encode_prompt
+from speechcue_hf.evaluation.completions import encode_for_scoring
 
 from .conftest import CHATML, LABELS, LLAMA3, make_model, make_tokenizer
 
@@ -22,37 +22,28 @@ def test_tokens_equal_those_trl_trains_on(template, prompts, tmp_path):
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
     )
-    for row, messages, label in zip(trainer.train_dataset, prompts, LABELS, strict=True):
-        encoded = encode_prompt(tokenizer, messages, LABELS)
-        completion = encoded.completions[LABELS.index(label)]
-        after_end = [] if template == LLAMA3 else tokenizer("\n", add_special_tokens=False)["input_ids"]
-        assert row["input_ids"] == encoded.prompt + completion + after_end
-        assert row["labels"] == [-100] * len(encoded.prompt) + completion + after_end
+    encoded = encode_for_scoring(make_model(), tokenizer, prompts, LABELS)
+    after_end = [] if template == LLAMA3 else tokenizer("\n", add_special_tokens=False)["input_ids"]
+    for row, prompt, completion in zip(trainer.train_dataset, encoded.prompts, encoded.completions, strict=True):
+        assert row["input_ids"] == prompt + completion + after_end
+        assert row["labels"] == [-100] * len(prompt) + completion + after_end
 
 
 def test_completion_is_label_and_end_token(tokenizer, prompts):
-    encoded = encode_prompt(tokenizer, prompts[0], LABELS)
-    texts = [tokenizer.decode(completion) for completion in encoded.completions]
-    assert texts == [f"{label}<|im_end|>" for label in LABELS]
-
-
-def test_template_without_end_token_keeps_the_whole_completion(prompts):
-    tokenizer = make_tokenizer("{% for message in messages %}[{{ message.content }}]{% endfor %}")
-    encoded = encode_prompt(tokenizer, prompts[0], ["happy", "sad"])
-    assert [tokenizer.decode(completion) for completion in encoded.completions] == ["[happy]", "[sad]"]
+    encoded = encode_for_scoring(make_model(), tokenizer, prompts, LABELS)
+    assert [tokenizer.decode(completion) for completion in encoded.completions] == [f"{it}<|im_end|>" for it in LABELS]
 
 
 def test_missing_chat_template_says_so(prompts):
     tokenizer = make_tokenizer()
     tokenizer.chat_template = None
     with pytest.raises(EvaluationError, match="no chat template"):
-        encode_prompt(tokenizer, prompts[0], LABELS)
+        encode_for_scoring(make_model(), tokenizer, prompts, LABELS)
 
 
-def test_prompt_beyond_the_context_is_refused(tokenizer, prompts):
-    model = make_model()
-    model.config.max_position_embeddings = 60
-    encoded = [encode_prompt(tokenizer, messages, LABELS) for messages in prompts]
-    row = next(index for index, item in enumerate(encoded) if len(item.prompt) > 60)
-    with pytest.raises(EvaluationError, match="the model takes 60"):
-        check_context(model, encoded[: row + 1])
+def test_prompt_beyond_the_context_is_refused_by_its_number(tokenizer, prompts):
+    encoded = encode_for_scoring(make_model(), tokenizer, prompts, LABELS)
+    limit = len(encoded.prompts[2]) + max(map(len, encoded.completions))
+    encode_for_scoring(make_model(max_position_embeddings=limit), tokenizer, prompts[:3], LABELS)
+    with pytest.raises(EvaluationError, match=rf"Prompt 3 has \d+ tokens with its label, the model takes {limit}\."):
+        encode_for_scoring(make_model(max_position_embeddings=limit), tokenizer, prompts, LABELS)

@@ -4,7 +4,7 @@ import torch
 
 from speechcue_hf.evaluation.scoring import LabelScores, score_labels
 
-from .conftest import LABELS, full_forward_log_likelihood, make_model, make_tokenizer
+from .conftest import LABELS, full_forward_log_likelihood, make_model
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +30,6 @@ def test_mean_divides_by_the_number_of_tokens(model, tokenizer, prompts, referen
     np.testing.assert_allclose(scores.log_likelihood, reference / lengths, atol=1e-4, rtol=0)
 
 
-def test_single_token_answers_need_no_second_pass(prompts):
-    tokenizer = make_tokenizer("{% for message in messages %}{{ message.content }}{% endfor %}")
-    model = make_model().eval()
-    labels = ["!", "?"]
-    scores = score_labels(model, tokenizer, prompts, labels)
-    np.testing.assert_allclose(
-        scores.log_likelihood, full_forward_log_likelihood(model, tokenizer, prompts, labels), atol=1e-4, rtol=0
-    )
-
-
 def test_dropout_is_off_and_the_mode_comes_back(tokenizer, prompts):
     model = make_model(attention_dropout=0.5).train()
     first, second = (score_labels(model, tokenizer, prompts, LABELS).log_likelihood for _ in range(2))
@@ -61,5 +51,6 @@ def test_senseless_arguments_are_refused(tokenizer, prompts, labels, normalisati
         score_labels(make_model(), tokenizer, prompts, labels, normalisation=normalisation)
 
 
-def test_no_prompts_give_no_rows(tokenizer):
-    assert score_labels(make_model(), tokenizer, [], LABELS, normalisation="mean").log_likelihood.shape == (0, 6)
+def test_no_prompts_are_refused(tokenizer):
+    with pytest.raises(ValueError, match="no prompts"):
+        score_labels(make_model(), tokenizer, [], LABELS)

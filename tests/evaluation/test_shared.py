@@ -81,8 +81,9 @@ def test_attention_without_4d_masks_is_refused():
         check_branching(model)
 
 
-def test_no_prompts_give_no_rows(tokenizer):
-    assert score_shared(make_model(), tokenizer, [], LABELS).log_likelihood.shape == (0, 6)
+def test_no_prompts_are_refused(tokenizer):
+    with pytest.raises(ValueError, match="no prompts"):
+        score_shared(make_model(), tokenizer, [], LABELS)
 
 
 def test_budget_must_be_positive(tokenizer, prompts):

@@ -1,0 +1,104 @@
+"""What an evaluation leaves behind: ``results.json``, ``predictions.parquet`` and ``confusion_matrix.png``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from speechcue_hf.errors import EvaluationError
+from speechcue_hf.evaluation.bootstrap import bootstrap_weighted_f1, counts_by_dialogue, interval
+from speechcue_hf.evaluation.metrics import classification_metrics
+from speechcue_hf.evaluation.plots import plot_confusion_matrix
+from speechcue_hf.evaluation.predictions import PREDICTIONS_FILE, label_numbers, references
+
+RESULTS_FILE = "results.json"
+CONFUSION_FILE = "confusion_matrix.png"
+BOOTSTRAP_DRAWS = 2000
+
+
+def summarise(predictions: Dataset, labels: Sequence[str], *, draws: int = BOOTSTRAP_DRAWS) -> dict[str, Any]:
+    """Score a table of predictions.
+
+    Args:
+        predictions: As ``speechcue_hf.evaluation.predictions`` describes it.
+        labels: The label words, in the order of their class numbers.
+        draws: Bootstrap draws for the confidence interval.
+
+    Returns:
+        The scores of ``classification_metrics``, and ``weighted_f1_interval`` with its ``low`` and ``high`` end,
+        ``confidence``, ``draws`` and the number of ``dialogues`` drawn from.
+
+    Raises:
+        EvaluationError: If there are no rows, or labels outside the label set.
+    """
+    if not len(predictions):
+        raise EvaluationError("There is no labelled utterance to score.")
+    true, predicted = references(predictions, labels), label_numbers(predictions["prediction"], labels)
+    counts = counts_by_dialogue(predictions["dialogue_id"], true, predicted, labels)
+    low, high = interval(bootstrap_weighted_f1(counts, draws=draws), confidence=0.95)
+    return {
+        "labels": list(labels),
+        **classification_metrics(true, predicted, labels),
+        "weighted_f1_interval": {
+            "low": low,
+            "high": high,
+            "confidence": 0.95,
+            "draws": draws,
+            "dialogues": len(counts),
+        },
+    }
+
+
+def write_report(folder: Path, results: dict[str, Any], predictions: Dataset) -> None:
+    """Write results, predictions and the confusion matrix into a folder; earlier ones are replaced.
+
+    Args:
+        folder: Where they go; made if missing.
+        results: From ``summarise``, with whatever else is to be known about the run.
+        predictions: The table that was scored.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".{PREDICTIONS_FILE}.{os.getpid()}"
+    predictions.to_parquet(str(unfinished))
+    os.replace(unfinished, folder / PREDICTIONS_FILE)
+    plot_confusion_matrix(
+        np.array(results["confusion_matrix"]["counts"]),
+        results["labels"],
+        folder / CONFUSION_FILE,
+        title=_title(results),
+    )
+    (folder / RESULTS_FILE).write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """Read the results of a run.
+
+    Args:
+        folder: A folder that ``write_report`` wrote.
+
+    Returns:
+        The results.
+
+    Raises:
+        EvaluationError: If there are none, or the file is no JSON.
+    """
+    path = folder / RESULTS_FILE
+    if not path.is_file():
+        raise EvaluationError(f"{folder} holds no {RESULTS_FILE}. Run `speechcue evaluate … -o {folder}` first.")
+    try:
+        results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise EvaluationError(f"{path} is no JSON ({error}). Run `speechcue evaluate` again.") from error
+    return results
+
+
+def _title(results: dict[str, Any]) -> str:
+    where = ", ".join(str(results[key]) for key in ("corpus", "split") if results.get(key))
+    score = f"weighted F1 {100 * results['weighted_f1']:.1f} %, n = {results['n']}"
+    return f"{where}: {score}" if where else score

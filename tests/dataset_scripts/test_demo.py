@@ -30,7 +30,7 @@ SHIPPED_VERSION = json.loads((DEMO_FOLDER / "maker.json").read_text())["espeak_n
 
 @pytest.mark.skipif(espeak_version() != SHIPPED_VERSION, reason=f"needs espeak-ng {SHIPPED_VERSION}")
 def test_maker_reproduces_the_shipped_corpus(tmp_path: Path) -> None:
-    """Byte-identical metadata; clips may differ by the Opus encoder only, whose error is some 20 dB below the speech."""
+    """Byte-identical metadata; clips may differ by the Opus encoder only, its error some 20 dB below the speech."""
     subprocess.run([sys.executable, str(MAKER), str(tmp_path)], check=True)
     for name in ("metadata.csv", "maker.json"):
         assert (tmp_path / name).read_bytes() == (DEMO_FOLDER / name).read_bytes(), name

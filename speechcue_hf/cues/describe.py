@@ -1,0 +1,456 @@
+"""Describing speech: statistics learnt on the train split turn measurements into levels, z-scores and sentences."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from datasets import Dataset, DatasetDict, Features, Value, concatenate_datasets
+
+import speechcue_hf
+from speechcue_hf.cues import artefact
+from speechcue_hf.cues.groups import Group, RowStatistics, fit_group, fit_groups, row_statistics
+from speechcue_hf.cues.habits import (
+    BASELINES,
+    OVERALL,
+    PAST,
+    candidate_groups,
+    check_whole_dialogues,
+    kept_groups,
+    past_means,
+)
+from speechcue_hf.cues.levels import LEVEL_NAMES, FloatArray, level_indices, level_quantiles, named, z_scores
+from speechcue_hf.cues.settings import PAPER_COLUMNS, MeasurementSettings
+from speechcue_hf.cues.wording import CUES, RELIABILITY, Readings, put_in_words, wording_sha256
+from speechcue_hf.errors import DescriberError
+
+logger = logging.getLogger(__name__)
+
+Batch = Mapping[str, Sequence[Any]]
+AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict)
+
+_CONTEXT = ("dialogue_id", "turn", "speaker", "gender", "measurement_note", "audio_status")
+_NEEDED = {"speaker": ("speaker",), "gender": ("gender",), "overall": (), "running": ("dialogue_id", "turn", "speaker")}
+_HELD_OUT = frozenset({"test", "validation", "valid", "val", "dev", "eval"})
+_MEASURE_FIRST = "Measure the dataset first: measure_dataset(dataset), or `speechcue measure DIR -o OUT`."
+
+
+@dataclass(frozen=True)
+class SpeechDescriber:
+    """Puts measured speech in words. Make one with :meth:`fit` or :meth:`from_pretrained`, then ``map`` it, batched.
+
+    It adds ``speech_description``, ``speech_impression`` and, for each cue, ``<cue>_level`` (a level's name) and
+    ``<cue>_z`` (a z-score). Both are null where the cue was not measured or its training values did not vary.
+
+    *Fall-back.* A row is compared with the nearest group that has statistics:
+
+    - ``"speaker"``: its speaker, if the train split holds ``min_utterances`` of theirs; else as ``"gender"``.
+    - ``"gender"``: its gender, if known and with ``min_utterances`` in the train split; else as ``"overall"``.
+    - ``"overall"``: all rows of the train split.
+    - ``"running"``: the mean of the turns that the speaker has already taken in the same dialogue, once there are
+      ``min_past`` (a cue with fewer past values has no level then); before that as ``"gender"``. Later turns are never
+      looked at, nor the speaker's turns in other dialogues, so that unseen speakers are treated like seen ones.
+
+    *Zeros.* In the paper's eight cues zero means "not measured", as in the published files.
+
+    Args:
+        levels: Number of levels, 3 to 6.
+        baseline: ``"speaker"``, ``"gender"``, ``"overall"`` or ``"running"``.
+        wording: ``"speechcue"`` (ours) or ``"speechcuellm"`` (as published).
+        cues: The cues that get a level and a z-score.
+        groups: Group name → statistics.
+        trained_on: The data behind the statistics: ``split`` (its name or None), ``rows``, and ``fingerprint``, a
+            SHA-256 of the values, so that the same data has the same fingerprint on every machine.
+        min_past: Past turns that ``"running"`` asks for.
+        settings: ``MeasurementSettings.to_dict()`` of the training measurements, or None.
+        package_version: Version of this package that fitted it.
+        wording_hash: SHA-256 of the templates it was fitted with.
+
+    Example:
+        >>> describer = SpeechDescriber.fit(measured["train"], levels=5, baseline="speaker")  # doctest: +SKIP
+        >>> described = measured.map(describer, batched=True)  # doctest: +SKIP
+    """
+
+    levels: int
+    baseline: str
+    wording: str
+    cues: tuple[str, ...]
+    groups: Mapping[str, Group]
+    trained_on: Mapping[str, Any]
+    min_past: int
+    settings: Mapping[str, Any] | None
+    package_version: str
+    wording_hash: str
+
+    @classmethod
+    def fit(
+        cls,
+        train: Dataset,
+        *,
+        levels: int = 5,
+        baseline: str = "speaker",
+        wording: str = "speechcue",
+        speakers: Sequence[str] | None = None,
+        min_utterances: int = 10,
+        min_past: int = 3,
+        settings: MeasurementSettings | None = None,
+    ) -> SpeechDescriber:
+        """Learn thresholds, means and spreads from the train split.
+
+        Args:
+            train: Measured rows of the train split. Cues of the wording that it has no column for are left out.
+            levels: Number of levels, 3, 4, 5 or 6.
+            baseline: Whose habit rows are compared with: ``"speaker"``, ``"gender"``, ``"overall"`` or ``"running"``.
+            wording: ``"speechcue"`` or ``"speechcuellm"``.
+            speakers: Only these speakers are compared with themselves, whatever their number of utterances
+                (:data:`~speechcue_hf.cues.habits.MELD_MAIN_CHARACTERS` for the paper's MELD results).
+            min_utterances: Training rows that a speaker's or a gender's own statistics need.
+            min_past: Past turns that ``baseline="running"`` needs before it compares with them.
+            settings: How ``train`` was measured; :meth:`describe_clip` needs it.
+
+        Returns:
+            The describer.
+
+        Raises:
+            ValueError: If an argument is none of the values above.
+            DescriberError: If ``train`` is a validation or test split, is empty or has no measurements.
+        """
+        level_quantiles(levels)
+        _check_choice("baseline", baseline, BASELINES)
+        _check_choice("wording", wording, tuple(CUES))
+        _check_split(train)
+        cues = tuple(cue for cue in CUES[wording] if cue in train.column_names)
+        if not cues:
+            raise DescriberError(
+                f"the train split has none of the columns {', '.join(CUES[wording])}. {_MEASURE_FIRST}"
+            )
+        batch = _training_columns(train, cues, baseline)
+        values = _matrix(batch, cues)
+        candidates = _candidates(batch, baseline, len(values))
+        groups = fit_groups(values, cues, levels, candidates, kept_groups(candidates, min_utterances, speakers))
+        if baseline == "running":
+            groups[PAST] = fit_group(values - _past(batch, values, min_past), cues, levels)
+        return cls(
+            levels=levels,
+            baseline=baseline,
+            wording=wording,
+            cues=cues,
+            groups=groups,
+            trained_on={
+                "split": _split_name(train),
+                "rows": len(train),
+                "fingerprint": _data_fingerprint(batch, values),
+            },
+            min_past=min_past,
+            settings=None if settings is None else settings.to_dict(),
+            package_version=speechcue_hf.__version__,
+            wording_hash=wording_sha256(wording),
+        )
+
+    def __call__(self, batch: Batch) -> dict[str, list[Any]]:
+        """Describe a batch of measured rows.
+
+        Args:
+            batch: Column → values, one per row, as ``dataset.map(describer, batched=True)`` passes them.
+
+        Returns:
+            The description columns, one value per row.
+
+        Raises:
+            DescriberError: If a column is missing, the batch is a single row, or ``baseline="running"`` meets a batch
+                that begins in the middle of a dialogue.
+        """
+        _check_batch(batch, self.cues, self.baseline)
+        values = _matrix(batch, self.cues)
+        compared, statistics, references = self._compare(batch, values)
+        indices = level_indices(compared, statistics.thresholds)
+        readings = Readings(
+            values={**dict(zip(self.cues, values.T, strict=True)), **_reliability(batch)},
+            levels=dict(zip(self.cues, indices.T, strict=True)),
+            habits=dict(zip(self.cues, statistics.habits.T, strict=True)),
+            level_count=self.levels,
+            references=references,
+            genders=_optional(batch, "gender", len(values)),
+            notes=_optional(batch, "measurement_note", len(values)),
+            statuses=_optional(batch, "audio_status", len(values)),
+        )
+        descriptions, impressions = put_in_words(self.wording, readings)
+        scores = z_scores(compared, statistics.means, statistics.spreads)
+        return {
+            "speech_description": descriptions,
+            "speech_impression": impressions,
+            **{f"{cue}_level": named(indices[:, i], LEVEL_NAMES[self.levels]) for i, cue in enumerate(self.cues)},
+            **{f"{cue}_z": _with_nulls(scores[:, i]) for i, cue in enumerate(self.cues)},
+        }
+
+    def describe_clip(
+        self, path: str | Path, *, speaker: str | None = None, gender: str | None = None
+    ) -> dict[str, Any]:
+        """Measure one clip as the training clips were measured, and describe it.
+
+        Args:
+            path: The clip.
+            speaker: Who speaks, if it is a speaker of the train split.
+            gender: ``"female"``, ``"male"`` or None.
+
+        Returns:
+            Measurements and description columns of the clip. With ``baseline="running"`` it is a dialogue's first turn.
+
+        Raises:
+            DescriberError: If the describer was fitted without ``settings``.
+        """
+        from speechcue_hf.cues.measure import measure_speech
+
+        row: dict[str, Any] = {"audio": {"path": str(path), "bytes": None}, "speaker": speaker, "gender": gender}
+        row |= {"dialogue_id": str(path), "turn": 0, **measure_speech(row, self.measurement_settings())}
+        described = self({column: [value] for column, value in row.items()})
+        return {**row, **{column: values[0] for column, values in described.items()}}
+
+    def measurement_settings(self) -> MeasurementSettings:
+        """How clips must be measured for this describer.
+
+        Returns:
+            The settings that the train split was measured with.
+
+        Raises:
+            DescriberError: If the describer was fitted without ``settings``.
+        """
+        if self.settings is None:
+            raise DescriberError(
+                "this describer does not know how its training clips were measured: fit it with "
+                "settings=MeasurementSettings(...), the settings of the train split"
+            )
+        return MeasurementSettings.from_dict(dict(self.settings))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Columns that a description can depend on; only the cues and those the baseline needs must exist."""
+        return (*self.cues, *RELIABILITY, *_CONTEXT)
+
+    @property
+    def features(self) -> Features:
+        """Features of the columns it adds."""
+        return Features(
+            {
+                "speech_description": Value("string"),
+                "speech_impression": Value("string"),
+                **{f"{cue}_level": Value("string") for cue in self.cues},
+                **{f"{cue}_z": Value("float64") for cue in self.cues},
+            }
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of ``describer.json``, 64 hexadecimal digits: equal for describers that describe alike."""
+        return sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """The text of ``describer.json``.
+
+        Returns:
+            JSON with sorted keys; a statistic without a value is null.
+        """
+        return artefact.dump(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> SpeechDescriber:
+        """Read the text of ``describer.json``.
+
+        Args:
+            text: What :meth:`to_json` returned.
+
+        Returns:
+            The describer.
+
+        Raises:
+            DescriberError: If the text is not valid, or it belongs to another format or set of cues.
+        """
+        try:
+            describer = cls(**artefact.parse(text))
+        except TypeError as error:
+            raise DescriberError(f"not a valid describer ({error}): fit it again.") from error
+        _check_cues(describer)
+        return describer
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write ``describer.json``.
+
+        Args:
+            folder: Where to; it is made if need be.
+        """
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        (Path(folder) / artefact.FILE_NAME).write_text(self.to_json(), encoding="utf-8")
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, *, revision: str | None = None) -> SpeechDescriber:
+        """Read ``describer.json`` from a folder or a Hub repository.
+
+        Args:
+            name: The folder, or the id of a model repository on the Hub.
+            revision: Branch, tag or commit of the repository.
+
+        Returns:
+            The describer.
+
+        Raises:
+            DescriberError: If there is no such file, it is not valid, or it belongs to another format or set of cues.
+        """
+        path = artefact.locate(name, revision)
+        try:
+            describer = cls.from_json(path.read_text(encoding="utf-8"))
+        except DescriberError as error:
+            raise DescriberError(f"{path}: {error}") from error
+        _warn_of_other_wording(describer)
+        return describer
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its JSON, so that equal describers have equal hashes and ``map`` finds its cache."""
+        return SpeechDescriber.from_json, (self.to_json(),)
+
+    def _compare(self, batch: Batch, values: FloatArray) -> tuple[FloatArray, RowStatistics, list[str]]:
+        """What is compared of each row (its values, or their distance from its past), with what, and whose that is."""
+        past = np.full_like(values, np.nan)
+        if PAST in self.groups and self.groups[PAST].rows:
+            past = _past(batch, values, self.min_past)
+        has_past = np.asarray(np.isfinite(past).any(axis=1))
+        chosen = [
+            PAST if own else next(group for group in candidates if group in self.groups)
+            for own, candidates in zip(has_past.tolist(), _candidates(batch, self.baseline, len(values)), strict=True)
+        ]
+        statistics = row_statistics(self.groups, self.cues, chosen)
+        compared = np.where(has_past[:, None], values - past, values)
+        usual = np.where(has_past[:, None], past, statistics.habits)
+        return compared, statistics._replace(habits=usual), [group.partition(": ")[0] for group in chosen]
+
+
+def describe_dataset(dataset: AnyDataset, describer: SpeechDescriber) -> AnyDataset:
+    """Describe every row, whole dialogues at a time, without touching the other columns.
+
+    ``dataset.map(describer, batched=True)`` does the same for all baselines but ``"running"``, which needs whole
+    dialogues. Here only the columns the describer reads pass through ``map``, so no audio is read or written.
+
+    Args:
+        dataset: Measured rows, or splits of them.
+        describer: From ``SpeechDescriber.fit`` or ``from_pretrained``.
+
+    Returns:
+        The dataset with the description columns; earlier ones are replaced.
+
+    Raises:
+        DescriberError: If the dataset lacks a column, or is shuffled or filtered and ``baseline="running"``.
+    """
+    if isinstance(dataset, DatasetDict):
+        return DatasetDict({split: describe_dataset(rows, describer) for split, rows in dataset.items()})
+    inputs = dataset.select_columns([column for column in describer.inputs if column in dataset.column_names])
+    described = inputs.map(
+        describer,
+        batched=True,
+        batch_size=None,
+        remove_columns=inputs.column_names,
+        features=describer.features,
+        desc="Describing speech",
+    )
+    others = dataset.remove_columns([column for column in describer.features if column in dataset.column_names])
+    return concatenate_datasets([others, described], axis=1)
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def _check_split(train: Dataset) -> None:
+    name = _split_name(train)
+    if name is not None and _HELD_OUT & set(re.split(r"[^a-z]+", name.lower())):
+        raise DescriberError(
+            f"refusing to fit on the split {name!r}: thresholds learnt from rows that are judged later leak into "
+            "what is judged. Fit on dataset['train']."
+        )
+    if not len(train):
+        raise DescriberError("the train split has no rows to fit on.")
+
+
+def _check_batch(batch: Batch, cues: Sequence[str], baseline: str) -> None:
+    for column in (*cues, *_NEEDED[baseline]):
+        if column not in batch:
+            cure = _MEASURE_FIRST if column in cues else f"baseline={baseline!r} needs it, null where unknown."
+            raise DescriberError(f"the rows have no column {column!r}. {cure}")
+    if not isinstance(batch[cues[0]], Sequence | np.ndarray):
+        raise DescriberError("a describer takes batches, not single rows: dataset.map(describer, batched=True)")
+
+
+def _check_cues(describer: SpeechDescriber) -> None:
+    known = CUES.get(describer.wording, ())
+    fitted = [group.cues.keys() for group in describer.groups.values()]
+    if not set(describer.cues) <= set(known) or any(cues != set(describer.cues) for cues in fitted):
+        raise DescriberError(
+            f"its wording ({describer.wording}) and cues ({', '.join(describer.cues)}) do not fit this package, whose "
+            f"wordings are {', '.join(CUES)} and whose cues are {', '.join(CUES['speechcue'])}: "
+            f"install speechcue_hf {describer.package_version}, or fit the describer again."
+        )
+    if OVERALL not in describer.groups or describer.baseline not in BASELINES or describer.levels not in LEVEL_NAMES:
+        raise DescriberError(
+            "not a valid describer (no overall statistics, or an unknown baseline or number of levels)."
+        )
+
+
+def _warn_of_other_wording(describer: SpeechDescriber) -> None:
+    if describer.wording_hash != wording_sha256(describer.wording):
+        logger.warning(
+            "The describer was fitted with the wording of speechcue_hf %s, and this version (%s) words differently: a "
+            "model trained on those sentences now reads others. Install speechcue_hf %s to get them back.",
+            describer.package_version,
+            speechcue_hf.__version__,
+            describer.package_version,
+        )
+
+
+def _split_name(dataset: Dataset) -> str | None:
+    return None if dataset.split is None else str(dataset.split)
+
+
+def _training_columns(train: Dataset, cues: Sequence[str], baseline: str) -> Batch:
+    wanted = {*cues, *_NEEDED[baseline], "speaker", "gender"}
+    batch: Batch = train.with_format(None).select_columns([name for name in train.column_names if name in wanted])[:]
+    _check_batch(batch, cues, baseline)
+    return batch
+
+
+def _matrix(batch: Batch, cues: Sequence[str]) -> FloatArray:
+    """Measurements, shape ``(rows, cues)``; NaN where there is none, which zero means in the paper's cues."""
+    values = np.array([batch[cue] for cue in cues], dtype=np.float64).T
+    paper = np.array([cue in PAPER_COLUMNS for cue in cues])
+    return np.where(np.isfinite(values) & ~(paper & (values == 0)), values, np.nan)
+
+
+def _reliability(batch: Batch) -> dict[str, FloatArray]:
+    return {column: np.array(batch[column], dtype=np.float64) for column in RELIABILITY if column in batch}
+
+
+def _optional(batch: Batch, column: str, rows: int) -> Sequence[Any]:
+    return batch[column] if column in batch else [None] * rows
+
+
+def _candidates(batch: Batch, baseline: str, rows: int) -> list[tuple[str, ...]]:
+    pairs = zip(_optional(batch, "speaker", rows), _optional(batch, "gender", rows), strict=True)
+    return [candidate_groups(baseline, speaker, gender) for speaker, gender in pairs]
+
+
+def _past(batch: Batch, values: FloatArray, least: int) -> FloatArray:
+    check_whole_dialogues(batch["dialogue_id"], batch["turn"])
+    return past_means(batch["dialogue_id"], batch["speaker"], values, least)
+
+
+def _with_nulls(values: FloatArray) -> list[float | None]:
+    return [None if value != value else value for value in values.tolist()]
+
+
+def _data_fingerprint(batch: Batch, values: FloatArray) -> str:
+    labels = repr([list(_optional(batch, column, len(values))) for column in ("speaker", "gender")])
+    return sha256(labels.encode() + np.ascontiguousarray(values).tobytes()).hexdigest()

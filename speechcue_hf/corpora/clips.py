@@ -21,7 +21,7 @@ class KnownClip:
 
     Args:
         status: ``corrupt``, ``missing`` or ``miscut``.
-        duration: Length of the wrong clip in s, where that tells it from a repaired copy.
+        duration: Of a miscut clip: its length in s, which tells it from a repaired copy.
         note: What is wrong.
         source: Where this is known from.
     """
@@ -60,8 +60,6 @@ def clip_status(clip: Path | None, known: KnownClip | None) -> str:
         return "none"
     if not clip.is_file():
         return "missing"
-    if known is not None and known.duration is None:
-        return known.status
     try:
         duration = probe_duration(clip)
     except AudioError:

@@ -1,4 +1,4 @@
-"""Dataset folders: Parquet that plain ``load_dataset(folder)`` reads, written so that a killed run leaves no half file."""
+"""Dataset folders: Parquet that plain ``load_dataset(folder)`` reads; a killed run leaves no half file."""
 
 from __future__ import annotations
 

@@ -1,0 +1,371 @@
+"""IEMOCAP: five sessions of two actors each, scripted and improvised dialogues, 16 kHz mono.
+
+Licensed to each user by the University of Southern California: https://sail.usc.edu/iemocap/ (research use, no
+redistribution). ``data_dir`` is the folder ``IEMOCAP_full_release``, of which this loader reads::
+
+    Session{1..5}/dialog/transcriptions/<dialogue>.txt     every turn, in speaking order
+    Session{1..5}/dialog/EmoEvaluation/<dialogue>.txt      labels and ratings, sorted by name
+    Session{1..5}/sentences/wav/<dialogue>/<utterance>.wav
+
+Names beginning with ``._`` and the subfolders of ``EmoEvaluation`` are no part of it.
+
+151 dialogues, 10,039 labelled turns. 47 more carry an ``XX`` number: transcribed, but neither labelled nor cut into
+clips. Sorting by start time would break 57 dialogues; the order of the transcription is the order of the dialogue.
+
+Configs:
+
+* ``erc-6``: six emotions, 7,433 utterances, the split of emotion recognition in conversation (test is Session 5).
+  Undecided turns count as happy where at least two annotators named Happiness first (53 turns).
+* ``ser-4``: neutral, angry, sad and happy (excited merged in), 5,531 utterances. ``fold=1..5`` leaves that session
+  out: it is the test split and the other four are the training split. There is no validation split.
+* ``all``: every transcribed turn with the label of the release, in the split of ``erc-6``; null for ``XX`` turns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from datasets import List, Value
+
+from speechcue_hf.corpora.builder import CorpusBuilder, CorpusConfig
+from speechcue_hf.corpora.check import release_problems, some_of
+from speechcue_hf.corpora.release import CURE, read_utf8, report
+from speechcue_hf.corpora.schema import Utterance
+from speechcue_hf.errors import CorpusError
+
+SESSIONS = ("Session1", "Session2", "Session3", "Session4", "Session5")
+LABELS = {
+    "hap": "happy",
+    "sad": "sad",
+    "neu": "neutral",
+    "ang": "angry",
+    "exc": "excited",
+    "fru": "frustrated",
+    "sur": "surprised",
+    "fea": "fearful",
+    "dis": "disgusted",
+    "oth": "other",
+    "xxx": "undecided",
+}
+EMOTIONS = {
+    "erc-6": ("happy", "sad", "neutral", "angry", "excited", "frustrated"),
+    "ser-4": ("neutral", "angry", "sad", "happy"),
+    "all": tuple(LABELS.values()),
+}
+VALIDATION_DIALOGUES = {
+    "Ses01M_impro01",
+    "Ses01M_script03_1",
+    "Ses02F_impro02",
+    "Ses02F_impro07",
+    "Ses02M_script01_2",
+    "Ses03F_impro01",
+    "Ses03M_impro02",
+    "Ses03M_impro08a",
+    "Ses03M_script02_2",
+    "Ses03M_script03_2",
+    "Ses04F_impro07",
+    "Ses04F_script02_1",
+}
+RATINGS = ("valence", "arousal", "dominance")
+
+_TURN = re.compile(
+    r"(?P<id>Ses\d\d[FM]_\w+_(?P<letter>[FM])(?:\d+|XX\d*))"
+    r" \[(?:(?P<start>\d+\.\d+)-(?P<end>\d+\.\d+)|[^\]]*)\]: ?(?P<text>.*)"
+)
+_BLOCK = re.compile(r"\[[\d. -]+\]\t(?P<id>\S+)\t(?P<label>\S+)\t\[(?P<ratings>[^\]]+)\]\s*")
+_CATEGORIES = re.compile(r"C-\w+:\s*(?P<names>[^\t(]*)")
+
+
+@dataclass
+class IemocapConfig(CorpusConfig):
+    """Configuration of ``speechcue/iemocap``.
+
+    Args:
+        fold: Of ``ser-4`` only: the session that is left out for the test, 1 to 5; by default 5, as in ``erc-6``.
+    """
+
+    fold: int | None = None
+
+
+class IemocapBuilder(CorpusBuilder):
+    """IEMOCAP as a ``datasets`` builder."""
+
+    BUILDER_CONFIG_CLASS = IemocapConfig
+    BUILDER_CONFIGS: ClassVar[list[IemocapConfig]] = [
+        IemocapConfig(name="erc-6", description="six emotions, test is Session 5"),
+        IemocapConfig(name="ser-4", description="four emotions, one session left out (fold=1..5)"),
+        IemocapConfig(name="all", description="every transcribed turn, eleven labels"),
+    ]
+    DEFAULT_CONFIG_NAME = "erc-6"
+    CORPUS = "iemocap"
+    LICENSE = "IEMOCAP licence of the University of Southern California, to each user"
+    HOMEPAGE = "https://sail.usc.edu/iemocap/"
+    CITATION = (
+        "Busso et al. (2008). IEMOCAP: interactive emotional dyadic motion capture database. "
+        "Language Resources and Evaluation 42, 335-359."
+    )
+
+    def emotions(self) -> Sequence[str]:
+        """The labels of the config."""
+        return EMOTIONS[self.config.name]
+
+    def extras(self) -> Mapping[str, Any]:
+        """Mean ratings (1 to 5), and what each annotator named, in the order of the release."""
+        return {**dict.fromkeys(RATINGS, Value("float64")), "annotator_categories": List(Value("string"))}
+
+    def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
+        """The utterances of each split.
+
+        Raises:
+            CorpusError: If the release is not there, or ``config.verify`` and it differs.
+            ValueError: If ``fold`` is not 1 to 5, or was given for a config without folds.
+        """
+        turns = read_release(data_dir)
+        splits = task_splits(turns, self.config.name, self.config.fold)
+        for problem in turn_problems(turns, data_dir):
+            report(problem, self.config.verify)
+        for problem in release_problems(self.CORPUS, self.config.name, splits):
+            report(f"{data_dir}, {problem}", self.config.verify)
+        return splits
+
+
+def watched(data_dir: Path) -> Iterator[Path]:
+    """Files and folders whose change makes a new cache entry.
+
+    Args:
+        data_dir: Folder of the release.
+
+    Yields:
+        The folders of the transcriptions, of the evaluations and of each dialogue's clips, in a stable order.
+    """
+    for session in SESSIONS:
+        yield data_dir / session / "dialog/transcriptions"
+        yield data_dir / session / "dialog/EmoEvaluation"
+        yield from sorted((data_dir / session / "sentences/wav").glob("Ses*"))
+
+
+def read_release(data_dir: Path) -> list[Utterance]:
+    """Read the sessions that are there.
+
+    Args:
+        data_dir: Folder of the release.
+
+    Returns:
+        Every transcribed turn with its label in the release, in speaking order within each dialogue.
+
+    Raises:
+        CorpusError: If no session is there, or a file cannot be parsed.
+    """
+    transcriptions = annotation_files(data_dir, "transcriptions")
+    if not transcriptions:
+        raise CorpusError(
+            f"{data_dir} holds no Session1/dialog/transcriptions/Ses01F_impro01.txt nor any other transcription: "
+            "give data_dir the folder IEMOCAP_full_release"
+        )
+    return [turn for path in transcriptions for turn in read_dialogue(path)]
+
+
+def annotation_files(data_dir: Path, kind: str) -> list[Path]:
+    """The files of one kind, in the order of the dialogues.
+
+    Args:
+        data_dir: Folder of the release.
+        kind: ``transcriptions`` or ``EmoEvaluation``.
+
+    Returns:
+        Paths, without the AppleDouble files that some copies hold.
+    """
+    return [path for session in SESSIONS for path in sorted((data_dir / session / "dialog" / kind).glob("Ses*.txt"))]
+
+
+def read_dialogue(transcription: Path) -> list[Utterance]:
+    """Read one dialogue.
+
+    Args:
+        transcription: ``Session*/dialog/transcriptions/<dialogue>.txt``; the rest is found from there.
+
+    Returns:
+        Its turns in speaking order; emotion and extras are null where there is no evaluation.
+
+    Raises:
+        CorpusError: If a line cannot be parsed.
+    """
+    session = transcription.parents[2]
+    clips = session / "sentences/wav" / transcription.stem
+    evaluation_file = session / "dialog/EmoEvaluation" / transcription.name
+    evaluations = parse_evaluations(evaluation_file) if evaluation_file.is_file() else {}
+    unlabelled = (None, dict.fromkeys((*RATINGS, "annotator_categories")))
+    turns = []
+    for turn in parse_transcription(transcription, clips):
+        emotion, extras = evaluations.get(turn.utterance_id, unlabelled)
+        turns.append(replace(turn, emotion=emotion, extras=extras))
+    return turns
+
+
+def parse_transcription(path: Path, clips: Path) -> Iterator[Utterance]:
+    """The turns of a transcription.
+
+    Args:
+        path: ``transcriptions/<dialogue>.txt``.
+        clips: Folder of the dialogue's clips.
+
+    Yields:
+        The turns in file order, without labels. Lines that name no turn are remarks of the transcriber.
+
+    Raises:
+        CorpusError: If a line that names a turn cannot be parsed.
+    """
+    for number, line in enumerate(read_utf8(path).splitlines(), start=1):
+        match = _TURN.fullmatch(line.rstrip())
+        if match is not None:
+            yield _turn(match, path.stem, clips)
+        elif line.startswith("Ses"):
+            raise CorpusError(
+                f"{path}, line {number}: expected '<turn> [<start>-<end>]: <text>', found {line[:60]!r}: {CURE}"
+            )
+
+
+def parse_evaluations(path: Path) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The labels of a dialogue.
+
+    Args:
+        path: ``EmoEvaluation/<dialogue>.txt``.
+
+    Returns:
+        Utterance id → emotion (a name of config ``all``) and the extra columns.
+
+    Raises:
+        CorpusError: If a block has an unknown label or not three ratings.
+    """
+    evaluations: dict[str, tuple[str, dict[str, Any]]] = {}
+    categories: list[str] = []
+    for number, line in enumerate(read_utf8(path).splitlines(), start=1):
+        if block := _BLOCK.fullmatch(line):
+            categories = []
+            evaluations[block["id"]] = _evaluation(block, categories, f"{path}, line {number}")
+        elif named := _CATEGORIES.match(line):
+            categories.append(named["names"].strip().rstrip(";"))
+    return evaluations
+
+
+def task_splits(turns: Iterable[Utterance], config: str, fold: int | None) -> dict[str, list[Utterance]]:
+    """The utterances of a task, labelled for it and divided into its splits.
+
+    Args:
+        turns: From :func:`read_release`.
+        config: ``erc-6``, ``ser-4`` or ``all``.
+        fold: Of ``ser-4``: the session left out, 1 to 5, None for 5.
+
+    Returns:
+        Split name → utterances.
+
+    Raises:
+        ValueError: If ``fold`` is not 1 to 5, or was given for a config without folds.
+    """
+    if fold is not None and (config != "ser-4" or fold not in range(1, 6)):
+        raise ValueError(f"fold={fold} for config {config!r}: only 'ser-4' has folds, 1 to 5")
+    names = ("train", "test") if config == "ser-4" else ("train", "validation", "test")
+    splits: dict[str, list[Utterance]] = {name: [] for name in names}
+    for turn in turns:
+        labelled = replace(turn, emotion=task_emotion(turn, config))
+        if config == "all" or labelled.emotion in EMOTIONS[config]:
+            split = ser_split(turn.dialogue_id, fold or 5) if config == "ser-4" else erc_split(turn.dialogue_id)
+            splits[split].append(labelled)
+    return splits
+
+
+def task_emotion(turn: Utterance, config: str) -> str | None:
+    """The emotion of a turn as a task counts it.
+
+    Args:
+        turn: With its label in the release.
+        config: ``erc-6``, ``ser-4`` or ``all``.
+
+    Returns:
+        The label of the release, but for ``ser-4`` excited turns are happy, and for ``erc-6`` so are undecided ones
+        where at least two annotators (self-evaluation included) name Happiness first.
+    """
+    if config == "ser-4" and turn.emotion == "excited":
+        return "happy"
+    if config == "erc-6" and turn.emotion == "undecided":
+        first_named = [names.split(";")[0] for names in turn.extras["annotator_categories"]]
+        return "happy" if first_named.count("Happiness") >= 2 else turn.emotion
+    return turn.emotion
+
+
+def erc_split(dialogue_id: str) -> str:
+    """The split of a dialogue in emotion recognition in conversation.
+
+    Args:
+        dialogue_id: Such as ``Ses01F_impro01``.
+
+    Returns:
+        ``train``, ``validation`` or ``test``.
+    """
+    if dialogue_id.startswith("Ses05"):
+        return "test"
+    return "validation" if dialogue_id in VALIDATION_DIALOGUES else "train"
+
+
+def ser_split(dialogue_id: str, fold: int) -> str:
+    """The split of a dialogue when one session is left out.
+
+    Args:
+        dialogue_id: Such as ``Ses01F_impro01``.
+        fold: The session left out, 1 to 5.
+
+    Returns:
+        ``train`` or ``test``.
+    """
+    return "test" if dialogue_id.startswith(f"Ses{fold:02d}") else "train"
+
+
+def turn_problems(turns: Sequence[Utterance], data_dir: Path) -> list[str]:
+    """What the transcriptions, the evaluations and the clips of a release lack of each other.
+
+    Args:
+        turns: From :func:`read_release`.
+        data_dir: Folder of the release.
+
+    Returns:
+        One line for each kind of lack, naming the first and saying how many there are.
+    """
+    transcribed = {turn.utterance_id for turn in turns}
+    evaluated = [
+        (path, name) for path in annotation_files(data_dir, "EmoEvaluation") for name in parse_evaluations(path)
+    ]
+    unlabelled = [turn.utterance_id for turn in turns if turn.emotion is None and "XX" not in turn.utterance_id]
+    untranscribed = [f"{name} of {path}" for path, name in evaluated if name not in transcribed]
+    silent = [str(turn.clip) for turn in turns if turn.clip is not None and not turn.clip.is_file()]
+    return [
+        *some_of(unlabelled, f"{data_dir}: turn {{}} is transcribed, but not in its dialogue's EmoEvaluation file"),
+        *some_of(untranscribed, f"{data_dir}: turn {{}} is evaluated, but not in its dialogue's transcription"),
+        *some_of(silent, "clip {} is missing"),
+    ]
+
+
+def _turn(match: re.Match[str], dialogue: str, clips: Path) -> Utterance:
+    clip = clips / f"{match['id']}.wav"
+    return Utterance(
+        dialogue_id=dialogue,
+        utterance_id=match["id"],
+        text=match["text"],
+        speaker=f"{dialogue[:5]}_{match['letter']}",
+        gender="female" if match["letter"] == "F" else "male",
+        clip=None if "XX" in match["id"] and not clip.is_file() else clip,
+        start=float(match["start"]) if match["start"] else None,
+        end=float(match["end"]) if match["end"] else None,
+    )
+
+
+def _evaluation(block: re.Match[str], categories: list[str], where: str) -> tuple[str, dict[str, Any]]:
+    if block["label"] not in LABELS:
+        raise CorpusError(
+            f"{where}, turn {block['id']}: expected one of {', '.join(LABELS)}, found {block['label']!r}: {CURE}"
+        )
+    ratings = [float(rating) for rating in block["ratings"].split(",")]
+    return LABELS[block["label"]], {**dict(zip(RATINGS, ratings, strict=True)), "annotator_categories": categories}

@@ -15,7 +15,7 @@ from typing import Any
 from datasets import ClassLabel
 
 from speechcue_hf.corpora.builder import CorpusBuilder
-from speechcue_hf.corpora.release import SplitSize, compare_size, first_existing, read_utf8, report
+from speechcue_hf.corpora.release import compare_counts, first_existing, read_utf8, report
 from speechcue_hf.corpora.schema import Utterance
 from speechcue_hf.errors import CorpusError
 
@@ -23,11 +23,7 @@ EMOTIONS = ("no emotion", "anger", "disgust", "fear", "happiness", "sadness", "s
 """In the order of the release's numbers, from 0."""
 DIALOGUE_ACTS = ("inform", "question", "directive", "commissive")
 """In the order of the release's numbers, which start at 1."""
-SIZES = {
-    "train": SplitSize(11118, 87170),
-    "validation": SplitSize(1000, 8069),
-    "test": SplitSize(1000, 7740),
-}
+SPLITS = ("train", "validation", "test")
 END_OF_UTTERANCE = "__eou__"
 
 
@@ -58,16 +54,16 @@ class DailyDialogBuilder(CorpusBuilder):
             CorpusError: If (``verify``) a file is missing, has other counts, or lines that do not fit together.
         """
         verify = self.config.verify
-        splits: dict[str, list[Utterance]] = {}
-        for split, size in SIZES.items():
-            file = first_existing(candidates(data_dir, split))
-            if file is None:
+        files: dict[str, Path] = {}
+        for split in SPLITS:
+            if file := first_existing(candidates(data_dir, split)):
+                files[split] = file
+            else:
                 report(f"{data_dir / split / text_name(split)} is missing (is {split}.zip unpacked?)", verify)
-                continue
-            splits[split] = read_split(file, split, verify)
-            compare_size(file, splits[split], size, verify)
-        if not splits:
+        if not files:
             raise CorpusError(f"{data_dir} holds no {text_name('train')}: give data_dir= the unpacked release")
+        splits = {split: read_split(file, split, verify) for split, file in files.items()}
+        compare_counts(self.CORPUS, self.config.name, splits, files, verify)
         return splits
 
 
@@ -99,7 +95,7 @@ def watched(data_dir: Path) -> list[Path]:
     Returns:
         The texts and labels of each split, where they may lie.
     """
-    texts = [path for split in SIZES for path in candidates(data_dir, split)]
+    texts = [path for split in SPLITS for path in candidates(data_dir, split)]
     return [path.with_name(path.name.replace("_", kind, 1)) for path in texts for kind in ("_", "_emotion_", "_act_")]
 
 

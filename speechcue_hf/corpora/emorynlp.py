@@ -25,7 +25,7 @@ from typing import Any
 from datasets import List, Value
 
 from speechcue_hf.corpora.builder import CorpusBuilder
-from speechcue_hf.corpora.release import SplitSize, compare_size, first_existing, read_utf8, report
+from speechcue_hf.corpora.release import compare_counts, first_existing, read_utf8, report
 from speechcue_hf.corpora.schema import Utterance
 from speechcue_hf.errors import CorpusError
 
@@ -59,14 +59,14 @@ class EmoryNLPBuilder(CorpusBuilder):
             CorpusError: If a row cannot be read, or (``verify``) a file is missing or has other counts.
         """
         form = form_in(data_dir)
-        splits: dict[str, list[Utterance]] = {}
-        for split, size in form.sizes.items():
-            file = first_existing(form.candidates(data_dir, split))
-            if file is None:
+        files: dict[str, Path] = {}
+        for split in form.files:
+            if file := first_existing(form.candidates(data_dir, split)):
+                files[split] = file
+            else:
                 report(f"{form.candidates(data_dir, split)[0]} is missing", self.config.verify)
-                continue
-            splits[split] = form.parse(file)
-            compare_size(file, splits[split], size, self.config.verify)
+        splits = {split: form.parse(file) for split, file in files.items()}
+        compare_counts(self.CORPUS, self.config.name, splits, files, self.config.verify)
         return splits
 
 
@@ -76,12 +76,10 @@ class Form:
 
     Attributes:
         files: Split name → file name.
-        sizes: Split name → what the release holds.
         parse: Reads one file.
     """
 
     files: Mapping[str, str]
-    sizes: Mapping[str, SplitSize]
     parse: Callable[[Path], list[Utterance]]
 
     def candidates(self, data_dir: Path, split: str) -> list[Path]:
@@ -231,7 +229,6 @@ CSV_FORM = Form(
         "validation": "emorynlp_dev_final.csv",
         "test": "emorynlp_test_final.csv",
     },
-    sizes={"train": SplitSize(659, 7551), "validation": SplitSize(89, 954), "test": SplitSize(79, 984)},
     parse=parse_csv,
 )
 JSON_FORM = Form(
@@ -240,6 +237,5 @@ JSON_FORM = Form(
         "validation": "emotion-detection-dev.json",
         "test": "emotion-detection-tst.json",
     },
-    sizes={"train": SplitSize(713, 9934), "validation": SplitSize(99, 1344), "test": SplitSize(85, 1328)},
     parse=parse_json,
 )

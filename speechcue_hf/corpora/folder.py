@@ -7,6 +7,8 @@ columns.
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +18,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.json
 import pyarrow.parquet
 from datasets import Features
 
@@ -123,10 +124,15 @@ class Row:
             CorpusError: If it is not a number.
         """
         value = self.text(column)
+        if value is None:
+            return None
         try:
-            return None if value is None else float(value)
-        except ValueError as error:
-            raise self.error(column, f"{value!r} is not a number of seconds") from error
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
+        if not math.isfinite(seconds):
+            raise self.error(column, f"{value!r} is not a number of seconds")
+        return seconds
 
     def clip(self) -> Path | None:
         """Path of the clip, or None where the row names none.
@@ -191,14 +197,16 @@ def read_metadata(data_dir: Path) -> list[Row]:
     below = {split: file for split in SPLITS if (file := metadata_file(data_dir / split))}
     if here and below:
         raise CorpusError(f"{here} and {next(iter(below.values()))} both describe clips: keep one, or one per split")
-    if here:
-        return list(metadata_rows(here, data_dir, split=None))
-    if not below:
+    if not here and not below:
         raise CorpusError(
             f"{data_dir} holds no {', '.join(METADATA_FILES)}, and neither do its folders {', '.join(SPLITS)}: "
             "write one row per utterance with at least the column file_name"
         )
-    return [row for split, file in below.items() for row in metadata_rows(file, data_dir, split)]
+    files = [(here, None)] if here else [(file, split) for split, file in below.items()]
+    rows = [row for file, split in files for row in metadata_rows(file, data_dir, split)]
+    if not rows:
+        raise CorpusError(f"{', '.join(str(file) for file, _ in files)}: no rows, write one per utterance")
+    return rows
 
 
 def metadata_file(folder: Path) -> Path | None:
@@ -257,7 +265,7 @@ def read_table(file: Path) -> pa.Table:
         if file.suffix == ".parquet":
             return pa.parquet.read_table(file)
         if file.suffix == ".jsonl":
-            return pa.json.read_json(file)
+            return pa.Table.from_struct_array(pa.array(_json_objects(file)))
         return pa.csv.read_csv(
             file,
             parse_options=pa.csv.ParseOptions(newlines_in_values=True),
@@ -265,8 +273,22 @@ def read_table(file: Path) -> pa.Table:
                 column_types=dict.fromkeys(COLUMNS, pa.string()), null_values=[""], strings_can_be_null=True
             ),
         )
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError) as error:
         raise CorpusError(f"{file} cannot be read as utf-8 {file.suffix[1:]}: {error}") from error
+
+
+def _json_objects(file: Path) -> list[dict[str, Any]]:
+    """Rows of a jsonl file by the json module: Arrow's own reader takes text that looks like a date for a date."""
+    rows = []
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise CorpusError(f"{file}, line {number} is not json: {error}") from error
+        if not isinstance(row, dict):
+            raise CorpusError(f"{file}, line {number} is not a json object: write one {{...}} per line")
+        rows.append(row)
+    return rows
 
 
 def extra_features(rows: Iterable[Row]) -> Features:

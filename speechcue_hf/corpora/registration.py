@@ -22,6 +22,8 @@ from speechcue_hf import __version__
 
 CORPORA = ("iemocap", "meld", "emorynlp", "dailydialog", "demo", "folder")
 NAMESPACE = "speechcue/"
+DEMO = NAMESPACE + "demo"
+"""The one corpus that lies in this package: its loader knows what to watch without a folder."""
 
 
 def register() -> None:
@@ -50,7 +52,8 @@ def corpus_module(name: str, data_dir: str | None) -> DatasetModule:
     """
     module_path, version = packaged_modules._PACKAGED_DATASETS_MODULES[name]
     watched = import_module(module_path).watched
-    state = file_states(watched(Path(data_dir or "").expanduser().absolute()))
+    has_folder = data_dir is not None or name == DEMO
+    state = file_states(watched(Path(data_dir or "").expanduser().absolute())) if has_folder else []
     digest = hashlib.sha256("\n".join([version, datasets.__version__, *state]).encode()).hexdigest()
     no_files = DataFilesDict({"train": DataFilesList([], origin_metadata=[])})
     return DatasetModule(module_path, digest, {"dataset_name": name.replace("/", "_"), "data_files": no_files})

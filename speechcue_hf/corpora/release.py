@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from speechcue_hf.corpora.check import count_splits, differences, release_counts
 from speechcue_hf.corpora.schema import Utterance
 from speechcue_hf.errors import CorpusError
 
@@ -15,37 +15,26 @@ logger = logging.getLogger(__name__)
 CURE = "download the release again, or pass verify=False to work with a partial copy"
 
 
-@dataclass(frozen=True)
-class SplitSize:
-    """Size of one split of a release."""
-
-    dialogues: int
-    utterances: int
-
-    def __str__(self) -> str:
-        return f"{self.utterances:,} utterances in {self.dialogues:,} dialogues"
-
-
-def size_of(utterances: Sequence[Utterance]) -> SplitSize:
-    """Count the dialogues and utterances of a split."""
-    return SplitSize(len({utterance.dialogue_id for utterance in utterances}), len(utterances))
-
-
-def compare_size(file: Path, utterances: Sequence[Utterance], release: SplitSize, verify: bool) -> None:
-    """Compare what a file held with the release.
+def compare_counts(
+    corpus: str, config: str, splits: Mapping[str, Sequence[Utterance]], files: Mapping[str, Path], verify: bool
+) -> None:
+    """Compare what the files of the splits held with the release.
 
     Args:
-        file: The file, for the message.
-        utterances: What it held.
-        release: What it should hold.
+        corpus: Name of the corpus, such as ``emorynlp``.
+        config: Name of its config.
+        splits: Split name → utterances read.
+        files: Split name → the file they come from, for the message.
         verify: Whether a difference is an error; else it is logged.
 
     Raises:
         CorpusError: If ``verify`` and they differ.
     """
-    found = size_of(utterances)
-    if found != release:
-        report(f"{file} has {found}, the release has {release}", verify)
+    found = count_splits(splits)
+    expected = release_counts(corpus, config, found)
+    for split, file in files.items():
+        for problem in differences({split: found[split]}, {split: expected.get(split, {})}):
+            report(f"{file}, {problem}", verify)
 
 
 def report(problem: str, verify: bool) -> None:

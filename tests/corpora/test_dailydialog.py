@@ -43,7 +43,7 @@ def of_size(dialogues: int, utterances: int) -> list:
     return [([f"Turn {turn}" for turn in range(length)], [0] * length, [1] * length) for length in lengths]
 
 
-def load(folder: Path, cache: Path, **options: object):  # noqa: ANN202
+def load(folder: Path, cache: Path, **options: object):
     return load_dataset("speechcue/dailydialog", data_dir=str(folder), cache_dir=str(cache), **options)
 
 
@@ -80,7 +80,7 @@ def test_whole_release_is_accepted(tmp_path: Path) -> None:
 
 def test_other_counts_are_refused(tmp_path: Path) -> None:
     write(tmp_path, SMALL)
-    with pytest.raises(CorpusError, match=r"dialogues_train.txt has 5 utterances in 2 dialogues.*87,170 .* 11,118"):
+    with pytest.raises(CorpusError, match=r"dialogues_train.txt, train: 2 dialogues, the release has 11,118: "):
         load(tmp_path, tmp_path / "cache")
 
 
@@ -105,7 +105,7 @@ def test_labels_that_do_not_fit(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert f"line 2: {problem}" in caplog.text
 
 
-def test_missing_lines_and_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_lines_and_files(tmp_path: Path) -> None:
     write(tmp_path, SMALL)
     acts = tmp_path / "train" / "dialogues_act_train.txt"
     acts.write_text(acts.read_text().splitlines()[0])
@@ -117,16 +117,15 @@ def test_missing_lines_and_files(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         load(tmp_path, tmp_path / "cache")
     assert set(load(tmp_path, tmp_path / "cache", verify=False)["train"]["dialogue_act"]) == {None}
     shutil.rmtree(tmp_path / "validation")
-    with pytest.raises(CorpusError, match=r"dialogues_act_train.txt is missing"):
+    with pytest.raises(CorpusError, match=r"dialogues_validation.txt is missing \(is validation.zip unpacked\?\)"):
         load(tmp_path, tmp_path / "cache")
     assert set(load(tmp_path, tmp_path / "cache", verify=False)) == {"train", "test"}
-    assert "dialogues_validation.txt is missing (is validation.zip unpacked?)" in caplog.text
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="dialogues_train.txt is missing"):
+    with pytest.raises(CorpusError, match=r"dialogues_train.txt is missing"):
         load(tmp_path, tmp_path / "cache")
-    with pytest.raises(CorpusError, match="holds no dialogues_train.txt: give data_dir="):
+    with pytest.raises(CorpusError, match=r"holds no dialogues_train.txt: give data_dir="):
         load(tmp_path, tmp_path / "cache", verify=False)
 
 

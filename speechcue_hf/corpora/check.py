@@ -97,24 +97,22 @@ def release_problems(corpus: str, config: str, splits: Splits) -> list[str]:
     return differences(found, release_counts(corpus, config, found))
 
 
-def some_of(items: Sequence[str], message: str) -> list[str]:
-    """One line for many items of one kind.
+def first_of(problems: Sequence[str]) -> list[str]:
+    """One line for many problems of one kind.
 
     Args:
-        items: What is wrong, may be empty.
-        message: Holds ``{}`` for the first of them.
+        problems: One line each, may be empty.
 
     Returns:
-        Nothing, or the message with the first item and how many more there are.
+        Nothing, or the first and how many more there are.
 
     Example:
-        >>> some_of(["a.wav", "b.wav"], "clip {} is missing")
-        ['clip a.wav is missing (and 1 more like it)']
+        >>> first_of(["a.wav is missing", "b.wav is missing"])
+        ['a.wav is missing (and 1 more like it)']
     """
-    if not items:
-        return []
-    more = f" (and {len(items) - 1:,} more like it)" if len(items) > 1 else ""
-    return [message.format(items[0]) + more]
+    if len(problems) < 2:
+        return list(problems)
+    return [f"{problems[0]} (and {len(problems) - 1:,} more like it)"]
 
 
 def clip_statuses(corpus: str, utterances: Sequence[Utterance]) -> dict[str, str]:

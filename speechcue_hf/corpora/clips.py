@@ -50,7 +50,7 @@ def clip_status(clip: Path | None, known: KnownClip | None) -> str:
     """Say what can be done with a clip, from its header and from what is known of the release.
 
     Args:
-        clip: Path of the clip, or None when the corpus has no audio.
+        clip: Path of the clip, or None when the release has none.
         known: What is known of this clip in the release, or None.
 
     Returns:

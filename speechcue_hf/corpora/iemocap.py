@@ -32,7 +32,7 @@ from typing import Any, ClassVar
 from datasets import List, Value
 
 from speechcue_hf.corpora.builder import CorpusBuilder, CorpusConfig
-from speechcue_hf.corpora.check import release_problems, some_of
+from speechcue_hf.corpora.check import first_of, release_problems
 from speechcue_hf.corpora.release import CURE, read_utf8, report
 from speechcue_hf.corpora.schema import Utterance
 from speechcue_hf.errors import CorpusError
@@ -76,7 +76,7 @@ _TURN = re.compile(
     r"(?P<id>Ses\d\d[FM]_\w+_(?P<letter>[FM])(?:\d+|XX\d*))"
     r" \[(?:(?P<start>\d+\.\d+)-(?P<end>\d+\.\d+)|[^\]]*)\]: ?(?P<text>.*)"
 )
-_BLOCK = re.compile(r"\[[\d. -]+\]\t(?P<id>\S+)\t(?P<label>\S+)\t\[(?P<ratings>[^\]]+)\]\s*")
+_BLOCK = re.compile(r"\[[\d. -]+\]\t(?P<id>\S+)\t(?P<label>\S+)\t\[(?P<ratings>[\d., ]+)\]\s*")
 _CATEGORIES = re.compile(r"C-\w+:\s*(?P<names>[^\t(]*)")
 
 
@@ -335,17 +335,20 @@ def turn_problems(turns: Sequence[Utterance], data_dir: Path) -> list[str]:
         One line for each kind of lack, naming the first and saying how many there are.
     """
     transcribed = {turn.utterance_id for turn in turns}
-    evaluated = [
-        (path, name) for path in annotation_files(data_dir, "EmoEvaluation") for name in parse_evaluations(path)
+    unlabelled = [
+        f"{data_dir}/Session{turn.dialogue_id[4]}/dialog/EmoEvaluation/{turn.dialogue_id}.txt: "
+        f"expected a block for turn {turn.utterance_id}, found none"
+        for turn in turns
+        if turn.emotion is None and "XX" not in turn.utterance_id
     ]
-    unlabelled = [turn.utterance_id for turn in turns if turn.emotion is None and "XX" not in turn.utterance_id]
-    untranscribed = [f"{name} of {path}" for path, name in evaluated if name not in transcribed]
-    silent = [str(turn.clip) for turn in turns if turn.clip is not None and not turn.clip.is_file()]
-    return [
-        *some_of(unlabelled, f"{data_dir}: turn {{}} is transcribed, but not in its dialogue's EmoEvaluation file"),
-        *some_of(untranscribed, f"{data_dir}: turn {{}} is evaluated, but not in its dialogue's transcription"),
-        *some_of(silent, "clip {} is missing"),
+    untranscribed = [
+        f"{path.parents[1]}/transcriptions/{path.name}: expected a line for turn {name}, found none"
+        for path in annotation_files(data_dir, "EmoEvaluation")
+        for name in parse_evaluations(path)
+        if name not in transcribed
     ]
+    silent = [f"{turn.clip} is missing" for turn in turns if turn.clip is not None and not turn.clip.is_file()]
+    return [*first_of(unlabelled), *first_of(untranscribed), *first_of(silent)]
 
 
 def _turn(match: re.Match[str], dialogue: str, clips: Path) -> Utterance:
@@ -368,4 +371,6 @@ def _evaluation(block: re.Match[str], categories: list[str], where: str) -> tupl
             f"{where}, turn {block['id']}: expected one of {', '.join(LABELS)}, found {block['label']!r}: {CURE}"
         )
     ratings = [float(rating) for rating in block["ratings"].split(",")]
+    if len(ratings) != len(RATINGS):
+        raise CorpusError(f"{where}, turn {block['id']}: expected three ratings, found [{block['ratings']}]: {CURE}")
     return LABELS[block["label"]], {**dict(zip(RATINGS, ratings, strict=True)), "annotator_categories": categories}

@@ -33,7 +33,7 @@ from typing import Any
 from datasets import Value
 
 from speechcue_hf.corpora.builder import CorpusBuilder
-from speechcue_hf.corpora.check import release_problems, some_of
+from speechcue_hf.corpora.check import first_of, release_problems
 from speechcue_hf.corpora.clips import known_clips
 from speechcue_hf.corpora.release import CURE, first_existing, read_utf8, report
 from speechcue_hf.corpora.schema import Utterance
@@ -241,12 +241,9 @@ def row_problems(file: Path, split: str, utterances: Sequence[Utterance]) -> lis
     expected = dict.fromkeys(release_rows(split))
     found = dict.fromkeys(utterance.utterance_id for utterance in utterances)
     counts = f"{file} has {len(found):,} rows, the release has {len(expected):,}"
-    lacking = [_row_name(name) for name in expected if name not in found]
-    foreign = [_row_name(name) for name in found if name not in expected]
-    return [
-        *some_of(lacking, f"{counts}: row {{}} is missing"),
-        *some_of(foreign, f"{counts}: row {{}} is not in the release"),
-    ]
+    lacking = [f"{counts}: row {_row_name(name)} is missing" for name in expected if name not in found]
+    foreign = [f"{counts}: row {_row_name(name)} is not in it" for name in found if name not in expected]
+    return [*first_of(lacking), *first_of(foreign)]
 
 
 def release_rows(split: str) -> list[str]:
@@ -278,18 +275,11 @@ def clip_problems(splits: Mapping[str, Sequence[Utterance]]) -> list[str]:
         At most one line per split, naming the first clip.
     """
     known = known_clips("meld")
-    return [
-        problem
-        for utterances in splits.values()
-        for problem in some_of(
-            [
-                str(utterance.clip)
-                for utterance in utterances
-                if utterance.utterance_id not in known and utterance.clip and not utterance.clip.is_file()
-            ],
-            "clip {} is missing",
-        )
-    ]
+    problems = []
+    for utterances in splits.values():
+        expected = [utterance.clip for utterance in utterances if utterance.utterance_id not in known]
+        problems += first_of([f"{clip} is missing" for clip in expected if clip and not clip.is_file()])
+    return problems
 
 
 def seconds(time: str) -> float:

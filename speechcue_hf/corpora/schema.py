@@ -14,7 +14,7 @@ import pyarrow as pa
 from datasets import Audio, ClassLabel, Features, Value
 
 AUDIO_STATUSES = ("ok", "missing", "corrupt", "miscut", "too_short", "none")
-"""``none``: the corpus has no audio. ``miscut``: the clip holds more than the utterance. ``too_short``: under 0.3 s."""
+"""``none``: the release has no clip of it. ``miscut``: the clip holds more than the utterance. ``too_short``: under 0.3 s."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Utterance:
         emotion: A name from the corpus's label set, or None where there is no label.
         speaker: Who speaks, or None.
         gender: ``"female"``, ``"male"`` or None.
-        clip: Where the clip must lie, or None when the corpus has no audio. The file need not exist.
+        clip: Where the clip must lie, or None when the release has none of it. The file need not exist.
         start: Start in the dialogue's recording, in s, or None.
         end: End in the dialogue's recording, in s, or None.
         extras: The corpus's own columns.

@@ -16,6 +16,7 @@ from speechcue_hf.evaluation.bootstrap import bootstrap_weighted_f1, counts_by_d
 from speechcue_hf.evaluation.metrics import classification_metrics
 from speechcue_hf.evaluation.plots import plot_confusion_matrix
 from speechcue_hf.evaluation.predictions import PREDICTIONS_FILE, label_numbers, references
+from speechcue_hf.evaluation.runs import read_record
 
 RESULTS_FILE = "results.json"
 CONFUSION_FILE = "confusion_matrix.png"
@@ -91,11 +92,7 @@ def read_results(folder: Path) -> dict[str, Any]:
     path = folder / RESULTS_FILE
     if not path.is_file():
         raise EvaluationError(f"{folder} holds no {RESULTS_FILE}. Run `speechcue evaluate … -o {folder}` first.")
-    try:
-        results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise EvaluationError(f"{path} is no JSON ({error}). Run `speechcue evaluate` again.") from error
-    return results
+    return read_record(path)
 
 
 def _title(results: dict[str, Any]) -> str:

@@ -84,7 +84,7 @@ def score_shared(
     prompts: Sequence[Sequence[Message]],
     labels: Sequence[str],
     *,
-    token_budget: int = 512,
+    tokens_per_pass: int = 512,
     normalisation: Normalisation = "sum",
 ) -> LabelScores:
     """Score every label as the completion of every prompt, running common beginnings once.
@@ -99,7 +99,7 @@ def score_shared(
         tokenizer: Its tokenizer, with a chat template.
         prompts: One list of messages for each row.
         labels: The closed set, at least two.
-        token_budget: Tokens in one pass; bounds memory and changes no result.
+        tokens_per_pass: Tokens in one pass; bounds memory and changes no result.
         normalisation: ``"sum"`` adds the log-probabilities of a label's tokens, ``"mean"`` averages them.
 
     Returns:
@@ -107,17 +107,17 @@ def score_shared(
 
     Raises:
         EvaluationError: If the model cannot branch, the tokenizer has no chat template or a prompt is too long.
-        ValueError: If there are no prompts, fewer than two labels, ``normalisation`` is unknown or the budget is not
-            positive.
+        ValueError: If there are no prompts, fewer than two labels, ``normalisation`` is unknown or ``tokens_per_pass``
+            is not positive.
     """
     check_label_set(labels, normalisation)
-    if token_budget < 1:
-        raise ValueError(f"token_budget must be positive, got {token_budget}")
+    if tokens_per_pass < 1:
+        raise ValueError(f"tokens_per_pass must be positive, got {tokens_per_pass}")
     check_branching(model)
     encoded = encode_for_scoring(model, tokenizer, prompts, labels)
     tree, judgements = _plan(encoded)
     with evaluation_mode(model):
-        likelihood = _run_tree(model, tree, judgements, token_budget)
+        likelihood = _run_tree(model, tree, judgements, tokens_per_pass)
     firsts = np.cumsum([0, *map(len, encoded.completions)])[:-1]
     summed = np.add.reduceat(likelihood, firsts, axis=1)
     return LabelScores(tuple(labels), normalise(summed, encoded, normalisation), normalisation, tokens=len(tree.tokens))
@@ -161,7 +161,7 @@ def _plan(encoded: EncodedPrompts) -> tuple[TokenTree, np.ndarray]:
     return tree, judgements
 
 
-def _run_tree(model: PreTrainedModel, tree: TokenTree, judgements: np.ndarray, token_budget: int) -> np.ndarray:
+def _run_tree(model: PreTrainedModel, tree: TokenTree, judgements: np.ndarray, tokens_per_pass: int) -> np.ndarray:
     """Log-likelihood of each (node, next token) of ``judgements``, shape ``(prompts, tokens)``."""
     from transformers import DynamicCache
 
@@ -171,8 +171,8 @@ def _run_tree(model: PreTrainedModel, tree: TokenTree, judgements: np.ndarray, t
     cache = DynamicCache(config=model.config)
     kept = np.empty(0, dtype=int)
     with tqdm(total=len(tree.tokens), desc="Scoring labels", unit="token") as progress:
-        for start in range(0, len(tree.tokens), token_budget):
-            piece = np.arange(start, min(start + token_budget, len(tree.tokens)))
+        for start in range(0, len(tree.tokens), tokens_per_pass):
+            piece = np.arange(start, min(start + tokens_per_pass, len(tree.tokens)))
             keys = np.concatenate([kept, piece])
             here = slice(*np.searchsorted(asked[:, 0], [piece[0], piece[-1] + 1]))
             likelihood[here] = _run_piece(model, tree, piece, keys, cache, asked[here])

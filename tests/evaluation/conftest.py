@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from datasets import ClassLabel, Dataset, Features, Value
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
@@ -108,3 +109,34 @@ def full_forward_log_likelihood(model, tokenizer, prompts, labels) -> torch.Tens
             row.append(sum(log_probabilities[i - 1, ids[i]].item() for i in range(len(prompt), len(ids))))
         rows.append(row)
     return torch.tensor(rows, dtype=torch.float64)
+
+
+def described_split(labels: list[str] = LABELS) -> Dataset:
+    """Two dialogues as `speechcue describe` leaves them; the second one's last turn has no label."""
+    rows = [
+        {
+            "dialogue_id": f"d{dialogue}",
+            "utterance_id": f"d{dialogue}_u{turn}",
+            "turn": turn,
+            "speaker": ("Ann", "Bob")[turn % 2],
+            "text": line if dialogue == 0 else line.lower(),
+            "emotion": None if (dialogue, turn) == (1, 5) else (turn + dialogue) % len(labels),
+            "speech_description": f"{('high', 'low')[turn % 2]} pitch, {('loud', 'soft')[dialogue]} voice.",
+        }
+        for dialogue in range(2)
+        for turn, line in enumerate(LINES)
+    ]
+    features = Features(
+        {
+            **{name: Value("string") for name in ("dialogue_id", "utterance_id", "speaker", "text")},
+            "turn": Value("int32"),
+            "emotion": ClassLabel(names=labels),
+            "speech_description": Value("string"),
+        }
+    )
+    return Dataset.from_list(rows, features=features)
+
+
+@pytest.fixture
+def described() -> Dataset:
+    return described_split()

@@ -70,6 +70,19 @@ def test_sign_probability():
     assert sign_probability(np.zeros(99)) == 1
 
 
+def test_chance_differences_are_rarely_called_real():
+    """Of 100 pairs of equally good systems about 5 should fall below p = 0.05."""
+    small = 0
+    for seed in range(100):
+        generator = np.random.default_rng(seed)
+        true = generator.choice(3, size=160)
+        answers = [np.where(generator.random(160) < 0.6, true, (true + 1) % 3).tolist() for _ in range(2)]
+        counts = [counts_by_dialogue(np.arange(160) // 8, true, answer, LABELS) for answer in answers]
+        first, second = (bootstrap_weighted_f1(count, draws=300, seed=seed) for count in counts)
+        small += sign_probability(second - first) < 0.05
+    assert 1 <= small <= 12
+
+
 def test_interval_refuses_senseless_confidence():
     with pytest.raises(ValueError, match="confidence"):
         interval(np.zeros(3), confidence=95)

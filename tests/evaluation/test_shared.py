@@ -15,14 +15,16 @@ def reference(model, tokenizer, prompts):
     return full_forward_log_likelihood(model, tokenizer, prompts, LABELS).numpy()
 
 
-@pytest.mark.parametrize("token_budget", [1, 7, 100, 10_000])
-def test_equals_full_forward_passes_whatever_the_budget(model, tokenizer, prompts, reference, token_budget):
-    scores = score_shared(model, tokenizer, prompts, LABELS, token_budget=token_budget)
+@pytest.mark.parametrize("tokens_per_pass", [1, 7, 100, 10_000])
+def test_equals_full_forward_passes_however_the_dialogue_is_split(
+    model, tokenizer, prompts, reference, tokens_per_pass
+):
+    scores = score_shared(model, tokenizer, prompts, LABELS, tokens_per_pass=tokens_per_pass)
     np.testing.assert_allclose(scores.log_likelihood, reference, atol=1e-4, rtol=0)
 
 
-def test_budget_changes_no_token_count_and_sharing_lowers_it(model, tokenizer, prompts):
-    counts = {score_shared(model, tokenizer, prompts, LABELS, token_budget=budget).tokens for budget in (16, 999)}
+def test_splitting_changes_no_token_count_and_sharing_lowers_it(model, tokenizer, prompts):
+    counts = {score_shared(model, tokenizer, prompts, LABELS, tokens_per_pass=size).tokens for size in (16, 999)}
     apart = score_labels(model, tokenizer, prompts, LABELS).tokens
     assert len(counts) == 1
     assert counts.pop() * 2 < apart
@@ -30,7 +32,7 @@ def test_budget_changes_no_token_count_and_sharing_lowers_it(model, tokenizer, p
 
 def test_unrelated_and_repeated_prompts_do_not_disturb_one_another(model, tokenizer):
     prompts = [[{"role": "user", "content": line}] for line in [*LINES, LINES[0]]]
-    scores = score_shared(model, tokenizer, prompts, LABELS, normalisation="mean", token_budget=64)
+    scores = score_shared(model, tokenizer, prompts, LABELS, normalisation="mean", tokens_per_pass=64)
     expected = score_labels(model, tokenizer, prompts, LABELS, normalisation="mean")
     np.testing.assert_allclose(scores.log_likelihood, expected.log_likelihood, atol=1e-4, rtol=0)
 
@@ -49,7 +51,7 @@ def test_eager_attention_gives_the_same(tokenizer, prompts):
     expected = full_forward_log_likelihood(model, tokenizer, prompts, LABELS)
     model.set_attn_implementation("eager")
     np.testing.assert_allclose(
-        score_shared(model, tokenizer, prompts, LABELS, token_budget=50).log_likelihood, expected, atol=1e-4, rtol=0
+        score_shared(model, tokenizer, prompts, LABELS, tokens_per_pass=50).log_likelihood, expected, atol=1e-4, rtol=0
     )
 
 
@@ -86,6 +88,6 @@ def test_no_prompts_are_refused(tokenizer):
         score_shared(make_model(), tokenizer, [], LABELS)
 
 
-def test_budget_must_be_positive(tokenizer, prompts):
-    with pytest.raises(ValueError, match="token_budget"):
-        score_shared(make_model(), tokenizer, prompts, LABELS, token_budget=0)
+def test_tokens_per_pass_must_be_positive(tokenizer, prompts):
+    with pytest.raises(ValueError, match="tokens_per_pass"):
+        score_shared(make_model(), tokenizer, prompts, LABELS, tokens_per_pass=0)

@@ -1,0 +1,118 @@
+"""``speechcue evaluate``: score a model, or predictions made before, on a split."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from speechcue_hf.corpora.parquet import read_dataset
+from speechcue_hf.errors import EvaluationError
+from speechcue_hf.evaluation.report import CONFUSION_FILE, RESULTS_FILE, write_report
+from speechcue_hf.evaluation.runs import TRAINING_FILE, describer_sha256, find_beside, read_record
+
+EXAMPLES = """examples:
+  speechcue evaluate --dataset data/described --model runs/demo --split test -o runs/demo
+  speechcue evaluate --dataset data/described --model Qwen/Qwen3-0.6B --prompt speechcuellm -o runs/zero-shot
+  speechcue evaluate --dataset data/described --model runs/demo --decode generate -o runs/demo-generated
+  speechcue evaluate --predictions old.csv --matching instructerc --labels happy,sad,neutral,angry,excited,frustrated \\
+      -o runs/old
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--model", help="model or adapter: a folder, or an id on the Hub")
+    source.add_argument("--predictions", type=Path, help="predictions made before: .parquet, .csv or .jsonl")
+    parser.add_argument("--dataset", type=Path, help="folder that `speechcue describe` wrote; needed with --model")
+    parser.add_argument("--split", default="test", help="split to score (default: %(default)s)")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for results, predictions and picture")
+    parser.add_argument("--corpus", help="name of the corpus, for the results and the card")
+    parser.add_argument("--prompt", help="preset or prompt file (default: the one beside the model, else speechcue)")
+    parser.add_argument("--token-budget", type=int, help="most tokens of prompt and answer (default: as in training)")
+    parser.add_argument("--decode", choices=("score", "generate"), default="score", help="how answers are read")
+    parser.add_argument("--normalisation", choices=("sum", "mean"), default="sum", help="over the tokens of a label")
+    parser.add_argument("--sharing", choices=("prefix", "none"), default="prefix", help="run common beginnings once")
+    parser.add_argument("--matching", choices=("strict", "instructerc"), help="from a generated text to a label")
+    parser.add_argument("--labels", help="label words of --predictions in order, separated by commas")
+    parser.add_argument("--batch-size", type=int, default=8, help="prompts in one pass, without sharing")
+    parser.add_argument("--tokens-per-pass", type=int, default=512, help="tokens in one pass, with sharing")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Score, write the report and print the figures.
+
+    Raises:
+        EvaluationError: If model, dataset and labels do not fit together.
+    """
+    results, predictions = _score_predictions(arguments) if arguments.predictions else _score_model(arguments)
+    results = {"corpus": arguments.corpus, "split": arguments.split, **results}
+    write_report(arguments.output, results, predictions)
+    print_summary(results)
+    print(f"Written to {arguments.output}: {RESULTS_FILE}, predictions.parquet, {CONFUSION_FILE}")
+    print(f"Next: speechcue card {arguments.output}")
+
+
+def print_summary(results: dict[str, Any]) -> None:
+    """Print the main figures of an evaluation."""
+    interval = results["weighted_f1_interval"]
+    print(f"{results['n']} labelled utterances of {interval['dialogues']} dialogues, split {results['split']}")
+    print(
+        f"  weighted F1   {100 * results['weighted_f1']:6.2f} %   "
+        f"(95 % interval over dialogues {100 * interval['low']:.2f} to {100 * interval['high']:.2f})"
+    )
+    print(f"  macro F1      {100 * results['macro_f1']:6.2f} %")
+    print(f"  accuracy      {100 * results['accuracy']:6.2f} %")
+    print(f"  invalid       {100 * results['invalid_rate']:6.2f} %")
+
+
+def _score_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:
+    from speechcue_hf.evaluation.evaluate import Decoding, evaluate_model
+    from speechcue_hf.models.loading import load_model
+    from speechcue_hf.prompts.specification import PROMPT_FILE, load_prompt
+
+    if arguments.dataset is None:
+        raise EvaluationError("--model needs --dataset: the folder that `speechcue describe` wrote.")
+    rows = _read_split(arguments.dataset, arguments.split)
+    prompt = load_prompt(arguments.prompt or find_beside(arguments.model, PROMPT_FILE) or "speechcue")
+    record = find_beside(arguments.model, TRAINING_FILE)
+    training = None if record is None else read_record(record)
+    budget = arguments.token_budget if training is None else arguments.token_budget or training["token_budget"]
+    model, tokenizer = load_model(arguments.model)
+    return evaluate_model(
+        rows,
+        model,
+        tokenizer,
+        prompt,
+        decoding=Decoding(
+            decode=arguments.decode,
+            normalisation=arguments.normalisation,
+            sharing=arguments.sharing,
+            matching=arguments.matching or "strict",
+            batch_size=arguments.batch_size,
+            tokens_per_pass=arguments.tokens_per_pass,
+        ),
+        training=training,
+        describer_sha256=describer_sha256(arguments.dataset),
+        token_budget=budget,
+    )
+
+
+def _read_split(folder: Path, split: str) -> Dataset:
+    dataset = read_dataset(folder)
+    if split not in dataset:
+        raise EvaluationError(f"{folder} has no split {split!r}; it has {', '.join(dataset)}.")
+    return dataset[split]
+
+
+def _score_predictions(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:
+    from speechcue_hf.evaluation.evaluate import evaluate_predictions
+    from speechcue_hf.evaluation.predictions import read_predictions
+
+    if arguments.labels is None:
+        raise EvaluationError("--predictions needs --labels: the label words in order, separated by commas.")
+    labels = [label.strip() for label in arguments.labels.split(",")]
+    return evaluate_predictions(read_predictions(arguments.predictions), labels, matching=arguments.matching)

@@ -1,0 +1,53 @@
+"""``speechcue train``: fine-tune a chat model from a recipe, in this process."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+EXAMPLES = """examples:
+  speechcue train --config recipes/quickstart.yaml --dataset data/described --output-dir runs/tiny
+  speechcue train --config recipes/quickstart.yaml --dataset data/described --output-dir runs/long num_train_epochs=9
+
+Any setting of the recipe can follow as setting=value. For several processes or GPUs use
+  accelerate launch recipes/sft.py --config recipes/quickstart.yaml --dataset data/described --output_dir runs/tiny
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("--config", required=True, help="the recipe, a YAML file")
+    parser.add_argument("--dataset", help="folder that `speechcue describe` wrote")
+    parser.add_argument("--output-dir", help="where adapter, tokenizer and training.json go")
+    parser.add_argument("overrides", nargs="*", metavar="setting=value", help="settings instead of the recipe's")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train and say what was made."""
+    from speechcue_hf.training.arguments import parse_arguments
+    from speechcue_hf.training.sft import RECORD_FILE, train_recipe
+
+    output = train_recipe(*parse_arguments(recipe_arguments(arguments)))
+    record = json.loads((output / RECORD_FILE).read_text(encoding="utf-8"))
+    rows = record["rows"]["train"]
+    print(f"Trained {record['base_model']} on {rows['all'] - rows['unlabelled']} rows in {record['steps']} steps.")
+    print(f"Best on the selection split: {record['best']}.")
+    print(f"{rows['shortened']} prompts were shortened to {record['token_budget']} tokens, no row was dropped.")
+    print(f"{output} holds the model, its prompt and {RECORD_FILE}. Next: speechcue evaluate --model {output}")
+
+
+def recipe_arguments(arguments: argparse.Namespace) -> list[str]:
+    """The command line that TRL's parser reads.
+
+    Raises:
+        ValueError: If an override is not of the form setting=value.
+    """
+    line = ["--config", arguments.config]
+    line += ["--dataset", arguments.dataset] if arguments.dataset else []
+    line += ["--output_dir", arguments.output_dir] if arguments.output_dir else []
+    for override in arguments.overrides:
+        name, equals, value = override.partition("=")
+        if not equals:
+            raise ValueError(f"{override!r} is not of the form setting=value, such as learning_rate=1e-4")
+        line += [f"--{name}", value]
+    return line

@@ -1,0 +1,89 @@
+"""The settings of a fine-tuning run, as dataclasses that TRL's parser reads from YAML and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from trl import ModelConfig, SFTConfig, TrlParser  # type: ignore[attr-defined]
+
+TINY_MODEL = "tiny"
+"""Given as model, it means the tiny chat model that is built on the spot."""
+
+
+@dataclass
+class FineTuning:
+    """What is trained on.
+
+    Args:
+        dataset: Folder of the described dataset; not needed where the dataset itself is handed over.
+        prompt: Name of a preset, path of a prompt file, or settings as in such a file; None is our own, ``speechcue``.
+        token_budget: Most tokens of prompt and answer; longer prompts lose their oldest turns. None: as
+            many as the model has positions for.
+        selection_split: Split on which the best epoch is chosen; never ``test``.
+        train_split: Split that is trained on.
+    """
+
+    dataset: str | None = field(default=None, metadata={"help": "Folder of the described dataset."})
+    # A union with None is how TrlParser takes a mapping from YAML and a name from the command line.
+    prompt: dict[str, Any] | str | None = field(default=None, metadata={"help": "Preset, prompt file or settings."})
+    token_budget: int | None = field(default=None, metadata={"help": "Most tokens of prompt and answer."})
+    selection_split: str = field(default="validation", metadata={"help": "Split that chooses the best epoch."})
+    train_split: str = field(default="train", metadata={"help": "Split that is trained on."})
+
+
+@dataclass
+class TrainingSettings(SFTConfig):
+    """TRL's settings with defaults for this task; without a GPU the CPU is used, in single precision.
+
+    The best epoch is kept by its loss on the selection split. Truncation is off, because it would drop answers and with
+    them rows: ``token_budget`` shortens prompts instead.
+    """
+
+    max_length: int | None = field(default=None, metadata={"help": "Not used: see token_budget."})
+    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate on the selection split."})
+    save_strategy: str = field(default="epoch", metadata={"help": "When to write a checkpoint."})
+    save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept beside the best."})
+    load_best_model_at_end: bool = field(default=True, metadata={"help": "Keep the best epoch."})
+    gradient_checkpointing: bool = field(default=False, metadata={"help": "Trade compute for memory."})
+    output_dir: str = field(default="runs/sft", metadata={"help": "Where the results go."})
+    report_to: str = field(default="none", metadata={"help": "Where to report to."})
+
+    def __post_init__(self) -> None:
+        if not torch.cuda.is_available():
+            self.use_cpu, self.bf16, self.fp16 = True, False, False
+        super().__post_init__()  # type: ignore[no-untyped-call]
+
+
+@dataclass
+class ModelSettings(ModelConfig):
+    """TRL's settings of the base model and its LoRA adapter, with the adapter on and as large as SpeechCueLLM's."""
+
+    model_name_or_path: str | None = field(
+        default=TINY_MODEL, metadata={"help": "Hub id or folder of the base model; `tiny` builds one on the spot."}
+    )
+    use_peft: bool = field(default=True, metadata={"help": "Train a LoRA adapter; false trains all parameters."})
+    lora_r: int = field(default=16, metadata={"help": "Rank of the adapter."})
+    lora_alpha: int = field(default=16, metadata={"help": "Scale of the adapter."})
+    lora_target_modules: list[str] | None = field(
+        default_factory=lambda: ["q_proj", "k_proj", "v_proj"], metadata={"help": "Layers that are adapted."}
+    )
+
+
+def parse_arguments(arguments: list[str] | None = None) -> tuple[FineTuning, ModelSettings, TrainingSettings]:
+    """Read a recipe (``--config recipe.yaml``) and the overrides that follow it.
+
+    Args:
+        arguments: Command line without the program's name; ``sys.argv`` by default.
+
+    Returns:
+        What is trained on, the model, and how it is trained.
+
+    Raises:
+        ValueError: If the recipe holds a setting that does not exist.
+    """
+    kinds: Any = (FineTuning, ModelSettings, TrainingSettings)
+    parser = TrlParser(kinds)
+    data, model, training = parser.parse_args_and_config(args=arguments)
+    return data, model, training

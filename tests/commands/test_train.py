@@ -1,0 +1,73 @@
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+
+from speechcue_hf.cli import main
+from speechcue_hf.commands import train
+
+RECIPE = """
+model_name_or_path: tiny
+num_train_epochs: 1
+disable_tqdm: true
+prompt:
+  extends: speechcue
+  history: 2
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+def test_train_says_what_it_made(
+    described_folder: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "run"
+    command = ["train", "--config", str(recipe), "--dataset", str(described_folder), "--output-dir", str(output)]
+    assert main([*command, "seed=7", "learning_rate=1e-3"]) == 0
+    record = json.loads((output / "training.json").read_text())
+    assert (record["seed"], record["settings"]["learning_rate"]) == (7, 1e-3)
+    assert record["prompt"]["name"] == "speechcue with changes"
+    printed = capsys.readouterr().out
+    assert "Trained tiny on 24 rows in 3 steps." in printed
+    assert "no row was dropped" in printed
+
+
+def test_failures_are_one_line(
+    described_folder: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [
+        "train",
+        "--config",
+        str(recipe),
+        "--dataset",
+        str(described_folder),
+        "--output-dir",
+        str(tmp_path / "run"),
+    ]
+    assert main([*command, "selection_split=test"]) == 1
+    assert "speechcue train: the test split must not choose the best epoch" in capsys.readouterr().err
+    assert main([*command, "seed"]) == 1
+    assert "'seed' is not of the form setting=value" in capsys.readouterr().err
+
+
+def test_a_setting_that_does_not_exist_is_refused(
+    described_folder: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe.write_text(RECIPE + "learning_rte: 1\n")
+    assert main(["train", "--config", str(recipe), "--dataset", str(described_folder)]) == 1
+    assert "learning_rte" in capsys.readouterr().err
+
+
+def test_examples_parse() -> None:
+    parser = ArgumentParser()
+    train.add_arguments(parser)
+    lines = [line.split()[2:] for line in train.EXAMPLES.splitlines() if line.strip().startswith("speechcue train")]
+    assert len(lines) == 2
+    for line in lines:
+        assert "--config" in train.recipe_arguments(parser.parse_args(line))

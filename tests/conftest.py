@@ -1,0 +1,49 @@
+"""Fixtures that tests of several folders share: a described corpus of twelve tiny dialogues."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+from speechcue_hf.corpora.parquet import write_dataset
+
+EMOTIONS = ("angry", "happy", "neutral")
+SAID = {"angry": "Leave me alone", "happy": "What a day", "neutral": "The bus is here"}
+
+
+def _split(split: str, lengths: list[int]) -> Dataset:
+    rows: list[dict[str, Any]] = []
+    for dialogue, length in enumerate(lengths):
+        for turn in range(length):
+            emotion = EMOTIONS[(dialogue + turn) % 3]
+            rows.append(
+                {
+                    "dialogue_id": f"{split}{dialogue}",
+                    "utterance_id": f"{split}{dialogue}_{turn}",
+                    "turn": turn,
+                    "speaker": "AB"[turn % 2],
+                    "text": f"{SAID[emotion]}, {'AB'[1 - turn % 2]}.",
+                    "emotion": emotion,
+                    "speech_description": f"This turn is spoken as a {emotion} person speaks.",
+                }
+            )
+    text = Value("string")
+    features = dict.fromkeys(rows[0], text) | {"turn": Value("int32"), "emotion": ClassLabel(names=list(EMOTIONS))}
+    return Dataset.from_list(rows, features=Features(features))
+
+
+@pytest.fixture
+def described_corpus() -> DatasetDict:
+    return DatasetDict(
+        train=_split("train", [4] * 6), validation=_split("validation", [4] * 3), test=_split("test", [4] * 3)
+    )
+
+
+@pytest.fixture
+def described_folder(described_corpus: DatasetDict, tmp_path: Path) -> Path:
+    """The same as a dataset folder, with a describer beside it."""
+    folder = tmp_path / "described"
+    write_dataset(described_corpus, folder)
+    (folder / "describer.json").write_text('{"version": 1}')
+    return folder

@@ -60,6 +60,8 @@ def decode(audio: str | PathLike[str] | Mapping[str, Any], limit: float | None =
         clip = _decode_soundfile(file, limit) if _for_soundfile(file) else _decode_av(file, name, limit)
         if clip.samples.shape[1] == 0:
             raise AudioError(f"{name}: holds no audio samples")
+        if not np.isfinite(clip.samples).all():
+            raise AudioError(f"{name}: holds samples that are not finite numbers")
         return clip
 
 
@@ -91,7 +93,8 @@ def _open(audio: str | PathLike[str] | Mapping[str, Any]) -> Iterator[tuple[str,
 
     if not isinstance(audio, Mapping):
         audio = {"path": fspath(audio), "bytes": None}
-    name = audio["path"] or "audio bytes"
+    # The name only: messages reach datasets and reports, the folders of one machine must not.
+    name = Path(audio["path"]).name if audio["path"] else "audio bytes"
     if audio["bytes"] is None and audio["path"] is None:
         raise AudioError("audio has neither a path nor bytes")
     try:

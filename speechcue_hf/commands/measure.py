@@ -1,0 +1,106 @@
+"""``speechcue measure``: measure the speech of every clip of a dataset folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datasets import Dataset
+
+from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_shard
+from speechcue_hf.cues.settings import GROUPS, MeasurementSettings
+from speechcue_hf.errors import SpeechcueError
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+HELP = "measure the speech of every clip"
+EXAMPLES = """examples:
+  speechcue measure data/demo -o data/measured
+  speechcue measure data/meld -o data/measured --num-proc 8
+  speechcue measure data/meld -o data/paper --preset speechcuellm
+  speechcue measure data/meld -o data/measured --groups loudness pitch rhythm
+  speechcue measure data/meld -o data/measured --shard $SLURM_ARRAY_TASK_ID --num-shards 16
+"""
+
+SETTINGS_FILE = "measurement.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("dataset", type=Path, metavar="DIR", help="dataset folder, as `speechcue prepare` writes it")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write; finished files are kept")
+    parser.add_argument(
+        "--preset",
+        choices=("default", "speechcuellm"),
+        default="default",
+        help="ours, or the paper's eight numbers exactly (default: %(default)s)",
+    )
+    parser.add_argument("--groups", nargs="+", choices=tuple(GROUPS), help="what to measure (default: the preset's)")
+    parser.add_argument("--num-proc", type=int, help="worker processes (default: work in this one)")
+    parser.add_argument("--shard", type=int, default=0, help="which shard this job measures, from 0")
+    parser.add_argument("--num-shards", type=int, default=1, help="into how many shards the corpus is divided")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure the shard of each split, write it without its audio, and print what could not be measured.
+
+    Raises:
+        SpeechcueError: If the output folder holds measurements by other settings.
+        ValueError: If the shard is none of ``--num-shards``, or the preset lacks a group.
+    """
+    if not 0 <= arguments.shard < arguments.num_shards:
+        raise ValueError(f"--shard must be from 0 to {arguments.num_shards - 1}, got {arguments.shard}")
+    settings = _settings(arguments)
+    _write_settings(settings, arguments.output)
+    for split, rows in _with_turn_taking(read_dataset(arguments.dataset), settings).items():
+        path = arguments.output / shard_name(str(split), arguments.shard, arguments.num_shards)
+        if path.exists():
+            print(f"{path.name}: kept, it was already complete")
+            continue
+        measured = _measure_shard(rows, settings, arguments)
+        write_shard(measured, path)
+        print(f"{path.name}: {len(measured)} utterances")
+        _print_notes(measured["measurement_note"])
+    print(f"Next: speechcue describe {arguments.output} -o {arguments.output.parent / 'described'}")
+
+
+def _settings(arguments: argparse.Namespace) -> MeasurementSettings:
+    preset = MeasurementSettings.speechcuellm() if arguments.preset == "speechcuellm" else MeasurementSettings()
+    return replace(preset, groups=tuple(arguments.groups)) if arguments.groups else preset
+
+
+def _write_settings(settings: MeasurementSettings, folder: Path) -> None:
+    """Put the settings beside the shards; shards of other settings must not mix with them."""
+    path = folder / SETTINGS_FILE
+    text = json.dumps(settings.to_dict(), indent=2) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise SpeechcueError(f"{folder} holds measurements by other settings ({SETTINGS_FILE}): choose another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _with_turn_taking(dataset: DatasetDict, settings: MeasurementSettings) -> dict[Any, Dataset]:
+    from speechcue_hf.cues.turns import add_turn_taking
+
+    chosen = "turn_taking" in settings.groups
+    return {split: add_turn_taking(rows) if chosen else rows for split, rows in dataset.items()}
+
+
+def _measure_shard(rows: Dataset, settings: MeasurementSettings, arguments: argparse.Namespace) -> Dataset:
+    from speechcue_hf.cues.measure import measure_clips
+
+    shard = rows.shard(arguments.num_shards, arguments.shard, contiguous=True)
+    return measure_clips(shard, settings, arguments.num_proc).remove_columns("audio")
+
+
+def _print_notes(notes: Iterable[str | None]) -> None:
+    """Print each reason for a missing value with the number of utterances it concerns."""
+    reasons = Counter(reason for note in notes if note for reason in note.split("; "))
+    for reason, count in reasons.most_common(10):
+        print(f"  {count} x {reason}")

@@ -1,0 +1,63 @@
+"""Loudness and the state of the recording: intensity, digital silence, signal-to-noise ratio, clipping."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from speechcue_hf.cues.intervals import Floats
+
+_HALF_STEP = 2.0**-16
+"""Half a quantisation step of 16-bit audio: what changes less from sample to sample holds no sound."""
+_SHORTEST_SILENCE = 0.02
+"""In s. Longer than one period of the lowest voice, so that no voiced sound is taken for silence."""
+_FULL_SCALE = 0.999
+
+
+def digital_silence(samples: Floats, rate: int) -> Floats:
+    """Where a clip holds no recording at all: samples that stay constant for at least 20 ms (padding, dropouts).
+
+    Args:
+        samples: Amplitudes, full scale at 1, shape ``(channels, frames)``; silent is where all channels are.
+        rate: Sampling rate in Hz.
+
+    Returns:
+        Start and end of each silent stretch in s, shape ``(stretches, 2)``.
+
+    Example:
+        >>> digital_silence(np.zeros((1, 1600)), rate=16000)
+        array([[0. , 0.1]])
+    """
+    constant = (np.abs(np.diff(samples, axis=1)) < _HALF_STEP).all(axis=0)
+    edges = np.flatnonzero(np.diff(constant, prepend=False, append=False)).reshape(-1, 2)
+    # A stretch of n constant differences is n + 1 samples long.
+    starts, ends = edges[:, 0] / rate, (edges[:, 1] + 1) / rate
+    return np.stack([starts, ends], axis=1)[ends - starts >= _SHORTEST_SILENCE]
+
+
+def energy_mean(levels: Floats) -> float:
+    """Mean level of frames in dB, taken over their energies; ``levels`` has shape ``(frames,)`` in dB."""
+    return float(10 * np.log10(np.mean(10 ** (levels / 10))))
+
+
+def signal_to_noise(levels: Floats) -> float | None:
+    """Estimated signal-to-noise ratio of a clip, from the levels of its own frames.
+
+    The noise is the energy mean of the quietest tenth of the frames, the signal what the mean level is above it, after
+    the percentile method of NIST's ``stnr`` (Speech Quality Assurance package). A clip without any pause has no noise
+    to look at and reads too low.
+
+    Args:
+        levels: Intensity in dB without digital silence, shape ``(frames,)``.
+
+    Returns:
+        The ratio in dB; None when all frames are equally loud.
+    """
+    ordered = np.sort(levels)
+    noise = 10 ** (energy_mean(ordered[: max(1, len(ordered) // 10)]) / 10)
+    signal = 10 ** (energy_mean(ordered) / 10) - noise
+    return float(10 * np.log10(signal / noise)) if signal > 1e-6 * noise else None
+
+
+def clipped_ratio(samples: Floats) -> float:
+    """Share of samples at full scale (beyond 0.999), worst channel; ``samples`` has shape ``(channels, frames)``."""
+    return float((np.abs(samples) >= _FULL_SCALE).mean(axis=1).max())

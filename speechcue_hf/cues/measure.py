@@ -1,0 +1,163 @@
+"""Measure the speech of one clip, or of a whole dataset."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+import numpy as np
+from datasets import Dataset, DatasetDict, Features, IterableDataset, Value, concatenate_datasets
+
+from speechcue_hf.audio import decode
+from speechcue_hf.cues.analysis import LONGEST, analyse
+from speechcue_hf.cues.settings import GROUPS, MEASUREMENT_COLUMNS, MeasurementSettings
+from speechcue_hf.cues.speechcuellm import measure_like_paper
+from speechcue_hf.cues.turns import TURN_COLUMNS, TurnFollower, add_turn_taking, has_turns
+from speechcue_hf.errors import AudioError
+
+__all__ = ["GROUPS", "MEASUREMENT_COLUMNS", "MeasurementSettings", "measure_clips", "measure_dataset", "measure_speech"]
+
+AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict, IterableDataset)
+
+CLIP_COLUMNS = tuple(column for column in MEASUREMENT_COLUMNS if column not in TURN_COLUMNS)
+"""What one clip alone can tell; turn-taking needs the row before."""
+
+_DEFAULT = MeasurementSettings()
+
+
+def measure_speech(row: Mapping[str, Any], settings: MeasurementSettings = _DEFAULT) -> dict[str, float | str | None]:
+    """Measure one clip: decoded once, analysed once. A function for ``Dataset.map``.
+
+    A clip that cannot be measured does not raise: its values are None and ``measurement_note`` has the reason.
+
+    Args:
+        row: With ``audio``: ``{"path": ..., "bytes": ...}``, or None where there is no clip.
+        settings: What to measure, and how.
+
+    Returns:
+        Every column of ``CLIP_COLUMNS`` (unit in the name; None where not measured or not asked for) and
+        ``measurement_note``, None when everything asked for was measured.
+
+    Example:
+        >>> measure_speech({"audio": {"path": "clip.wav", "bytes": None}})  # doctest: +SKIP
+        {'duration_s': 1.98, 'intensity_mean_db': 62.4, ..., 'measurement_note': None}
+    """
+    if row["audio"] is None:
+        return _as_columns({}, ["audio missing"], settings)
+    like_paper = settings.preset == "speechcuellm"
+    try:
+        clip = decode(row["audio"], limit=None if like_paper else LONGEST)
+    except AudioError as error:
+        return _as_columns({}, [str(error)], settings)
+    return _as_columns(*(measure_like_paper if like_paper else analyse)(clip, settings.groups), settings)
+
+
+def measure_dataset(
+    dataset: AnyDataset, settings: MeasurementSettings = _DEFAULT, num_proc: int | None = None
+) -> AnyDataset:
+    """Measure every clip of a dataset and add the measurement columns to it.
+
+    The audio column is read and never written: the new columns are made apart and joined to the dataset as it is. A
+    dataset behind an index (after ``filter`` or ``shuffle``) is the exception, ``datasets`` flattens it on joining.
+    Results come from the ``datasets`` cache when neither the data nor the settings have changed.
+
+    Args:
+        dataset: With ``audio`` (``Audio(decode=False)``) and ``utterance_id``; for turn-taking also ``dialogue_id``,
+            ``turn``, ``start`` and ``end``, dialogues whole and in speaking order. An ``IterableDataset`` is measured as it is
+            read.
+        settings: What to measure, and how.
+        num_proc: Worker processes, each held to one processor; None works in this process.
+
+    Returns:
+        The dataset with all ``MEASUREMENT_COLUMNS`` and ``measurement_note``; earlier ones are replaced.
+
+    Raises:
+        ValueError: If ``audio`` or ``utterance_id`` is missing.
+    """
+    if isinstance(dataset, DatasetDict):
+        return DatasetDict({split: measure_dataset(rows, settings, num_proc) for split, rows in dataset.items()})
+    if isinstance(dataset, IterableDataset):
+        return _measure_stream(dataset, settings)
+    if "turn_taking" in settings.groups:
+        dataset = add_turn_taking(dataset)
+    return measure_clips(dataset, settings, num_proc)
+
+
+def measure_clips(dataset: Dataset, settings: MeasurementSettings = _DEFAULT, num_proc: int | None = None) -> Dataset:
+    """Measure every clip of one split, or of a shard of it; turn-taking columns are kept as they are.
+
+    Args:
+        dataset: With ``audio`` and ``utterance_id``.
+        settings: What to measure, and how.
+        num_proc: Worker processes; None works in this process.
+
+    Returns:
+        The split with ``CLIP_COLUMNS`` and ``measurement_note``, and null turn-taking columns where it had none.
+
+    Raises:
+        ValueError: If ``audio`` or ``utterance_id`` is missing.
+    """
+    for column in ("audio", "utterance_id"):
+        if column not in dataset.column_names:
+            raise ValueError(f"the dataset has no column {column!r}; its columns are {', '.join(dataset.column_names)}")
+    turn_columns = [column for column in TURN_COLUMNS if column not in dataset.column_names]
+    measured = dataset.select_columns(["utterance_id", "audio"]).map(
+        _measure_in_worker,
+        with_rank=True,
+        fn_kwargs={"settings": settings},
+        remove_columns=["audio"],
+        features=_features(turn_columns),
+        num_proc=num_proc,
+        desc="Measuring speech",
+    )
+    if measured["utterance_id"][:] != dataset["utterance_id"][:]:
+        raise RuntimeError("the measured rows are not in the order of the dataset")
+    replaced = [column for column in measured.column_names if column in dataset.column_names]
+    dataset = dataset.remove_columns([column for column in replaced if column != "utterance_id"])
+    return concatenate_datasets([dataset, measured.remove_columns("utterance_id")], axis=1)
+
+
+def _measure_stream(dataset: IterableDataset, settings: MeasurementSettings) -> IterableDataset:
+    if "turn_taking" in settings.groups and has_turns(dataset.column_names):
+        dataset = dataset.map(TurnFollower())
+    return dataset.map(measure_speech, fn_kwargs={"settings": settings})
+
+
+def _measure_in_worker(
+    row: Mapping[str, Any], rank: int | None, settings: MeasurementSettings
+) -> dict[str, float | str | None]:
+    if rank is not None:
+        _stay_on_one_processor(rank)
+    return measure_speech(row, settings)
+
+
+@cache
+def _stay_on_one_processor(rank: int) -> None:
+    """Keep a worker and the threads that Praat starts in it on one processor, so that workers do not crowd each other.
+
+    Praat 6.1 takes as many threads as the machine has processors and offers no switch. Processors are counted from
+    the parent's process id, so that two runs on one machine do not meet on the same ones.
+    """
+    if sys.platform == "linux":
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {allowed[(os.getppid() + rank) % len(allowed)]})
+
+
+def _as_columns(
+    values: Mapping[str, float | None], reasons: list[str], settings: MeasurementSettings
+) -> dict[str, float | str | None]:
+    """All clip columns in their order, None for those not chosen or not finite."""
+    chosen = {column: value for column, value in values.items() if column in settings.columns}
+    finite = {column: value for column, value in chosen.items() if value is not None and np.isfinite(value)}
+    return {
+        **{column: finite.get(column) for column in CLIP_COLUMNS},
+        "measurement_note": "; ".join(reasons) or None,
+    }
+
+
+def _features(turn_columns: list[str]) -> Features:
+    columns = {column: Value("float64") for column in (*CLIP_COLUMNS, *turn_columns)}
+    return Features({"utterance_id": Value("string"), **columns, "measurement_note": Value("string")})

@@ -1,0 +1,106 @@
+"""Syllable nuclei, stretches of speech, pauses: the rhythm of a clip, from its intensity and voicing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.signal import find_peaks
+
+from speechcue_hf.cues.intervals import Floats, inside
+
+if TYPE_CHECKING:
+    import parselmouth
+
+DIP = 2.0
+"""In dB: how far the intensity must sink beside a peak for the peak to be a syllable of its own."""
+BELOW_PEAK = 25.0
+"""In dB: how far below the loudest part speech still counts as speech."""
+_SHORTEST_SOUNDING = 0.1
+_SHORTEST_PAUSE = 0.25
+"""In s, after de Jong & Bosker (2013), DiSS: shorter silences belong to articulation."""
+_MINIMUM_PITCH = 75.0
+"""In Hz: the intensity window (43 ms) is short enough for fast syllables, long enough not to follow single periods."""
+SHORTEST = 6.4 / _MINIMUM_PITCH
+"""In s: a clip must hold one whole window."""
+
+
+class Rhythm(NamedTuple):
+    """Syllables and stretches of speech in a clip.
+
+    Attributes:
+        nuclei: Times of the syllable nuclei in s, shape ``(syllables,)``.
+        sounding: Start and end of each stretch of speech in s, shape ``(stretches, 2)``.
+    """
+
+    nuclei: Floats
+    sounding: Floats
+
+    @property
+    def articulation_rate(self) -> float | None:
+        """Syllables per second of speech, pauses left out; None without a syllable."""
+        return len(self.nuclei) / float(np.diff(self.sounding).sum()) if len(self.nuclei) else None
+
+    @property
+    def pause_ratio(self) -> float:
+        """Share of pauses in the time from the first to the last speech."""
+        return float(self._pauses.sum() / (self.sounding[-1, 1] - self.sounding[0, 0]))
+
+    @property
+    def longest_pause(self) -> float:
+        """In s; 0 without a pause."""
+        return float(self._pauses.max(initial=0.0))
+
+    @property
+    def _pauses(self) -> Floats:
+        pauses: Floats = self.sounding[1:, 0] - self.sounding[:-1, 1]
+        return pauses
+
+
+def find_rhythm(sound: parselmouth.Sound, voicing: parselmouth.Pitch) -> Rhythm | None:
+    """Find syllable nuclei: peaks of intensity with a dip of 2 dB on both sides, voiced, within speech.
+
+    The criterion of de Jong & Wempe (2009), Behavior Research Methods 41, read as topographic prominence: the level
+    sinks by 2 dB on either side before it rises above the peak. A peak is never joined to a lower one beside it, and
+    the last syllable counts like any other, so that one-syllable clips have a rate.
+
+    Args:
+        sound: At least ``SHORTEST`` long, else Praat raises an error.
+        voicing: Pitch of the same sound.
+
+    Returns:
+        The rhythm; None when no stretch is loud and long enough to be speech.
+    """
+    intensity = sound.to_intensity(_MINIMUM_PITCH)
+    levels = intensity.values[0]
+    threshold = np.quantile(levels, 0.99) - BELOW_PEAK
+    # A syllable cut off by an end of the clip has its peak there: beyond the ends it is silent.
+    walled = np.concatenate([[-300.0], levels, [-300.0]])
+    peaks, _ = find_peaks(walled, height=threshold, prominence=DIP)
+    sounding = sounding_stretches(intensity, threshold - levels.max(), _SHORTEST_PAUSE)
+    if not len(sounding):
+        return None
+    return Rhythm(select_nuclei(intensity.xs()[peaks - 1], sounding, voicing), sounding)
+
+
+def select_nuclei(times: Floats, sounding: Floats, voicing: parselmouth.Pitch) -> Floats:
+    """The times, of shape ``(times,)`` in s, that lie within speech and next to a voiced frame."""
+    voiced = voicing.selected_array["frequency"] > 0
+    # Praat's pitch has a value wherever the nearest frame is voiced.
+    nearest = np.floor((times - voicing.x1) / voicing.dx + 0.5).astype(int)
+    known = (nearest >= 0) & (nearest < len(voiced))
+    is_voiced = known & voiced[np.clip(nearest, 0, len(voiced) - 1)]
+    nuclei: Floats = times[inside(times, sounding) & is_voiced]
+    return nuclei
+
+
+def sounding_stretches(intensity: parselmouth.Intensity, threshold: float, shortest_pause: float) -> Floats:
+    """Start and end (s) of the stretches louder than ``threshold`` dB re the maximum, shape ``(stretches, 2)``."""
+    from parselmouth.praat import call
+
+    grid = call(
+        intensity, "To TextGrid (silences)", threshold, shortest_pause, _SHORTEST_SOUNDING, "silent", "sounding"
+    )
+    table = call(call(grid, "Extract tier", 1), "Down to TableOfReal", "sounding")
+    stretches: Floats = call(table, "To Matrix").values[:, :2]
+    return stretches

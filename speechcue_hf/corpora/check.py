@@ -82,39 +82,6 @@ def differences(found: Mapping[str, Counts], expected: Mapping[str, Counts]) -> 
     ]
 
 
-def release_problems(corpus: str, config: str, splits: Splits) -> list[str]:
-    """Counts in which what was read differs from the release.
-
-    Args:
-        corpus: Name of the corpus.
-        config: Name of its config.
-        splits: What was read.
-
-    Returns:
-        As :func:`differences`.
-    """
-    found = count_splits(splits)
-    return differences(found, release_counts(corpus, config, found))
-
-
-def first_of(problems: Sequence[str]) -> list[str]:
-    """One line for many problems of one kind.
-
-    Args:
-        problems: One line each, may be empty.
-
-    Returns:
-        Nothing, or the first and how many more there are.
-
-    Example:
-        >>> first_of(["a.wav is missing", "b.wav is missing"])
-        ['a.wav is missing (and 1 more like it)']
-    """
-    if len(problems) < 2:
-        return list(problems)
-    return [f"{problems[0]} (and {len(problems) - 1:,} more like it)"]
-
-
 def clip_statuses(corpus: str, utterances: Sequence[Utterance]) -> dict[str, str]:
     """The state of each clip on disk.
 
@@ -130,6 +97,26 @@ def clip_statuses(corpus: str, utterances: Sequence[Utterance]) -> dict[str, str
         utterance.utterance_id: clip_status(utterance.clip, known.get(utterance.utterance_id))
         for utterance in tqdm(utterances, desc="Looking at clips", unit=" clips")
     }
+
+
+def unexpected_clips(corpus: str, statuses: Mapping[str, str]) -> list[str]:
+    """Clips that cannot be used although the release has them whole.
+
+    Args:
+        corpus: Name of the corpus.
+        statuses: From :func:`clip_statuses`.
+
+    Returns:
+        One line per clip. Where no clip is there at all, the corpus is used as text only and none is expected.
+    """
+    if not {"ok", "too_short"} & set(statuses.values()):
+        return []
+    known = known_clips(corpus)
+    return [
+        f"clip of {name} is {status}"
+        for name, status in statuses.items()
+        if status in ("missing", "corrupt") and name not in known
+    ]
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ from typing import Any, ClassVar
 from datasets import List, Value
 
 from speechcue_hf.corpora.builder import CorpusBuilder, CorpusConfig
-from speechcue_hf.corpora.check import first_of, release_problems
-from speechcue_hf.corpora.release import CURE, read_utf8, report
+from speechcue_hf.corpora.check import ALL
+from speechcue_hf.corpora.release import CURE, compare_counts, first_of, read_utf8, report
 from speechcue_hf.corpora.schema import Utterance
 from speechcue_hf.errors import CorpusError
 
@@ -128,8 +128,8 @@ class IemocapBuilder(CorpusBuilder):
         splits = task_splits(turns, self.config.name, self.config.fold)
         for problem in turn_problems(turns, data_dir):
             report(problem, self.config.verify)
-        for problem in release_problems(self.CORPUS, self.config.name, splits):
-            report(f"{data_dir}, {problem}", self.config.verify)
+        folders = dict.fromkeys([*splits, ALL], data_dir)
+        compare_counts(self.CORPUS, self.config.name, splits, folders, self.config.verify)
         return splits
 
 

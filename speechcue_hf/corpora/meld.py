@@ -26,16 +26,15 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from datasets import Value
 
 from speechcue_hf.corpora.builder import CorpusBuilder
-from speechcue_hf.corpora.check import first_of, release_problems
 from speechcue_hf.corpora.clips import known_clips
-from speechcue_hf.corpora.release import CURE, first_existing, read_utf8, report
+from speechcue_hf.corpora.release import CURE, compare_counts, first_existing, first_of, read_utf8, report
 from speechcue_hf.corpora.schema import Utterance
 from speechcue_hf.errors import CorpusError
 
@@ -92,8 +91,8 @@ class MeldBuilder(CorpusBuilder):
                 report(problem, verify)
         if not splits:
             raise CorpusError(f"{data_dir} holds no train_sent_emo.csv: give data_dir the folder MELD.Raw")
-        for problem in release_problems(self.CORPUS, self.config.name, splits):
-            report(f"{data_dir}, {problem}", verify)
+        files = {split: located[split].annotations for split in splits}
+        compare_counts(self.CORPUS, self.config.name, splits, files, verify)
         if any(place.media.is_dir() for place in located.values()):
             for problem in clip_problems(splits):
                 report(problem, verify)
@@ -255,7 +254,7 @@ def release_rows(split: str) -> list[str]:
     Returns:
         The ids by dialogue and utterance number.
     """
-    listed = json.loads(files("speechcue_hf.corpora").joinpath("meld_rows.json").read_text(encoding="utf-8"))
+    listed = json.loads(resources.files("speechcue_hf.corpora").joinpath("meld_rows.json").read_text(encoding="utf-8"))
     return [
         f"{NAMES[split]}_dia{dialogue}_utt{number}"
         for dialogue, ranges in listed[split].items()

@@ -24,7 +24,7 @@ def compare_counts(
         corpus: Name of the corpus, such as ``emorynlp``.
         config: Name of its config.
         splits: Split name → utterances read.
-        files: Split name → the file they come from, for the message.
+        files: Split name, or ``all splits`` → the file or folder they come from, for the message.
         verify: Whether a difference is an error; else it is logged.
 
     Raises:
@@ -50,6 +50,24 @@ def report(problem: str, verify: bool) -> None:
     if verify:
         raise CorpusError(f"{problem}: {CURE}")
     logger.warning("%s; loaded as it is (verify=False)", problem)
+
+
+def first_of(problems: Sequence[str]) -> list[str]:
+    """One line for many problems of one kind.
+
+    Args:
+        problems: One line each, may be empty.
+
+    Returns:
+        Nothing, or the first and how many more there are.
+
+    Example:
+        >>> first_of(["a.wav is missing", "b.wav is missing"])
+        ['a.wav is missing (and 1 more like it)']
+    """
+    if len(problems) < 2:
+        return list(problems)
+    return [f"{problems[0]} (and {len(problems) - 1:,} more like it)"]
 
 
 def first_existing(paths: Iterable[Path]) -> Path | None:

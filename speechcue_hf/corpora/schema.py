@@ -14,7 +14,7 @@ import pyarrow as pa
 from datasets import Audio, ClassLabel, Features, Value
 
 AUDIO_STATUSES = ("ok", "missing", "corrupt", "miscut", "too_short", "none")
-"""``none``: the release has no clip of it. ``miscut``: the clip holds more than the utterance. ``too_short``: under 0.3 s."""
+"""``none``: the release has no clip. ``miscut``: the clip holds more than the utterance. ``too_short``: under 0.3 s."""
 
 
 @dataclass(frozen=True)

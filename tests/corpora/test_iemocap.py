@@ -10,7 +10,7 @@ import pytest
 from datasets import Dataset, get_dataset_config_names, load_dataset
 
 import speechcue_hf  # noqa: F401
-from speechcue_hf.corpora import check
+from speechcue_hf.corpora import release as releases
 from speechcue_hf.errors import CorpusError
 from tests.corpora import trees
 
@@ -144,7 +144,7 @@ def test_a_copy_without_clips_counts_what_is_missing(load, release, caplog):
 
 def test_the_release_as_counted_is_accepted(load, monkeypatch):
     counts = {"train": {"dialogues": 2, "utterances": 5, "happy": 1}, "test": {"excited": 1, "neutral": 1}}
-    monkeypatch.setattr(check, "release_counts", lambda *names: counts)
+    monkeypatch.setattr(releases, "release_counts", lambda *names: counts)
     assert len(load(verify=True)["train"]) == 5
 
 

@@ -12,7 +12,8 @@ import pytest
 from datasets import load_dataset
 
 import speechcue_hf  # noqa: F401
-from speechcue_hf.corpora import check, meld
+from speechcue_hf.corpora import meld
+from speechcue_hf.corpora import release as releases
 from speechcue_hf.errors import CorpusError
 from tests.corpora import trees
 
@@ -39,7 +40,7 @@ def small_release(monkeypatch):
     """The small tree counts as the release."""
     rows = {name: [f"{name}_dia{row[5]}_utt{row[6]}" for row in rows] for name, rows in trees.MELD_ROWS.items()}
     monkeypatch.setattr(meld, "release_rows", lambda split: rows[meld.NAMES[split]])
-    monkeypatch.setattr(check, "release_counts", lambda *names: {"train": {"dialogues": 3, "joy": 1}})
+    monkeypatch.setattr(releases, "release_counts", lambda *names: {"train": {"dialogues": 3, "joy": 1}})
 
 
 def test_rows_are_ordered_by_utterance_number(load, release):

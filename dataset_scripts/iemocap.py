@@ -1,0 +1,29 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["speechcue_hf"]
+# ///
+"""From your copy of IEMOCAP to a dataset folder: ``python iemocap.py IEMOCAP_full_release data/iemocap``."""
+
+import argparse
+from pathlib import Path
+
+from datasets import load_dataset
+
+import speechcue_hf  # noqa: F401
+from speechcue_hf.corpora.parquet import write_dataset
+
+
+def main() -> None:
+    """Load with the split of emotion recognition in conversation, all turns labelled for it, and write with the clips."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("release", help="the folder IEMOCAP_full_release")
+    parser.add_argument("output", type=Path, help="dataset folder to write")
+    parser.add_argument("--config", default="erc-6", choices=("erc-6", "ser-4", "all"))
+    parser.add_argument("--fold", type=int, help="of ser-4: the session left out for the test, 1 to 5")
+    arguments = parser.parse_args()
+    dataset = load_dataset("speechcue/iemocap", arguments.config, data_dir=arguments.release, fold=arguments.fold)
+    write_dataset(dataset, arguments.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,6 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -64,23 +63,19 @@ class FolderBuilder(CorpusBuilder):
     HOMEPAGE = "docs/columns.md says how to lay it out"
     CITATION = ""
 
-    @cached_property
-    def rows(self) -> list[Row]:
-        """The metadata, read once."""
-        return read_metadata(self.data_dir())
-
     def emotions(self) -> Sequence[str]:
         """Label names of the config, or those in the metadata, sorted by name."""
-        return self.config.labels or sorted({name for row in self.rows if (name := row.text("emotion"))})
+        rows = read_metadata(self.data_dir())
+        return self.config.labels or sorted({name for row in rows if (name := row.text("emotion"))})
 
     def extras(self) -> Mapping[str, Any]:
         """Columns without a meaning here, in the type they have in the metadata."""
-        features: Mapping[str, Any] = extra_features(self.rows)
-        return features
+        return extra_columns(read_metadata(self.data_dir()))
 
     def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
         """The utterances of each split."""
-        return folder_utterances(self.rows, self.emotions(), list(self.extras()), self.config.verify)
+        labels, extras = self.info.features["emotion"].names, set(self.info.features) - set(utterance_features([], {}))
+        return folder_utterances(read_metadata(data_dir), labels, extras, self.config.verify)
 
 
 @dataclass(frozen=True)
@@ -291,7 +286,7 @@ def _json_objects(file: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def extra_features(rows: Iterable[Row]) -> Features:
+def extra_columns(rows: Iterable[Row]) -> Mapping[str, Any]:
     """Features of the columns that have no meaning here.
 
     Args:
@@ -309,11 +304,14 @@ def extra_features(rows: Iterable[Row]) -> Features:
     except pa.ArrowTypeError as error:
         files = ", ".join(str(file) for file in schemas)
         raise CorpusError(f"a column has another type in each of {files}: {error}; give it the same type") from error
-    return Features.from_arrow_schema(pa.schema([column for column in schema if column.name not in COLUMNS]))
+    extras: Mapping[str, Any] = Features.from_arrow_schema(
+        pa.schema([column for column in schema if column.name not in COLUMNS])
+    )
+    return extras
 
 
 def folder_utterances(
-    rows: Iterable[Row], labels: Sequence[str], extras: Sequence[str], verify: bool
+    rows: Iterable[Row], labels: Sequence[str], extras: Iterable[str], verify: bool
 ) -> dict[str, list[Utterance]]:
     """Utterances of each split, in file order.
 
@@ -353,7 +351,7 @@ def folder_utterances(
     return {split: utterances for split, utterances in splits.items() if utterances}
 
 
-def row_utterance(row: Row, labels: Sequence[str], extras: Sequence[str]) -> Utterance:
+def row_utterance(row: Row, labels: Sequence[str], extras: Iterable[str]) -> Utterance:
     """The utterance of one row.
 
     Args:

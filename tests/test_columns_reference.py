@@ -1,0 +1,35 @@
+"""``docs/columns.md`` names every column that a user meets."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from speechcue_hf.corpora import dailydialog, demo, emorynlp, folder, iemocap, meld
+from speechcue_hf.corpora.schema import AUDIO_STATUSES, utterance_features
+from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
+
+REFERENCE = (Path(__file__).parents[1] / "docs" / "columns.md").read_text(encoding="utf-8")
+
+
+def test_every_column_is_in_the_reference() -> None:
+    named = set(re.findall(r"`(\w+)`", REFERENCE))
+    builders = (
+        iemocap.IemocapBuilder,
+        meld.MeldBuilder,
+        emorynlp.EmoryNLPBuilder,
+        dailydialog.DailyDialogBuilder,
+    )
+    extras = {column for builder in builders for column in builder.extras(None)}
+    assert named >= {*utterance_features([], {}), *AUDIO_STATUSES, *extras, *folder.COLUMNS, *MEASUREMENT_COLUMNS}
+
+
+def test_labels_are_in_class_id_order() -> None:
+    rows = dict(re.findall(r"^\| (\w+(?: `[\w-]+`)?) \| ((?:[\w ]+, )+[\w ]+) \|$", REFERENCE, flags=re.MULTILINE))
+    assert {corpus: tuple(labels.split(", ")) for corpus, labels in rows.items()} == {
+        **{f"IEMOCAP `{config}`": labels for config, labels in iemocap.EMOTIONS.items()},
+        "MELD": meld.EMOTIONS,
+        "EmoryNLP": emorynlp.EMOTIONS,
+        "DailyDialog": dailydialog.EMOTIONS,
+        "demo": demo.EMOTIONS,
+    }

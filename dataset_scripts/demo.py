@@ -121,25 +121,26 @@ def espeak_version() -> str:
     return line.removeprefix("eSpeak NG text-to-speech: ").split()[0]
 
 
-def make(folder: Path) -> None:
-    """Write ``metadata.csv``, ``maker.json`` and ``audio/`` into a folder; clips made before are replaced.
+def speak_dialogues(folder: Path) -> list[dict[str, str]]:
+    """Speak every turn of ``demo_dialogues.csv`` into ``audio/``.
 
     Args:
-        folder: Folder of the corpus; it is made.
+        folder: Folder of the corpus; ``audio/`` must be there.
+
+    Returns:
+        The rows of the metadata. A turn starts its ``pause`` (s, negative: overlap) after the end of the one before.
     """
-    shutil.rmtree(folder / "audio", ignore_errors=True)
-    (folder / "audio").mkdir(parents=True)
     with DIALOGUES.open(encoding="utf-8", newline="") as file:
         turns = list(csv.DictReader(file))
     rows: list[dict[str, str]] = []
     for turn in turns:
-        same = [row for row in rows if row["dialogue_id"] == turn["dialogue_id"]]
-        voice = VOICES[turn["speaker"]]
-        utterance_id = f"{turn['dialogue_id']}_{len(same):02d}"
+        said = [row for row in rows if row["dialogue_id"] == turn["dialogue_id"]]
+        utterance_id = f"{turn['dialogue_id']}_{len(said):02d}"
         file_name = f"audio/{utterance_id}.ogg"
+        voice = VOICES[turn["speaker"]]
         samples = speak(turn["text"], voice, COLOURS[turn["emotion"]])
         soundfile.write(folder / file_name, samples, RATE, format="OGG", subtype="OPUS")
-        start = float(turn["pause"]) + (float(same[-1]["end"]) if same else 0.0)
+        start = float(turn["pause"]) + (float(said[-1]["end"]) if said else 0.0)
         rows.append(
             {
                 "file_name": file_name,
@@ -154,6 +155,18 @@ def make(folder: Path) -> None:
                 "text": turn["text"],
             }
         )
+    return rows
+
+
+def make(folder: Path) -> None:
+    """Write ``metadata.csv``, ``maker.json`` and ``audio/`` into a folder; clips made before are replaced.
+
+    Args:
+        folder: Folder of the corpus; it is made.
+    """
+    shutil.rmtree(folder / "audio", ignore_errors=True)
+    (folder / "audio").mkdir(parents=True)
+    rows = speak_dialogues(folder)
     with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()

@@ -38,6 +38,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
     """A corpus on disk as a ``datasets`` builder; a loader says which files, labels and columns it has."""
 
     BUILDER_CONFIG_CLASS = CorpusConfig
+    BUILDER_CONFIGS: ClassVar[Sequence[CorpusConfig]] = [CorpusConfig()]
     CORPUS: ClassVar[str]
     LICENSE: ClassVar[str]
     HOMEPAGE: ClassVar[str]
@@ -73,12 +74,13 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
         """
         if self.config.data_dir is None:
             raise CorpusError(
-                f'speechcue/{self.CORPUS} needs the folder of your copy: '
+                f"speechcue/{self.CORPUS} needs the folder of your copy: "
                 f'load_dataset("speechcue/{self.CORPUS}", data_dir="...")'
             )
         folder = Path(self.config.data_dir).expanduser().absolute()
         if not folder.is_dir():
-            raise CorpusError(f"{folder} is not a folder: give data_dir= the folder of {self.CORPUS} ({self.HOMEPAGE})")
+            source = f" (from {self.HOMEPAGE})" if self.HOMEPAGE else ""
+            raise CorpusError(f"{folder} is not a folder: give data_dir= the folder of your copy{source}")
         return folder
 
     def _info(self) -> datasets.DatasetInfo:

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.csv
@@ -58,9 +58,10 @@ class FolderBuilder(CorpusBuilder):
     """Conversations described by a metadata file."""
 
     BUILDER_CONFIG_CLASS = FolderConfig
+    BUILDER_CONFIGS: ClassVar[Sequence[FolderConfig]] = [FolderConfig()]
     CORPUS = "folder"
     LICENSE = ""
-    HOMEPAGE = "docs/columns.md says how to lay it out"
+    HOMEPAGE = ""
     CITATION = ""
 
     def emotions(self) -> Sequence[str]:
@@ -275,7 +276,7 @@ def read_table(file: Path) -> pa.Table:
 def _json_objects(file: Path) -> list[dict[str, Any]]:
     """Rows of a jsonl file by the json module: Arrow's own reader takes text that looks like a date for a date."""
     rows = []
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig").rstrip().split("\n"), start=1):
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:

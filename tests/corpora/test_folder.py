@@ -200,7 +200,17 @@ def test_divided_dialogue(folder: Path) -> None:
     assert {split: len(found) for split, found in load(folder, verify=False).items()} == {"train": 1, "test": 2}
 
 
+def test_line_separator_inside_a_text_ends_no_row(folder: Path) -> None:
+    line = json.dumps({"file_name": "clips/a.wav", "text": "one\u2028two"}, ensure_ascii=False)
+    (folder / "metadata.jsonl").write_text(line + "\r\n\n", encoding="utf-8")
+    assert load(folder)["train"]["text"][:] == ["one\u2028two"]
+
+
 def test_metadata_that_cannot_be_used(folder: Path) -> None:
+    with pytest.raises(CorpusError, match=r"nowhere is not a folder: give data_dir= the folder of your copy$"):
+        load(folder / "nowhere")
+    with pytest.raises(CorpusError, match=r"speechcue/folder needs the folder of your copy"):
+        load_dataset("speechcue/folder")
     with pytest.raises(CorpusError, match=r"holds no metadata.csv, metadata.jsonl, metadata.parquet"):
         load(folder)
     file = write(folder, [{"path": "clips/a.wav", "text": "Hello?"}])

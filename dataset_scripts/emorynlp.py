@@ -2,26 +2,25 @@
 # requires-python = ">=3.10"
 # dependencies = ["speechcue_hf"]
 # ///
-"""EmoryNLP as released → a dataset folder that plain ``load_dataset`` reads.
-
-Example:
-    python dataset_scripts/emorynlp.py path/to/EmoryNLP -o data/emorynlp
-"""
+"""From your copy of EmoryNLP to a dataset folder: ``python emorynlp.py EmoryNLP data/emorynlp``."""
 
 import argparse
 from pathlib import Path
 
 from datasets import load_dataset
 
-import speechcue_hf  # noqa: F401 (makes load_dataset know the corpus)
+import speechcue_hf  # noqa: F401
 from speechcue_hf.corpora.parquet import write_dataset
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data_dir", type=Path, help="the folder with emorynlp_*_final.csv or emotion-detection-*.json")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="dataset folder to write")
-    parser.add_argument("--no-verify", action="store_true", help="accept a partial copy")
-    arguments = parser.parse_args()
 
-    dataset = load_dataset("speechcue/emorynlp", data_dir=str(arguments.data_dir), verify=not arguments.no_verify)
-    write_dataset(dataset, arguments.output)
+def main() -> None:
+    """Load the release, compare it with its counts, and write it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("release", help="the folder with emorynlp_*_final.csv or emotion-detection-*.json")
+    parser.add_argument("output", type=Path, help="dataset folder to write")
+    arguments = parser.parse_args()
+    write_dataset(load_dataset("speechcue/emorynlp", data_dir=arguments.release), arguments.output)
+
+
+if __name__ == "__main__":
+    main()

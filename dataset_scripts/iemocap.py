@@ -14,7 +14,7 @@ from speechcue_hf.corpora.parquet import write_dataset
 
 
 def main() -> None:
-    """Load with the split of emotion recognition in conversation, all turns labelled for it, and write with the clips."""
+    """Load with the split of the chosen task and write with the clips."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("release", help="the folder IEMOCAP_full_release")
     parser.add_argument("output", type=Path, help="dataset folder to write")

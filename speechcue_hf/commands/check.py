@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def print_counts(found: Mapping[str, Counts], expected: Mapping[str, Counts]) -> None:
     """Print a table: one row per count, one column per split; where the release has another number, that beside it."""
-    names = list(dict.fromkeys(name for counts in found.values() for name in counts))
+    names = dict.fromkeys(name for counts in (*found.values(), *expected.values()) for name in counts)
     print("".join([f"{'':<14}", *(f"{split:>22}" for split in found)]))
     for name in names:
         cells = [count_cell(counts.get(name, 0), expected.get(split, {}).get(name)) for split, counts in found.items()]

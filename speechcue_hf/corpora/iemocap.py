@@ -95,7 +95,7 @@ class IemocapBuilder(CorpusBuilder):
     """IEMOCAP as a ``datasets`` builder."""
 
     BUILDER_CONFIG_CLASS = IemocapConfig
-    BUILDER_CONFIGS: ClassVar[list[IemocapConfig]] = [
+    BUILDER_CONFIGS: ClassVar[Sequence[IemocapConfig]] = [
         IemocapConfig(name="erc-6", description="six emotions, test is Session 5"),
         IemocapConfig(name="ser-4", description="four emotions, one session left out (fold=1..5)"),
         IemocapConfig(name="all", description="every transcribed turn, eleven labels"),

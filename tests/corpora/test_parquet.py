@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value
+
+from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_dataset, write_shard
+from speechcue_hf.errors import CorpusError
+from tests.corpora import trees
+
+FEATURES = Features(
+    {"name": Value("string"), "emotion": ClassLabel(names=["joy", "anger"]), "audio": Audio(decode=False)}
+)
+
+
+def rows_of(*clips: Path | None) -> Dataset:
+    columns = {
+        "name": [f"u{number}" for number in range(len(clips))],
+        "emotion": [number % 2 for number in range(len(clips))],
+        "audio": [clip and {"bytes": None, "path": str(clip)} for clip in clips],
+    }
+    plain = FEATURES.copy()
+    plain["audio"] = {"bytes": Value("binary"), "path": Value("string")}
+    return Dataset.from_dict(columns, features=plain).cast(FEATURES)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "release/clip.wav"
+    path.parent.mkdir()
+    path.write_bytes(trees.wav(0.5))
+    return path
+
+
+def test_a_folder_holds_what_was_written(tmp_path, clip):
+    write_dataset(DatasetDict(train=rows_of(clip, None), test=rows_of(clip)), tmp_path / "out")
+    dataset = read_dataset(tmp_path / "out")
+    assert {split: rows.features for split, rows in dataset.items()} == {"train": FEATURES, "test": FEATURES}
+    assert dataset["train"].to_list() == [
+        {"name": "u0", "emotion": 0, "audio": {"bytes": trees.wav(0.5), "path": "clip.wav"}},
+        {"name": "u1", "emotion": 1, "audio": None},
+    ]
+
+
+def test_plain_datasets_reads_it_in_another_process(tmp_path, clip):
+    write_dataset(DatasetDict(train=rows_of(clip), validation=rows_of(None)), tmp_path / "out")
+    clip.unlink()
+    script = (
+        "import sys; from datasets import load_dataset; dataset = load_dataset(sys.argv[1]); "
+        "print({split: (len(rows), rows.features['emotion'].names) for split, rows in dataset.items()}, "
+        "len(dataset['train'][0]['audio']['bytes']), 'speechcue_hf' in sys.modules)"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"},
+    )
+    expected = f"{{'train': (1, ['joy', 'anger']), 'validation': (1, ['joy', 'anger'])}} {len(trees.wav(0.5))} False"
+    assert shown.stdout.strip() == expected
+
+
+def test_no_local_path_is_in_the_files(tmp_path, clip):
+    video = clip.with_name("video.mp4")
+    video.write_bytes(trees.mp4(0.5))
+    write_dataset(DatasetDict(train=rows_of(clip, video)), tmp_path / "out")
+    content = (tmp_path / "out" / shard_name("train", 0, 1)).read_bytes()
+    assert b"clip.wav" in content and str(tmp_path).encode() not in content
+
+
+def test_of_a_video_the_sound_is_stored(tmp_path, clip):
+    video = clip.with_name("video.mp4")
+    video.write_bytes(trees.mp4(0.5))
+    write_dataset(DatasetDict(train=rows_of(video)), tmp_path / "out")
+    audio = read_dataset(tmp_path / "out")["train"][0]["audio"]
+    with soundfile.SoundFile(io.BytesIO(audio["bytes"])) as sound:
+        kind = (audio["path"], sound.format, sound.subtype, sound.samplerate, sound.channels)
+        samples = sound.read()
+    assert kind == ("video.flac", "FLAC", "PCM_16", 48000, 2)
+    middle = samples[9600:14400]  # 20 periods of the sine: root mean square is the amplitude over sqrt(2)
+    assert np.sqrt(np.mean(middle**2, axis=0)) == pytest.approx([0.5 / np.sqrt(2), 0.25 / np.sqrt(2)], rel=0.02)
+
+
+def test_a_video_that_cannot_be_decoded_is_stored_as_it_is(tmp_path, clip, caplog):
+    video = clip.with_name("video.mp4")
+    video.write_bytes(trees.mp4(0.5)[:300])
+    write_dataset(DatasetDict(train=rows_of(video)), tmp_path / "out")
+    assert read_dataset(tmp_path / "out")["train"][0]["audio"] == {"bytes": trees.mp4(0.5)[:300], "path": "video.mp4"}
+    assert "video.mp4" in caplog.text and "embedded as it is" in caplog.text
+
+
+def test_processes_write_one_file_each_in_order(tmp_path, clip):
+    write_dataset(DatasetDict(train=rows_of(*[clip] * 5), test=rows_of(clip)), tmp_path / "out", num_proc=2)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "test-00000-of-00001.parquet",
+        "train-00000-of-00002.parquet",
+        "train-00001-of-00002.parquet",
+    ]
+    assert read_dataset(tmp_path / "out")["train"]["name"] == ["u0", "u1", "u2", "u3", "u4"]
+
+
+def test_writing_again_leaves_no_file_of_the_first_time(tmp_path):
+    write_dataset(DatasetDict(train=rows_of(None, None), test=rows_of(None)), tmp_path / "out", num_proc=2)
+    write_dataset(DatasetDict(train=rows_of(None)), tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "test-00000-of-00001.parquet",
+        "train-00000-of-00001.parquet",
+    ]
+
+
+def test_a_clip_that_vanished_leaves_no_file(tmp_path, clip):
+    rows = rows_of(clip)
+    clip.unlink()
+    with pytest.raises(FileNotFoundError, match=r"clip\.wav"):
+        write_shard(rows, tmp_path / "out" / shard_name("train", 0, 1))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_folder_without_parquet_is_an_error(tmp_path):
+    with pytest.raises(CorpusError, match="make it with `speechcue prepare`"):
+        read_dataset(tmp_path)
+
+
+def test_a_missing_shard_is_an_error(tmp_path):
+    write_shard(rows_of(None), tmp_path / shard_name("train", 1, 3))
+    with pytest.raises(CorpusError, match="holds 1 shards of split 'train', not 3"):
+        read_dataset(tmp_path)

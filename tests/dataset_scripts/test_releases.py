@@ -1,0 +1,43 @@
+"""The scripts that make a dataset folder of a release, run on small trees that count as the release."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from speechcue_hf.corpora import meld
+from speechcue_hf.corpora import release as releases
+from speechcue_hf.corpora.parquet import read_dataset
+from tests.corpora import trees
+
+SCRIPTS = Path(__file__).parents[2] / "dataset_scripts"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(releases, "release_counts", lambda *names: {})
+    rows = {name: [f"{name}_dia{row[5]}_utt{row[6]}" for row in rows] for name, rows in trees.MELD_ROWS.items()}
+    monkeypatch.setattr(meld, "release_rows", lambda split: rows[meld.NAMES[split]])
+
+    def run(script: str, release: Path, *options: str):
+        monkeypatch.setattr(sys, "argv", [script, str(release), str(tmp_path / "out"), *options])
+        runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+        return read_dataset(tmp_path / "out")
+
+    return run
+
+
+def test_iemocap(run, tmp_path):
+    dataset = run("iemocap.py", trees.iemocap(tmp_path), "--config", "ser-4", "--fold", "1")
+    assert dataset.num_rows == {"train": 4, "test": 2}
+    assert dataset["test"][0]["audio"]["bytes"] == trees.wav(0.5)
+
+
+def test_meld(run, tmp_path):
+    dataset = run("meld.py", trees.meld(tmp_path))
+    assert dataset.num_rows == {"train": 7, "validation": 2, "test": 3}
+    assert dataset["test"][0]["audio"]["path"] == "dia0_utt0.flac"

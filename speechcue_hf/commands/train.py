@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 EXAMPLES = """examples:
   speechcue train --config recipes/quickstart.yaml --dataset data/described --output-dir runs/tiny
@@ -24,16 +25,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train and say what was made."""
+    from speechcue_hf.evaluation.selection import judge
     from speechcue_hf.training.arguments import parse_arguments
-    from speechcue_hf.training.sft import RECORD_FILE, train_recipe
+    from speechcue_hf.training.record import RECORD_FILE
+    from speechcue_hf.training.sft import train_recipe
 
-    output = train_recipe(*parse_arguments(recipe_arguments(arguments)))
-    record = json.loads((output / RECORD_FILE).read_text(encoding="utf-8"))
-    rows = record["rows"]["train"]
+    output = train_recipe(*parse_arguments(recipe_arguments(arguments)), judge=judge)
+    for path in sorted(output.glob(RECORD_FILE)) or sorted(output.glob(f"seed-*/{RECORD_FILE}")):
+        _print_summary(path)
+
+
+def _print_summary(path: Path) -> None:
+    record = json.loads(path.read_text(encoding="utf-8"))
+    rows, best = record["rows"]["train"], record["best"]
+    scores = ", ".join(f"{name.removeprefix('eval_')} {best[name]:.4f}" for name in best if name != "step")
     print(f"Trained {record['base_model']} on {rows['all'] - rows['unlabelled']} rows in {record['steps']} steps.")
-    print(f"Best on the selection split: {record['best']}.")
+    print(f"Kept step {best['step']}, on the selection split: {scores}.")
     print(f"{rows['shortened']} prompts were shortened to {record['token_budget']} tokens, no row was dropped.")
-    print(f"{output} holds the model, its prompt and {RECORD_FILE}. Next: speechcue evaluate --model {output}")
+    print(f"{path.parent} holds the model, its prompt and {path.name}.")
+    print(f"Next: speechcue evaluate --dataset <folder> --model {path.parent} --split test -o {path.parent}")
 
 
 def recipe_arguments(arguments: argparse.Namespace) -> list[str]:

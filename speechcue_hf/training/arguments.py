@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from trl import ModelConfig, SFTConfig, TrlParser  # type: ignore[attr-defined]
 
-TINY_MODEL = "tiny"
-"""Given as model, it means the tiny chat model that is built on the spot."""
+from speechcue_hf.models.base import TINY_MODEL
 
 
 @dataclass
@@ -23,6 +22,9 @@ class FineTuning:
             many as the model has positions for.
         selection_split: Split on which the best epoch is chosen; never ``test``.
         train_split: Split that is trained on.
+        data_percent: Share of the training dialogues that is trained on; see
+            :func:`speechcue_hf.training.subset.sample_dialogues`.
+        seeds: Train once with each of these seeds, in place of ``seed``.
     """
 
     dataset: str | None = field(default=None, metadata={"help": "Folder of the described dataset."})
@@ -31,6 +33,8 @@ class FineTuning:
     token_budget: int | None = field(default=None, metadata={"help": "Most tokens of prompt and answer."})
     selection_split: str = field(default="validation", metadata={"help": "Split that chooses the best epoch."})
     train_split: str = field(default="train", metadata={"help": "Split that is trained on."})
+    data_percent: float = field(default=100.0, metadata={"help": "Share of the training dialogues."})
+    seeds: list[int] | None = field(default=None, metadata={"help": "Train once with each of these seeds."})
 
 
 @dataclass

@@ -3,16 +3,20 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 
 from speechcue_hf.errors import TrainingError
+from speechcue_hf.evaluation.selection import judge
 from speechcue_hf.models.loading import load_model
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import load_prompt
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
 from speechcue_hf.training.sft import encode_rows, fine_tune, train_recipe
+
+EMOTIONS = ("angry", "happy", "neutral")
 
 
 def settings(output: Path, **changes: object) -> TrainingSettings:
@@ -49,7 +53,7 @@ def test_a_run_leaves_all_that_is_needed_to_use_and_judge_it(
     assert record["describer_sha256"] == hashlib.sha256((described_folder / "describer.json").read_bytes()).hexdigest()
     assert (output / "describer.json").read_text() == (described_folder / "describer.json").read_text()
     evaluated = [line["eval_loss"] for line in record["log"] if "eval_loss" in line]
-    assert record["best"]["loss"] == min(evaluated)
+    assert record["best"]["eval_loss"] == min(evaluated)
     assert mean_loss(output, described_corpus, "validation") == pytest.approx(min(evaluated), rel=1e-3)
     assert 0 < record["parameters"]["trained"] < record["parameters"]["all"] / 10
 
@@ -153,6 +157,54 @@ def test_what_cannot_work_is_refused(
 ) -> None:
     with pytest.raises(TrainingError, match=message):
         fine_tune(described_corpus, FineTuning(**data), ModelSettings(), settings(tmp_path, **changes))
+
+
+def test_weighted_f1_of_the_selection_split_chooses_the_epoch(described_corpus: DatasetDict, tmp_path: Path) -> None:
+    scores = iter([0.2, 0.6, 0.4])
+    seen: list[tuple[int, tuple[str, ...]]] = []
+
+    def falling(model: object, tokenizer: object, rows: Dataset, labels: tuple[str, ...]) -> dict[str, float]:
+        seen.append((len(rows), labels))
+        return {"weighted_f1": next(scores)}
+
+    by_f1 = settings(tmp_path, num_train_epochs=3, metric_for_best_model="weighted_f1")
+    output = fine_tune(described_corpus, FineTuning(), ModelSettings(), by_f1, judge=falling)
+    record = json.loads((output / "training.json").read_text())
+    assert (record["best"]["step"], record["best"]["eval_weighted_f1"]) == (6, 0.6)
+    assert seen == [(12, EMOTIONS)] * 3
+    evaluated = {line["step"]: line["eval_loss"] for line in record["log"] if "eval_loss" in line}
+    assert mean_loss(output, described_corpus, "validation") == pytest.approx(evaluated[6], rel=1e-3)
+    with pytest.raises(TrainingError, match="needs a judge"):
+        fine_tune(described_corpus, FineTuning(), ModelSettings(), by_f1)
+
+
+def test_judge_is_the_final_score(described_corpus: DatasetDict, tmp_path: Path) -> None:
+    by_f1 = settings(tmp_path, metric_for_best_model="weighted_f1")
+    output = fine_tune(described_corpus, FineTuning(), ModelSettings(), by_f1, judge=judge)
+    model, tokenizer = load_model(output)
+    rows = build_prompts(described_corpus["validation"], output / "prompt.json")
+    best = json.loads((output / "training.json").read_text())["best"]["eval_weighted_f1"]
+    assert judge(model, tokenizer, rows, EMOTIONS)["weighted_f1"] == pytest.approx(best)
+
+
+def test_seeds_give_mean_and_deviation(described_folder: Path, tmp_path: Path) -> None:
+    output = train_recipe(
+        FineTuning(dataset=str(described_folder), seeds=[1, 11, 42]), ModelSettings(), settings(tmp_path / "runs")
+    )
+    records = [json.loads((output / f"seed-{seed}" / "training.json").read_text()) for seed in (1, 11, 42)]
+    assert [record["seed"] for record in records] == [1, 11, 42]
+    losses = [record["best"]["eval_loss"] for record in records]
+    assert len(set(losses)) == 3
+    summary = json.loads((output / "seeds.json").read_text())
+    assert summary["eval_loss"]["mean"] == pytest.approx(np.mean(losses))
+    assert summary["eval_loss"]["sd"] == pytest.approx(np.std(losses, ddof=1))
+
+
+def test_a_share_of_the_dialogues_is_trained_on(described_corpus: DatasetDict, tmp_path: Path) -> None:
+    once = settings(tmp_path, num_train_epochs=1)
+    output = fine_tune(described_corpus, FineTuning(data_percent=50), ModelSettings(), once)
+    record = json.loads((output / "training.json").read_text())
+    assert (record["data_percent"], record["rows"]["train"]["all"], record["rows"]["validation"]["all"]) == (50, 12, 12)
 
 
 def test_a_dataset_must_be_named(tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""The base model of a run: on the Hub, or in a folder beside the adapter that is trained on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from speechcue_hf.models.loading import BASE_MODEL_FOLDER
+from speechcue_hf.models.tiny import build_tiny_model
+
+TINY_MODEL = "tiny"
+"""Given as model, it means the tiny chat model that is built on the spot."""
+
+
+def place_base_model(name: str, output: Path, texts: Iterable[str], seed: int) -> str:
+    """Put a base model that is not on the Hub where the adapter will look for it: a tiny one made, a local one linked.
+
+    Args:
+        name: Hub id, folder, or ``tiny``.
+        output: Folder of the run.
+        texts: What the tiny model's tokenizer is trained on.
+        seed: Of the tiny model's parameters.
+
+    Returns:
+        The Hub id as it is, or the folder beside the adapter.
+    """
+    beside = output / BASE_MODEL_FOLDER
+    if name != TINY_MODEL and not Path(name).is_dir():
+        return name
+    output.mkdir(parents=True, exist_ok=True)
+    if beside.exists():
+        return str(beside)
+    if name == TINY_MODEL:
+        model, tokenizer = build_tiny_model(texts, seed=seed)
+        model.save_pretrained(beside)
+        tokenizer.save_pretrained(beside)
+    else:
+        beside.symlink_to(Path(name).resolve(), target_is_directory=True)
+    return str(beside)

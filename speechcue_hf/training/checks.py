@@ -1,0 +1,83 @@
+"""What is looked at before a run starts, so that it fails at once or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from datasets import DatasetDict
+from transformers.trainer_utils import get_last_checkpoint
+
+from speechcue_hf.errors import TrainingError
+from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
+
+
+def check_splits(dataset: DatasetDict, data: FineTuning) -> None:
+    """Refuse splits on which a run would not be honest.
+
+    Args:
+        dataset: The described dataset.
+        data: Which splits are trained on and chosen by.
+
+    Raises:
+        TrainingError: If the test split is to choose, a split is missing or empty, or splits share utterances.
+    """
+    if data.selection_split == "test":
+        raise TrainingError(
+            "the test split must not choose the best epoch: its score would no longer say how the model does on unseen "
+            "dialogues. Choose on validation, and report on test once"
+        )
+    for split in (data.train_split, data.selection_split):
+        if split not in dataset or len(dataset[split]) == 0:
+            raise TrainingError(f"the dataset has no rows of split {split!r}, it has {sorted(dataset)}")
+    seen: dict[str, str] = {}
+    for split in (data.train_split, data.selection_split, "test"):
+        for utterance in dataset[split]["utterance_id"] if split in dataset else ():
+            if seen.setdefault(utterance, split) != split:
+                raise TrainingError(
+                    f"utterance {utterance!r} is in {seen[utterance]!r} and in {split!r}: splits must not share rows"
+                )
+
+
+def check_settings(model: ModelSettings, training: TrainingSettings, *, judged: bool) -> None:
+    """Refuse settings that would lose rows or cannot work here.
+
+    Args:
+        model: The base model and its adapter.
+        training: How it is trained.
+        judged: Whether there is a judge that scores the selection split.
+
+    Raises:
+        TrainingError: If a setting is one of those.
+    """
+    if training.max_length is not None or training.packing:
+        raise TrainingError("max_length and packing cut rows off in silence: use token_budget, which shortens prompts")
+    if (model.load_in_4bit or model.load_in_8bit) and not torch.cuda.is_available():
+        raise TrainingError("a quantised base model needs a CUDA GPU: leave out load_in_4bit and load_in_8bit")
+    if training.metric_for_best_model == "weighted_f1" and not judged:
+        raise TrainingError("choosing by weighted_f1 needs a judge, such as speechcue_hf.evaluation.selection.judge")
+
+
+def find_checkpoint(training: TrainingSettings) -> str | None:
+    """Find where an interrupted run is to go on.
+
+    Args:
+        training: How it is trained; ``resume_from_checkpoint`` may be a checkpoint's folder or ``true`` for the last.
+
+    Returns:
+        The checkpoint's folder, or None for a fresh start.
+
+    Raises:
+        TrainingError: If the output folder holds a checkpoint and resuming was not asked for: it would be lost.
+    """
+    output = Path(training.output_dir)
+    last: str | None = get_last_checkpoint(str(output)) if output.is_dir() else None  # type: ignore[no-untyped-call]
+    wanted = training.resume_from_checkpoint
+    if str(wanted).lower() == "true":
+        return last
+    if wanted is None and last is not None:
+        raise TrainingError(
+            f"{output.name} already holds {Path(last).name} of an earlier run: go on with it by "
+            "--resume_from_checkpoint true, or give another --output_dir"
+        )
+    return wanted

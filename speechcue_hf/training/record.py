@@ -1,0 +1,140 @@
+"""What a run leaves beside its model: the prompt, the describer, and a record of what was done and how it went."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datasets import Dataset
+
+from speechcue_hf.environment import library_versions
+from speechcue_hf.models.loading import BASE_MODEL_FOLDER
+from speechcue_hf.prompts.specification import PromptSpecification
+from speechcue_hf.training.arguments import ModelSettings, TrainingSettings
+
+if TYPE_CHECKING:
+    from transformers import Trainer
+
+RECORD_FILE = "training.json"
+"""Name under which a run keeps what it was made from and how."""
+
+DESCRIBER_FILE = "describer.json"
+"""Name of the describer, beside a dataset and beside a model."""
+
+_SETTINGS = (
+    "num_train_epochs",
+    "max_steps",
+    "learning_rate",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "optim",
+    "adam_beta1",
+    "adam_beta2",
+    "weight_decay",
+    "max_grad_norm",
+    "bf16",
+    "metric_for_best_model",
+)
+_ADAPTER = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save")
+
+
+def keep_beside(output: Path, specification: PromptSpecification, describer: Path | None) -> None:
+    """Put prompt and describer beside a saved model, and take out what tells of the machine it was made on.
+
+    Args:
+        output: The output folder, with the model saved in it.
+        specification: The prompt.
+        describer: The describer's file, or None.
+    """
+    specification.save(output)
+    if describer is not None:
+        shutil.copyfile(describer, output / DESCRIBER_FILE)
+    # A pickle with the paths of this run, and PEFT's card, which names the base model by its path.
+    (output / "training_args.bin").unlink(missing_ok=True)
+    for card in (output / "README.md", *output.glob("checkpoint-*/README.md")):
+        card.unlink(missing_ok=True)
+    if (output / BASE_MODEL_FOLDER).exists():
+        for path in (output / "adapter_config.json", *output.glob("checkpoint-*/adapter_config.json")):
+            _name_base_beside(path)
+
+
+def training_record(trainer: Trainer, model: ModelSettings, training: TrainingSettings) -> dict[str, Any]:
+    """Say what was trained and how it went, without paths.
+
+    Args:
+        trainer: The trainer, after training.
+        model: The base model and its adapter.
+        training: How it was trained.
+
+    Returns:
+        Settings, seed, number of parameters and steps, the best step with its scores, losses, library versions.
+    """
+    return {
+        "base_model": base_model_name(str(model.model_name_or_path)),
+        "seed": training.seed,
+        "adapter": {name: getattr(model, name) for name in _ADAPTER} if model.use_peft else None,
+        "quantised": bool(model.load_in_4bit or model.load_in_8bit),
+        "settings": {name: getattr(training, name) for name in _SETTINGS},
+        "processes": training.world_size,
+        "parameters": _count_parameters(trainer.model),
+        "steps": trainer.state.global_step,
+        "best": _best(trainer.state.log_history, trainer.state.best_global_step),
+        "log": _losses(trainer.state.log_history),
+        "libraries": library_versions(),
+    }
+
+
+def count_rows(rows: Dataset) -> dict[str, int]:
+    """Count the rows of a split, those without a label, and those whose prompt the token budget shortened."""
+    return {
+        "all": len(rows),
+        "unlabelled": sum(emotion is None for emotion in rows["emotion"]),
+        "shortened": sum(count > 0 for count in rows["turns_dropped"]),
+    }
+
+
+def sha256_of(path: Path | None) -> str | None:
+    """SHA-256 of a file, None without one."""
+    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def base_model_name(name: str) -> str:
+    """Hub id of a base model, or the name of its folder without the path to it."""
+    return Path(name).resolve().name if Path(name).is_dir() else name
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write JSON that people can read."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _name_base_beside(path: Path) -> None:
+    if path.is_file():
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        write_json(settings | {"base_model_name_or_path": BASE_MODEL_FOLDER}, path)
+
+
+def _count_parameters(model: Any) -> dict[str, int]:
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return {"all": sum(size for size, _ in sizes), "trained": sum(size for size, trained in sizes if trained)}
+
+
+def _best(history: Sequence[Mapping[str, Any]], step: int | None) -> dict[str, Any]:
+    """The step whose model is kept, with its scores on the selection split."""
+    scores: dict[str, Any] = {"step": step}
+    for entry in history:
+        if entry.get("step") == step:
+            scores |= {name: entry[name] for name in ("eval_loss", "eval_weighted_f1") if name in entry}
+    return scores
+
+
+def _losses(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    kept = ("epoch", "step", "loss", "eval_loss", "eval_weighted_f1", "learning_rate")
+    lines = [{name: entry[name] for name in kept if name in entry} for entry in history]
+    return [line for line in lines if {"loss", "eval_loss", "eval_weighted_f1"} & set(line)]

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--model", help="model or adapter: a folder, or an id on the Hub")
     source.add_argument("--predictions", type=Path, help="predictions made before: .parquet, .csv or .jsonl")
     parser.add_argument("--dataset", type=Path, help="folder that `speechcue describe` wrote; needed with --model")
-    parser.add_argument("--split", default="test", help="split to score (default: %(default)s)")
+    parser.add_argument("--split", default="test", help="split that is scored (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for results, predictions and picture")
     parser.add_argument("--corpus", help="name of the corpus, for the results and the card")
     parser.add_argument("--prompt", help="preset or prompt file (default: the one beside the model, else speechcue)")

@@ -6,7 +6,7 @@ Closed-set scoring needs none of this; it is here for models that can only gener
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datasets.utils import tqdm
 
@@ -113,7 +113,8 @@ def _generate(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Sequence[int]], new_tokens: int
 ) -> list[str]:
     ids, mask = pad(prompts, side="left")
-    output = model.generate(
+    generate: Any = model.generate
+    output = generate(
         input_ids=ids.to(model.device),
         attention_mask=mask.to(model.device),
         do_sample=False,
@@ -121,4 +122,5 @@ def _generate(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.eos_token_id,
     )
-    return tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
+    texts: list[str] = tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
+    return texts

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ class TokenTree:
     paths: list[np.ndarray]
 
 
-def build_token_tree(sequences: Sequence[Sequence[int]]) -> TokenTree:
+def build_token_tree(sequences: Sequence[list[int]]) -> TokenTree:
     """Merge the common beginnings of token sequences.
 
     Args:
@@ -252,7 +252,8 @@ def _additive_mask(visible: np.ndarray, model: PreTrainedModel) -> torch.Tensor:
 
 def _keep_in_cache(cache: DynamicCache, positions: torch.Tensor) -> None:
     """Drop all but some positions from a cache; transformers has no call for any but the last ones."""
-    for layer in cache.layers:
+    layers: Any = cache.layers
+    for layer in layers:
         layer.keys = layer.keys.index_select(-2, positions)
         layer.values = layer.values.index_select(-2, positions)
 

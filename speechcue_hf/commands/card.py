@@ -1,0 +1,31 @@
+"""``speechcue card``: write the model card of a run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EXAMPLES = """examples:
+  speechcue card runs/demo
+  speechcue card runs/demo --repo-id me/speechcue-demo --licence apache-2.0
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("run_dir", type=Path, help="folder that `speechcue train` wrote")
+    parser.add_argument("--repo-id", help="id that the model has or will have on the Hub")
+    parser.add_argument("--licence", help="licence of the model as the Hub names it, such as apache-2.0")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write README.md into the run's folder."""
+    from speechcue_hf.evaluation.report import RESULTS_FILE
+    from speechcue_hf.hub.card import CARD_FILE, model_card
+
+    card = model_card(arguments.run_dir, repo_id=arguments.repo_id, licence=arguments.licence)
+    path = arguments.run_dir / CARD_FILE
+    card.save(path)
+    print(f"Written to {path}.")
+    if not (arguments.run_dir / RESULTS_FILE).is_file():
+        print("It says that the model has not been evaluated: run `speechcue evaluate`, then this command again.")

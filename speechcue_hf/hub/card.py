@@ -1,0 +1,193 @@
+"""Model cards, written from what a run recorded and from nothing else: no network, no paths, no invented figure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from jinja2 import Environment, StrictUndefined
+
+from speechcue_hf.corpora.builder import CorpusBuilder
+from speechcue_hf.corpora.registration import CORPORA
+from speechcue_hf.cues.describe import SpeechDescriber
+from speechcue_hf.errors import EvaluationError
+from speechcue_hf.evaluation.report import CONFUSION_FILE, RESULTS_FILE
+from speechcue_hf.evaluation.runs import TRAINING_FILE, read_record
+from speechcue_hf.prompts.build import needed_columns
+from speechcue_hf.prompts.specification import PROMPT_FILE, PromptSpecification, load_prompt
+
+CARD_FILE = "README.md"
+METRICS = {"weighted_f1": "weighted F1", "macro_f1": "macro F1", "accuracy": "accuracy"}
+
+_TEMPLATES = files("speechcue_hf.hub") / "templates"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_CONVERSATION = (
+    {
+        "turn": 0,
+        "speaker": "Ann",
+        "gender": "female",
+        "text": "I got the job!",
+        "duration_s": 1.2,
+        "speech_description": "high pitch, loud voice, fast speech.",
+        "speech_impression": "The speaker sounds lively.",
+        "f0_mean_hz_level": "high",
+        "f0_sd_hz_level": "high",
+        "f0_range_hz_level": "high",
+    },
+    {
+        "turn": 1,
+        "speaker": "Bob",
+        "gender": "male",
+        "text": "So you are leaving.",
+        "duration_s": 1.4,
+        "speech_description": "low pitch, soft voice, slow speech.",
+        "speech_impression": "The speaker sounds subdued.",
+        "f0_mean_hz_level": "low",
+        "f0_sd_hz_level": "low",
+        "f0_range_hz_level": "low",
+    },
+)
+
+
+def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None = None) -> ModelCard:
+    """Write the card of a run from its records.
+
+    Args:
+        folder: What ``speechcue train`` wrote, with ``results.json`` where ``speechcue evaluate`` wrote one.
+        repo_id: Id that the model has or will have on the Hub; None for a model in a folder.
+        licence: The model's licence as the Hub names it, such as ``apache-2.0``; None states none.
+
+    Returns:
+        The card. Without results it says so, and shows no score.
+
+    Raises:
+        EvaluationError: If the folder has no training record, or the results are of another prompt or describer.
+        PromptError: If the prompt beside the model is not valid.
+        DescriberError: If the prompt tells of the voice and no valid describer lies beside the model.
+    """
+    training = _record(folder, TRAINING_FILE)
+    if training is None:
+        raise EvaluationError(
+            f"{folder} holds no {TRAINING_FILE}: a card describes a model that `speechcue train` made."
+        )
+    results = _record(folder, RESULTS_FILE)
+    if results is not None:
+        _check_results(results, training)
+    prompt = load_prompt(folder / PROMPT_FILE)
+    name = repo_id.split("/")[-1] if repo_id else folder.resolve().name
+    return ModelCard.from_template(
+        _card_data(name, training, results, licence),
+        template_str=(_TEMPLATES / "model_card.md.jinja").read_text(encoding="utf-8"),
+        model_name=name,
+        training=training,
+        results=results,
+        labels=training["labels"]["words"],
+        describer=SpeechDescriber.from_pretrained(folder) if _hears(prompt) else None,
+        hears=_hears(prompt),
+        corpus=_corpus(results),
+        licence=licence,
+        example=usage_example(prompt, training["labels"], source=repo_id or "."),
+        has_confusion_picture=(folder / CONFUSION_FILE).is_file(),
+        percent=_percent,
+    )
+
+
+def usage_example(prompt: PromptSpecification, labels: Mapping[str, list[str]], *, source: str) -> str:
+    """Write a program that asks the model about a conversation of two turns; it runs as it stands.
+
+    Args:
+        prompt: The model's prompt; the conversation has the columns it reads.
+        labels: ``names`` and ``words`` of the labels.
+        source: Id of the model on the Hub, or its folder.
+
+    Returns:
+        Python source.
+    """
+    columns = {*needed_columns(prompt), "dialogue_id", "utterance_id", "turn", "text", "emotion"}
+    turns = [
+        {"dialogue_id": "d", "utterance_id": f"d{turn['turn']}", **turn, "emotion": None} for turn in _CONVERSATION
+    ]
+    environment = Environment(undefined=StrictUndefined, autoescape=False)
+    environment.filters["literal"] = _literal
+    template = environment.from_string((_TEMPLATES / "example.py.jinja").read_text(encoding="utf-8"))
+    shown = [{name: value for name, value in turn.items() if name in columns} for turn in turns]
+    return template.render(source=source, names=labels["names"], words=labels["words"], turns=shown)
+
+
+def _card_data(
+    name: str, training: Mapping[str, Any], results: Mapping[str, Any] | None, licence: str | None
+) -> ModelCardData:
+    """The card's metadata; a base model that is not on the Hub is left out, since its name would lead nowhere."""
+    base = str(training["base_model"])
+    return ModelCardData(
+        language="en",
+        license=licence,
+        library_name="peft" if training["adapter"] else "transformers",
+        pipeline_tag="text-generation",
+        tags=["speechcue_hf", "emotion-recognition-in-conversation"],
+        base_model=base if _HUB_ID.fullmatch(base) else None,
+        metrics=["f1", "accuracy"] if results else None,
+        model_name=name if results else None,
+        eval_results=_eval_results(results) if results else None,
+    )
+
+
+def _eval_results(results: Mapping[str, Any]) -> list[EvalResult]:
+    corpus = results["corpus"] or "not named"
+    return [
+        EvalResult(
+            task_type="text-classification",
+            task_name="Emotion recognition in conversation",
+            dataset_type=f"speechcue/{corpus}" if corpus in CORPORA else corpus,
+            dataset_name=corpus,
+            dataset_split=results["split"],
+            metric_type="accuracy" if metric == "accuracy" else "f1",
+            metric_name=shown,
+            metric_value=round(results[metric], 4),
+        )
+        for metric, shown in METRICS.items()
+    ]
+
+
+def _check_results(results: Mapping[str, Any], training: Mapping[str, Any]) -> None:
+    for key in ("prompt", "describer_sha256"):
+        if key in results and results[key] != training[key]:
+            raise EvaluationError(
+                f"{RESULTS_FILE} was scored with {key} {results[key]}, the model was trained with {training[key]}. "
+                "Evaluate it again with the prompt and the describer beside it."
+            )
+
+
+def _corpus(results: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """Licence of a corpus that this package loads."""
+    name = results["corpus"] if results else None
+    if name not in CORPORA:
+        return None
+    members = vars(import_module(f"speechcue_hf.corpora.{name}")).values()
+    builder = next(
+        it for it in members if isinstance(it, type) and issubclass(it, CorpusBuilder) and hasattr(it, "LICENSE")
+    )
+    return {"licence": builder.LICENSE}
+
+
+def _record(folder: Path, name: str) -> dict[str, Any] | None:
+    return read_record(folder / name) if (folder / name).is_file() else None
+
+
+def _literal(value: Any) -> str:
+    """A value as Python source, in double quotes."""
+    return "None" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _hears(prompt: PromptSpecification) -> bool:
+    return prompt.description or prompt.impression or prompt.context_cues > 0
+
+
+def _percent(share: float, digits: int = 2) -> str:
+    return f"{100 * share:.{digits}f} %"

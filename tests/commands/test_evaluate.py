@@ -1,0 +1,68 @@
+import json
+from pathlib import Path
+
+import pytest
+from datasets import Dataset
+
+from speechcue_hf.cli import main
+from speechcue_hf.models.tiny import build_tiny_model
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    model, tokenizer = build_tiny_model(["Which emotion? angry happy neutral"], vocabulary=300)
+    model.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_scores_a_model_that_was_not_trained_here(described_folder, model_folder, tmp_path, capsys):
+    arguments = ["evaluate", "--dataset", str(described_folder), "--model", str(model_folder), "--corpus", "demo"]
+    output = tmp_path / "zero-shot"
+    assert main([*arguments, "--split", "validation", "-o", str(output)]) == 0
+    results = json.loads((output / "results.json").read_text())
+    assert (results["corpus"], results["split"], results["n"], results["seed"]) == ("demo", "validation", 12, None)
+    assert results["prompt"]["name"] == "speechcue" and len(results["describer_sha256"]) == 64
+    assert str(tmp_path) not in (output / "results.json").read_text()
+    assert f"weighted F1   {100 * results['weighted_f1']:6.2f} %" in capsys.readouterr().out
+    columns = Dataset.from_parquet(str(output / "predictions.parquet")).column_names
+    assert columns == ["utterance_id", "dialogue_id", "label", "prediction", "probabilities", "margin"]
+
+
+def test_sharing_and_batches_change_no_prediction(described_folder, model_folder, tmp_path):
+    arguments = ["evaluate", "--dataset", str(described_folder), "--model", str(model_folder)]
+    outputs = [tmp_path / name for name in ("shared", "apart")]
+    assert main([*arguments, "-o", str(outputs[0]), "--tokens-per-pass", "50"]) == 0
+    assert main([*arguments, "-o", str(outputs[1]), "--sharing", "none", "--batch-size", "5"]) == 0
+    shared, apart = (Dataset.from_parquet(str(output / "predictions.parquet")) for output in outputs)
+    assert shared["prediction"] == apart["prediction"]
+    for first, second in zip(shared["probabilities"], apart["probabilities"], strict=True):
+        assert first == pytest.approx(second, abs=1e-4)
+
+
+def test_rescores_old_outputs(tmp_path):
+    table = {
+        "utterance_id": ["u0", "u1", "u2"],
+        "dialogue_id": ["d0", "d0", "d1"],
+        "label": ["happy", "sad", "sad"],
+        "output": ["unhappy", "sad", ""],
+    }
+    Dataset.from_dict(table).to_csv(str(tmp_path / "old.csv"))
+    arguments = ["evaluate", "--predictions", str(tmp_path / "old.csv"), "--labels", "happy, sad"]
+    for matching, accuracy, invalid in (("strict", 1 / 3, 2 / 3), ("instructerc", 1, 0)):
+        assert main([*arguments, "--matching", matching, "-o", str(tmp_path / matching)]) == 0
+        results = json.loads((tmp_path / matching / "results.json").read_text())
+        assert (results["accuracy"], results["invalid_rate"]) == pytest.approx((accuracy, invalid))
+
+
+def test_a_split_that_does_not_exist_is_named(described_folder, model_folder, tmp_path, capsys):
+    arguments = ["evaluate", "--dataset", str(described_folder), "--model", str(model_folder), "--split", "dev"]
+    assert main([*arguments, "-o", str(tmp_path)]) == 1
+    assert "has no split 'dev'; it has" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--model", "m"], ["--model", "m", "--predictions", "p", "-o", "o"]])
+def test_wrong_usage_exits_with_2(arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", *arguments])
+    assert stopped.value.code == 2

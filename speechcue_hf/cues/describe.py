@@ -131,7 +131,7 @@ class SpeechDescriber:
                 f"the train split has none of the columns {', '.join(CUES[wording])}. {_MEASURE_FIRST}"
             )
         batch = _training_columns(train, cues, baseline)
-        values = _matrix(batch, cues)
+        values = measured_values(batch, cues)
         candidates = _candidates(batch, baseline, len(values))
         groups = fit_groups(values, cues, levels, candidates, kept_groups(candidates, min_utterances, speakers))
         if baseline == "running":
@@ -167,7 +167,7 @@ class SpeechDescriber:
                 that begins in the middle of a dialogue.
         """
         _check_batch(batch, self.cues, self.baseline)
-        values = _matrix(batch, self.cues)
+        values = measured_values(batch, self.cues)
         compared, statistics, references = self._compare(batch, values)
         indices = level_indices(compared, statistics.thresholds)
         readings = Readings(
@@ -207,8 +207,10 @@ class SpeechDescriber:
         """
         from speechcue_hf.cues.measure import measure_speech
 
-        row: dict[str, Any] = {"audio": {"path": str(path), "bytes": None}, "speaker": speaker, "gender": gender}
-        row |= {"dialogue_id": str(path), "turn": 0, **measure_speech(row, self.measurement_settings())}
+        audio = {"path": str(path), "bytes": None}
+        measured = measure_speech({"audio": audio}, self.measurement_settings())
+        row = {**dict.fromkeys(self.cues), **measured, "speaker": speaker, "gender": gender}
+        row |= {"dialogue_id": str(path), "turn": 0}
         described = self({column: [value] for column, value in row.items()})
         return {**row, **{column: values[0] for column, values in described.items()}}
 
@@ -360,6 +362,21 @@ def describe_dataset(dataset: AnyDataset, describer: SpeechDescriber) -> AnyData
     return concatenate_datasets([others, described], axis=1)
 
 
+def measured_values(batch: Batch, cues: Sequence[str]) -> FloatArray:
+    """Measurements as an array.
+
+    Args:
+        batch: Column → values.
+        cues: The columns to take.
+
+    Returns:
+        Shape ``(rows, cues)``; NaN where nothing was measured, which in the paper's eight cues zero means as well.
+    """
+    values = np.array([batch[cue] for cue in cues], dtype=np.float64).T
+    paper = np.array([cue in PAPER_COLUMNS for cue in cues])
+    return np.where(np.isfinite(values) & ~(paper & (values == 0)), values, np.nan)
+
+
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
@@ -420,13 +437,6 @@ def _training_columns(train: Dataset, cues: Sequence[str], baseline: str) -> Bat
     batch: Batch = train.with_format(None).select_columns([name for name in train.column_names if name in wanted])[:]
     _check_batch(batch, cues, baseline)
     return batch
-
-
-def _matrix(batch: Batch, cues: Sequence[str]) -> FloatArray:
-    """Measurements, shape ``(rows, cues)``; NaN where there is none, which zero means in the paper's cues."""
-    values = np.array([batch[cue] for cue in cues], dtype=np.float64).T
-    paper = np.array([cue in PAPER_COLUMNS for cue in cues])
-    return np.where(np.isfinite(values) & ~(paper & (values == 0)), values, np.nan)
 
 
 def _reliability(batch: Batch) -> dict[str, FloatArray]:

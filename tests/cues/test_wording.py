@@ -161,7 +161,7 @@ class TestFurtherCues:
 
         assert said(longest_pause_s=0.84) == "The longest pause lasts 0.8 s."
         assert said(longest_pause_s=0.3) == ""
-        assert said(turn_latency_s=-0.52, overlap_s=0.52) == "The turn starts 0.5 s before the previous one ends."
+        assert said(turn_latency_s=-0.52, overlap_s=0.52) == "The turn overlaps the previous one by 0.5 s."
         assert said(turn_latency_s=1.6, overlap_s=0.0) == "The turn starts 1.6 s after the previous one."
         assert said(turn_latency_s=40.0, overlap_s=0.0) == ""
 
@@ -230,7 +230,7 @@ def test_what_was_not_measured_is_not_said():
         "final_contour_semitones_per_s": ("rises", "falls"),
         "spectral_tilt_db_per_octave": ("bright", "dull"),
         "longest_pause_s": ("pause",),
-        "overlap_s": ("turn starts", "early"),
+        "overlap_s": ("overlaps", "early"),
     }
     for cue, level in itertools.product(words, range(5)):
         levels = {"intensity_mean_db": MEDIUM, cue: level}

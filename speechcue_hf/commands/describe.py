@@ -1,0 +1,120 @@
+"""``speechcue describe``: put measurements into words."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+    from speechcue_hf.cues.describe import SpeechDescriber
+    from speechcue_hf.cues.settings import MeasurementSettings
+
+EXAMPLES = """examples:
+  speechcue describe data/measured -o data/described
+  speechcue describe data/measured -o data/described --levels 3 --baseline running
+  speechcue describe data/meld -o data/paper --wording speechcuellm --speakers Phoebe Rachel Chandler Joey Monica Ross
+  speechcue describe data/new -o data/new-described --describer runs/tiny
+"""
+
+MEASUREMENT_FILE = "measurement.json"
+PICTURE_FILE = "distributions.png"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("folder", type=Path, help="dataset folder that `speechcue measure` wrote")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the described dataset")
+    parser.add_argument("--levels", type=int, choices=(3, 4, 5, 6), default=5, help="number of levels (default: 5)")
+    parser.add_argument(
+        "--baseline",
+        choices=("speaker", "gender", "overall", "running"),
+        default="speaker",
+        help="whose habit a clip is compared with; running: the speaker's past turns (default: speaker)",
+    )
+    parser.add_argument(
+        "--wording", choices=("speechcue", "speechcuellm"), default="speechcue", help="default: speechcue"
+    )
+    parser.add_argument(
+        "--speakers",
+        nargs="+",
+        metavar="NAME",
+        help="only these are compared with themselves (default: all with 10 turns)",
+    )
+    parser.add_argument(
+        "--describer",
+        metavar="DIR_OR_ID",
+        help="use this describer, a folder or Hub id, instead of fitting one on train",
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Fit or load a describer, describe all splits, and say what was made."""
+    from speechcue_hf.corpora.parquet import read_dataset, write_dataset
+    from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
+
+    dataset = read_dataset(arguments.folder)
+    given = arguments.describer is not None
+    describer = SpeechDescriber.from_pretrained(arguments.describer) if given else fit_on_train(dataset, arguments)
+    described = describe_dataset(dataset, describer)
+    write_dataset(described, arguments.output)
+    describer.save_pretrained(arguments.output)
+    if not given:
+        from speechcue_hf.cues.plots import plot_distributions
+
+        plot_distributions(dataset["train"], describer, arguments.output / PICTURE_FILE)
+    print_summary(described, describer, arguments.output, pictured=not given)
+
+
+def fit_on_train(dataset: DatasetDict, arguments: argparse.Namespace) -> SpeechDescriber:
+    """Fit a describer as the command line asks.
+
+    Args:
+        dataset: Measured splits.
+        arguments: The command line.
+
+    Returns:
+        The describer, which knows the settings of ``measurement.json`` beside the dataset, if there is one.
+
+    Raises:
+        DescriberError: If there is no train split.
+    """
+    from speechcue_hf.cues.describe import SpeechDescriber
+    from speechcue_hf.errors import DescriberError
+
+    if "train" not in dataset:
+        raise DescriberError(
+            f"{arguments.folder} has no train split to learn levels from, only {', '.join(dataset)}: "
+            "use one that was fitted elsewhere with --describer DIR_OR_ID"
+        )
+    return SpeechDescriber.fit(
+        dataset["train"],
+        levels=arguments.levels,
+        baseline=arguments.baseline,
+        wording=arguments.wording,
+        speakers=arguments.speakers,
+        settings=_settings(arguments.folder / MEASUREMENT_FILE),
+    )
+
+
+def print_summary(described: DatasetDict, describer: SpeechDescriber, output: Path, *, pictured: bool) -> None:
+    """Say what was described against what, show an example, and name the next step."""
+    rows = ", ".join(f"{split} {len(part):,}" for split, part in described.items())
+    print(f"Described {rows} rows with {describer.levels} levels, wording {describer.wording}.")
+    groups = ", ".join(f"{name} ({group.rows:,})" for name, group in describer.groups.items())
+    print(f"Compared with (measured training rows): {groups}.")
+    first = next(iter(described.values()))
+    if len(first):
+        print(f"For example: {first[0]['speech_description']} {first[0]['speech_impression']}")
+    picture = f", {PICTURE_FILE}" if pictured else ""
+    print(f"{output} holds the dataset, describer.json{picture}. Next: speechcue train --dataset {output}")
+
+
+def _settings(path: Path) -> MeasurementSettings | None:
+    """How the folder was measured, None where nothing says so."""
+    from speechcue_hf.cues.settings import MeasurementSettings
+
+    return MeasurementSettings.from_dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None

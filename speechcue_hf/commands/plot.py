@@ -1,0 +1,121 @@
+"""``speechcue plot``: draw a clip or a dialogue with its cues."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from speechcue_hf.cues.describe import SpeechDescriber
+
+EXAMPLES = """examples:
+  speechcue plot clip.wav -o clip.png
+  speechcue plot clip.wav --describer data/described -o clip.png
+  speechcue plot data/demo --describer data/described --dialogue demo_train_dia0 -o dialogue.png
+  speechcue plot data/described --utterance demo_train_dia0_utt3 -o turn.png    without audio: levels and words only
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("source", type=Path, metavar="CLIP_OR_FOLDER", help="an audio file, or a dataset folder")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--dialogue", metavar="ID", help="dialogue_id of the folder to draw")
+    chosen.add_argument("--utterance", metavar="ID", help="utterance_id of the folder to draw")
+    parser.add_argument("--describer", metavar="DIR_OR_ID", help="measure anew and put in words with this describer")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the PNG to write")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Draw and say what was drawn.
+
+    Raises:
+        ValueError: If the choice of dialogue or utterance does not fit the source.
+    """
+    from speechcue_hf.cues.describe import SpeechDescriber
+    from speechcue_hf.cues.plots import plot_turns
+
+    describer = SpeechDescriber.from_pretrained(arguments.describer) if arguments.describer else None
+    if arguments.source.is_dir():
+        rows = folder_rows(arguments.source, arguments.dialogue, arguments.utterance, describer)
+        title = arguments.dialogue or arguments.utterance
+    else:
+        if arguments.dialogue or arguments.utterance:
+            raise ValueError(
+                f"{arguments.source} is no dataset folder: leave --dialogue and --utterance out for a clip"
+            )
+        rows = [clip_row(arguments.source, describer)]
+        title = arguments.source.name
+    plot_turns([_turn(row) for row in rows], arguments.output, title=title)
+    print(f"{arguments.output} shows {len(rows)} turn{'s' if len(rows) > 1 else ''} of {title}.")
+
+
+def clip_row(path: Path, describer: SpeechDescriber | None) -> dict[str, Any]:
+    """One clip, described if there is a describer.
+
+    Args:
+        path: The clip.
+        describer: What puts it in words, or None.
+
+    Returns:
+        A row with ``audio`` and, with a describer, measurements and words.
+    """
+    row = {"audio": {"path": str(path), "bytes": None}}
+    return row if describer is None else {**row, **describer.describe_clip(path)}
+
+
+def folder_rows(
+    folder: Path, dialogue: str | None, utterance: str | None, describer: SpeechDescriber | None
+) -> list[dict[str, Any]]:
+    """The rows of a dialogue or of one utterance.
+
+    Args:
+        folder: Dataset folder; with ``audio`` if curves are wanted.
+        dialogue: ``dialogue_id``, or None.
+        utterance: ``utterance_id``, or None.
+        describer: Measures and words the rows anew; without it they are shown with the words they have.
+
+    Returns:
+        The rows, in order.
+
+    Raises:
+        ValueError: If neither id is given, or no row has it.
+    """
+    from speechcue_hf.corpora.parquet import read_dataset
+
+    column, wanted = ("dialogue_id", dialogue) if dialogue else ("utterance_id", utterance)
+    if wanted is None:
+        raise ValueError(f"{folder} is a dataset folder: say which part of it with --dialogue ID or --utterance ID")
+    for rows in read_dataset(folder).values():
+        found = [index for index, value in enumerate(rows[column][:]) if value == wanted]
+        if found:
+            whole = _dialogue_indices(rows, found[0])
+            described = _described(rows.select(whole), describer)
+            return [dict(described[whole.index(index)]) for index in found]
+    raise ValueError(f"{folder} has no row with {column} {wanted!r}")
+
+
+def _dialogue_indices(rows: Dataset, index: int) -> list[int]:
+    """All rows of the dialogue of one row: a turn is described with the turns before it."""
+    dialogues = rows["dialogue_id"][:]
+    return [other for other, dialogue in enumerate(dialogues) if dialogue == dialogues[index]]
+
+
+def _described(rows: Dataset, describer: SpeechDescriber | None) -> Dataset:
+    from speechcue_hf.cues.describe import describe_dataset
+    from speechcue_hf.cues.measure import measure_dataset
+
+    if describer is None:
+        return rows
+    measured = measure_dataset(rows, describer.measurement_settings()) if "audio" in rows.column_names else rows
+    return describe_dataset(measured, describer)
+
+
+def _turn(row: dict[str, Any]) -> Any:
+    from speechcue_hf.cues.curves import clip_curves
+    from speechcue_hf.cues.plots import Turn
+
+    return Turn(row, clip_curves(row["audio"]) if row.get("audio") else None)

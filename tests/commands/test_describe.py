@@ -1,0 +1,60 @@
+import json
+
+import pytest
+from datasets import DatasetDict, load_dataset
+
+from speechcue_hf.cli import main
+from speechcue_hf.corpora.parquet import write_dataset
+from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
+from speechcue_hf.cues.settings import MeasurementSettings
+from tests.cues.test_describe import rows
+
+
+@pytest.fixture
+def measured(tmp_path):
+    folder = tmp_path / "measured"
+    write_dataset(DatasetDict(train=rows(), test=rows(16, seed=1, split="test")), folder)
+    (folder / "measurement.json").write_text(json.dumps(MeasurementSettings().to_dict()))
+    return folder
+
+
+def test_fits_on_train_and_describes_all_splits(measured, tmp_path, capsys):
+    output = tmp_path / "described"
+    assert main(["describe", str(measured), "-o", str(output), "--levels", "4", "--baseline", "running"]) == 0
+    expected = SpeechDescriber.fit(
+        load_dataset(str(measured))["train"], levels=4, baseline="running", settings=MeasurementSettings()
+    )
+    assert SpeechDescriber.from_pretrained(output).to_json() == expected.to_json()
+    described = load_dataset(str(output))
+    assert described["test"][:] == describe_dataset(rows(16, seed=1, split="test"), expected)[:]
+    assert described["train"].num_rows == 80
+    assert (output / "distributions.png").stat().st_size > 10_000
+    said = capsys.readouterr().out
+    assert "train 80" in said and "overall (80)" in said and "speechcue train --dataset" in said
+
+
+def test_uses_a_given_describer(measured, tmp_path):
+    describer = SpeechDescriber.fit(rows(seed=5), wording="speechcuellm")
+    describer.save_pretrained(tmp_path / "model")
+    output = tmp_path / "described"
+    assert main(["describe", str(measured), "-o", str(output), "--describer", str(tmp_path / "model")]) == 0
+    assert SpeechDescriber.from_pretrained(output).fingerprint == describer.fingerprint
+    assert load_dataset(str(output))["test"]["speech_description"][0].startswith("Target speech characteristics")
+
+
+def test_named_speakers(measured, tmp_path):
+    assert main(["describe", str(measured), "-o", str(tmp_path / "out"), "--speakers", "Ann", "Dan"]) == 0
+    groups = SpeechDescriber.from_pretrained(tmp_path / "out").groups
+    assert [name for name in groups if name.startswith("speaker")] == ["speaker: Ann", "speaker: Dan"]
+
+
+def test_without_train_split(tmp_path, capsys):
+    write_dataset(DatasetDict(test=rows(16, split="test")), tmp_path / "measured")
+    assert main(["describe", str(tmp_path / "measured"), "-o", str(tmp_path / "out")]) == 1
+    assert "no train split" in (error := capsys.readouterr().err) and "--describer" in error
+
+
+def test_usage_errors(measured, tmp_path):
+    with pytest.raises(SystemExit) as error:
+        main(["describe", str(measured), "-o", str(tmp_path / "out"), "--levels", "7"])
+    assert error.value.code == 2

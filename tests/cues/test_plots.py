@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from speechcue_hf.cues.curves import Curves, clip_curves
+from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
+from speechcue_hf.cues.plots import LABELS, Turn, plot_distributions, plot_turns
+from speechcue_hf.cues.wording import CUES
+from tests.cues.test_describe import rows
+
+CLIP = Path(__file__).parents[2] / "speechcue_hf/corpora/demo_data/audio/bicycle_00.ogg"
+
+
+def shape(path: Path) -> tuple[int, int]:
+    """Height and width of a picture that is not blank."""
+    picture = imread(path)
+    assert picture[..., :3].std() > 0.01
+    return picture.shape[:2]
+
+
+def test_every_cue_has_a_label_with_its_unit():
+    units = {"_s": "(s)", "_db": "(dB)", "_hz": "(Hz)", "_per_s": "/s)", "_per_octave": "/octave)"}
+    assert set(LABELS) == {cue for cues in CUES.values() for cue in cues}
+    for cue, label in LABELS.items():
+        ending = next((unit for suffix, unit in reversed(units.items()) if cue.endswith(suffix)), ")")
+        assert label.endswith(ending), (cue, label)
+
+
+@pytest.mark.parametrize("baseline", ["speaker", "overall", "running"])
+def test_distributions(tmp_path, baseline):
+    train = rows(hnr_mean_db=[None] * 80)
+    all_cues = SpeechDescriber.fit(train, baseline=baseline, min_past=1)
+    plot_distributions(train, all_cues, tmp_path / "all" / "cues.png")
+    one_cue = train.select_columns(["duration_s", "dialogue_id", "turn", "speaker"])
+    plot_distributions(one_cue, SpeechDescriber.fit(one_cue, baseline=baseline, min_past=1), tmp_path / "one.png")
+    assert np.prod(shape(tmp_path / "all" / "cues.png")) > 5 * np.prod(shape(tmp_path / "one.png"))
+
+
+def test_curves_of_a_clip():
+    curves = clip_curves(CLIP)
+    assert curves.seconds == pytest.approx(len(curves.samples) / 16000)
+    assert curves.pitch_times.shape == curves.pitch.shape
+    assert curves.intensity_times.shape == curves.intensity.shape
+    assert 40 < np.nanmedian(curves.pitch) < 700
+    assert 0 < len(curves.nuclei) < 10 * curves.seconds
+    assert curves.nuclei.max() < curves.seconds
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.5])
+def test_curves_of_silence(tmp_path, seconds):
+    import soundfile
+
+    soundfile.write(tmp_path / "silence.wav", np.zeros(int(seconds * 16000)), 16000)
+    curves = clip_curves(tmp_path / "silence.wav")
+    assert curves.seconds == pytest.approx(seconds)
+    assert not curves.nuclei.size and not curves.pitch.size
+    plot_turns([Turn({}, curves)], tmp_path / "silence.png", title="silence")
+    shape(tmp_path / "silence.png")
+
+
+def test_dialogue_with_and_without_audio(tmp_path):
+    described = describe_dataset(rows(8), SpeechDescriber.fit(rows()))
+    curves = clip_curves(CLIP)
+    heard = [Turn({**row, "text": "It costs $5 to $6_x."}, None if row["turn"] == 3 else curves) for row in described]
+    plot_turns(heard, tmp_path / "heard.png", title="d0")
+    plot_turns([Turn(row) for row in described], tmp_path / "unheard.png", title="d0")
+    assert shape(tmp_path / "heard.png")[0] > shape(tmp_path / "unheard.png")[0]
+
+
+def test_clip_without_words(tmp_path):
+    plot_turns([Turn({}, clip_curves(CLIP))], tmp_path / "clip.png", title=CLIP.name)
+    described = describe_dataset(rows(1), SpeechDescriber.fit(rows()))[0]
+    plot_turns([Turn(described, clip_curves(CLIP))], tmp_path / "described.png", title=CLIP.name)
+    assert shape(tmp_path / "described.png")[0] > shape(tmp_path / "clip.png")[0]
+
+
+def test_drawing_does_not_touch_pyplot(tmp_path):
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from pathlib import Path; import numpy as np;"
+        "from speechcue_hf.cues.plots import Turn, plot_turns; from speechcue_hf.cues.curves import Curves;"
+        f"plot_turns([Turn({{}}, Curves(np.ones(1600)))], Path({str(tmp_path / 'a.png')!r}), title='a');"
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert Curves(np.ones(1600)).seconds == 0.1

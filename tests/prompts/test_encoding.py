@@ -1,0 +1,83 @@
+"""The completion is the label and the end token, token for token, whatever the model's chat template.
+
+The templates are what those models' tokenizers render for a conversation of one question and one answer.
+"""
+
+import pytest
+from transformers import PreTrainedTokenizerBase
+
+from speechcue_hf.errors import PromptError
+from speechcue_hf.models.tiny import CHAT_TEMPLATE, train_tokenizer
+from speechcue_hf.prompts.encoding import encode_completion, encode_prompts
+
+LLAMA_3 = (
+    "{{ '<|begin_of_text|>' }}{% for message in messages %}"
+    "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+QWEN_3 = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'assistant' and loop.last %}"
+    "{{ '<|im_start|>assistant\n<think>\n\n</think>\n\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% else %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}"
+    "{% if enable_thinking is defined and enable_thinking is false %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
+    "{% endif %}"
+)
+TEMPLATES = {
+    "llama-3": (
+        LLAMA_3,
+        "<|eot_id|>",
+        "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHow?<|eot_id|>"
+        "<|start_header_id|>assistant<|end_header_id|>\n\n",
+    ),
+    "qwen-3": (
+        QWEN_3,
+        "<|im_end|>",
+        "<|im_start|>user\nHow?<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",
+    ),
+    "chatml": (CHAT_TEMPLATE, "<|im_end|>", "<|im_start|>user\nHow?<|im_end|>\n<|im_start|>assistant\n"),
+}
+PROMPT = [{"role": "user", "content": "How?"}]
+LABELS = ("sad", "very happy", "neutral")
+
+
+def tokenizer_of(name: str) -> PreTrainedTokenizerBase:
+    template, end, _ = TEMPLATES[name]
+    tokenizer = train_tokenizer([*LABELS, "How do they feel?", "assistant user think"], vocabulary=400)
+    special = ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<think>", "</think>"]
+    tokenizer.add_special_tokens({"eos_token": end, "additional_special_tokens": special})
+    tokenizer.chat_template = template
+    return tokenizer
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("label", LABELS)
+def test_completion_is_label_and_end_token(name: str, label: str) -> None:
+    tokenizer = tokenizer_of(name)
+    prompt, answer = encode_completion(tokenizer, PROMPT, [{"role": "assistant", "content": label}])
+    assert tokenizer.decode(prompt) == TEMPLATES[name][2]
+    assert answer == [*tokenizer(label, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_prompt_is_the_same_with_and_without_answer(name: str) -> None:
+    tokenizer = tokenizer_of(name)
+    prompt, _ = encode_completion(tokenizer, PROMPT, [{"role": "assistant", "content": "sad"}])
+    assert encode_prompts(tokenizer, [PROMPT]) == [prompt]
+
+
+def test_template_that_hides_where_the_answer_begins_is_refused() -> None:
+    tokenizer = tokenizer_of("chatml")
+    tokenizer.chat_template = "{{ messages | length }}{% for message in messages %}{{ message['content'] }}{% endfor %}"
+    with pytest.raises(PromptError, match="renders a prompt differently when an answer follows"):
+        encode_completion(tokenizer, PROMPT, [{"role": "assistant", "content": "sad"}])
+
+
+def test_end_token_that_the_template_does_not_write_is_refused() -> None:
+    tokenizer = tokenizer_of("chatml")
+    tokenizer.eos_token = "<|eot_id|>"
+    with pytest.raises(PromptError, match=r"closes an answer with .*<\|im_end\|>.*tokenizer\.eos_token"):
+        encode_completion(tokenizer, PROMPT, [{"role": "assistant", "content": "sad"}])

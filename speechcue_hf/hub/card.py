@@ -81,7 +81,7 @@ def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None 
         _check_results(results, training)
     prompt = load_prompt(folder / PROMPT_FILE)
     name = repo_id.split("/")[-1] if repo_id else folder.resolve().name
-    return ModelCard.from_template(
+    card: ModelCard = ModelCard.from_template(
         _card_data(name, training, results, licence),
         template_str=(_TEMPLATES / "model_card.md.jinja").read_text(encoding="utf-8"),
         model_name=name,
@@ -96,6 +96,7 @@ def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None 
         has_confusion_picture=(folder / CONFUSION_FILE).is_file(),
         percent=_percent,
     )
+    return card
 
 
 def usage_example(prompt: PromptSpecification, labels: Mapping[str, list[str]], *, source: str) -> str:

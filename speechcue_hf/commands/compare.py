@@ -1,0 +1,48 @@
+"""``speechcue compare``: is one run better than another, or is it chance?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+EXAMPLES = """examples:
+  speechcue compare runs/text-only runs/with-cues
+  speechcue compare runs/text-only runs/with-cues --draws 10000 -o comparison.json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("first", type=Path, help="folder that `speechcue evaluate` wrote")
+    parser.add_argument("second", type=Path, help="another one, scored on the same utterances")
+    parser.add_argument("--draws", type=int, default=2000, help="bootstrap draws (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draws (default: %(default)s)")
+    parser.add_argument("-o", "--output", type=Path, help="also write the comparison as JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Compare two runs and print the difference.
+
+    Raises:
+        EvaluationError: If the runs cannot be compared.
+    """
+    from speechcue_hf.evaluation.compare import compare_runs
+
+    result = compare_runs(arguments.first, arguments.second, draws=arguments.draws, seed=arguments.seed)
+    low, high = result["interval"]
+    first, second = result["weighted_f1"]
+    print(f"{result['n']} utterances of {result['dialogues']} dialogues, {result['draws']} paired draws over dialogues")
+    print(f"  weighted F1   {100 * first:6.2f} %   {arguments.first}")
+    print(f"  weighted F1   {100 * second:6.2f} %   {arguments.second}")
+    print(
+        f"  difference    {100 * result['difference']:+6.2f}     "
+        f"(95 % interval {100 * low:+.2f} to {100 * high:+.2f}, p = {result['p_value']:.4f})"
+    )
+    print(
+        f"  right in both {result['both']}, only in the first {result['only_first']}, "
+        f"only in the second {result['only_second']}, in neither {result['neither']}"
+    )
+    if arguments.output is not None:
+        arguments.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        print(f"Written to {arguments.output}.")

@@ -10,7 +10,6 @@ from speechcue_hf.prompts.budget import TokenBudget
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.encoding import encode_completion, encode_prompts
 
-
 LIMIT = 260
 
 

@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+from safetensors.torch import load_file
+
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
@@ -22,23 +26,24 @@ def launch(launcher: list[str], *arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_accelerate_launch_runs_the_recipe_with_overrides(described_folder: Path, tmp_path: Path) -> None:
-    output = tmp_path / "run"
-    launch(
-        ["accelerate.commands.launch", "--config_file", str(RECIPES / "accelerate_configs" / "cpu.yaml")],
-        *(
-            "--dataset",
-            str(described_folder),
-            "--output_dir",
-            str(output),
-            "--num_train_epochs",
-            "1",
-            "--prompt",
-            "speechcue_text",
-        ),
-    )
-    record = json.loads((output / "training.json").read_text())
-    assert record["settings"]["num_train_epochs"] == 1
-    assert record["prompt"]["name"] == "speechcue_text"
-    assert record["steps"] == 3
-    assert (output / "adapter_model.safetensors").is_file()
+def test_two_processes_train_as_one_does(described_folder: Path, tmp_path: Path) -> None:
+    """Two gloo processes with half a batch each; ``--cpu`` in place of ``--multi_gpu`` would silently run one."""
+    runs = [tmp_path / "one", tmp_path / "two"]
+    overrides = ("--num_train_epochs", "1", "--logging_steps", "1", "--prompt", "speechcue_text")
+    shared = ("--dataset", str(described_folder), *overrides)
+    launcher = ["accelerate.commands.launch"]
+    cpu = [*launcher, "--config_file", str(RECIPES / "accelerate_configs" / "cpu.yaml")]
+    launch(cpu, *shared, "--output_dir", str(runs[0]), "--per_device_train_batch_size", "8")
+    gloo = [*launcher, "--multi_gpu", "--num_processes", "2", "--mixed_precision", "no", "--main_process_port", "0"]
+    launch(gloo, *shared, "--output_dir", str(runs[1]), "--per_device_train_batch_size", "4", "--use_cpu", "true")
+
+    records = [json.loads((run / "training.json").read_text()) for run in runs]
+    assert [record["processes"] for record in records] == [1, 2]
+    assert [record["prompt"]["name"] for record in records] == ["speechcue_text"] * 2
+    losses = [[line["loss"] for line in record["log"] if "loss" in line] for record in records]
+    assert len(losses[0]) == 3
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    one, two = (load_file(run / "adapter_model.safetensors") for run in runs)
+    assert one.keys() == two.keys()
+    for name, weight in one.items():
+        torch.testing.assert_close(two[name], weight, rtol=0, atol=1e-3)

@@ -335,6 +335,13 @@ def turn_problems(turns: Sequence[Utterance], data_dir: Path) -> list[str]:
         One line for each kind of lack, naming the first and saying how many there are.
     """
     transcribed = {turn.utterance_id for turn in turns}
+    dialogues = {turn.dialogue_id for turn in turns}
+    absent = [f"{data_dir / session} is missing" for session in SESSIONS if not (data_dir / session).is_dir()]
+    unread = [
+        f"{folder.parents[2]}/dialog/transcriptions/{folder.name}.txt is missing, its clips are there"
+        for folder in sorted(data_dir.glob("Session?/sentences/wav/Ses*"))
+        if folder.name not in dialogues
+    ]
     unlabelled = [
         f"{data_dir}/Session{turn.dialogue_id[4]}/dialog/EmoEvaluation/{turn.dialogue_id}.txt: "
         f"expected a block for turn {turn.utterance_id}, found none"
@@ -348,7 +355,7 @@ def turn_problems(turns: Sequence[Utterance], data_dir: Path) -> list[str]:
         if name not in transcribed
     ]
     silent = [f"{turn.clip} is missing" for turn in turns if turn.clip is not None and not turn.clip.is_file()]
-    return [*first_of(unlabelled), *first_of(untranscribed), *first_of(silent)]
+    return [line for kind in (absent, unread, unlabelled, untranscribed, silent) for line in first_of(kind)]
 
 
 def _turn(match: re.Match[str], dialogue: str, clips: Path) -> Utterance:

@@ -170,9 +170,20 @@ def remove_clip(release: Path) -> None:
     (release / "Session5/sentences/wav/Ses05F_impro01/Ses05F_impro01_F001.wav").unlink()
 
 
+def remove_session(release: Path) -> None:
+    shutil.rmtree(release / "Session2")
+
+
+def remove_annotations(release: Path) -> None:
+    for kind in ("transcriptions", "EmoEvaluation"):
+        (release / "Session1/dialog" / kind / "Ses01M_impro01.txt").unlink()
+
+
 @pytest.mark.parametrize(
     "damage, message",
     [
+        (remove_session, "IEMOCAP_full_release/Session2 is missing: download the release"),
+        (remove_annotations, "transcriptions/Ses01M_impro01.txt is missing, its clips are there: download the release"),
         (
             remove_evaluation,
             "EmoEvaluation/Ses02F_impro01.txt: expected a block for turn Ses02F_impro01_F000, found none (and 1",

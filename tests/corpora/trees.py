@@ -81,6 +81,8 @@ def iemocap(root: Path, clip: bytes | None = None) -> Path:
     folder = root / "IEMOCAP_full_release"
     for dialogue, turns in IEMOCAP_DIALOGUES.items():
         iemocap_dialogue(folder, dialogue, turns, clip or wav(0.5))
+    for session in ("Session3", "Session4"):
+        (folder / session).mkdir()
     session = folder / "Session1"
     evaluation = session / "dialog/EmoEvaluation/Ses01F_impro01.txt"
     for kind in ("Categorical", "Attribute", "Self-evaluation"):

@@ -1,0 +1,62 @@
+"""Every recipe is read by the parser that trains with it, and the Llama-2 recipes have the paper's settings."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from accelerate.commands.config.config_args import ClusterConfig
+
+from speechcue_hf.prompts.specification import load_prompt
+from speechcue_hf.training.arguments import ModelSettings, TrainingSettings, parse_arguments
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+SPEECHCUELLM = sorted((RECIPES / "speechcuellm").rglob("*.yaml"))
+
+
+def test_there_is_a_recipe_for_each_model_method_and_corpus() -> None:
+    found = {path.relative_to(RECIPES / "speechcuellm").as_posix() for path in SPEECHCUELLM}
+    models = ("llama-2-7b", "llama-3.1-8b", "qwen3-8b", "smollm2-135m")
+    assert found == {
+        f"{model}/{method}_{corpus}.yaml"
+        for model in models
+        for method in ("lora", "qlora", "full")
+        for corpus in ("iemocap", "meld")
+    }
+
+
+@pytest.mark.parametrize("path", SPEECHCUELLM, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_recipe_parses(path: Path, tmp_path: Path) -> None:
+    # bf16 and 4 bits need a GPU to run, not to be read.
+    data, model, training = parse_arguments(["--config", str(path), "--output_dir", str(tmp_path), "--bf16", "false"])
+    method, corpus = path.stem.split("_")
+    assert load_prompt(data.prompt or "").name == f"speechcuellm_{corpus}"
+    assert (model.use_peft, model.load_in_4bit) == {
+        "lora": (True, False),
+        "qlora": (True, True),
+        "full": (False, False),
+    }[method]
+    assert training.metric_for_best_model == "weighted_f1"
+    assert data.seeds == [1, 11, 42]
+
+
+@pytest.mark.parametrize("corpus", ["iemocap", "meld"])
+def test_llama_2_has_the_settings_of_the_paper(corpus: str, tmp_path: Path) -> None:
+    def read(method: str) -> tuple[int | None, ModelSettings, TrainingSettings]:
+        recipe = RECIPES / "speechcuellm" / "llama-2-7b" / f"{method}_{corpus}.yaml"
+        data, model, training = parse_arguments(["--config", str(recipe), "--output_dir", str(tmp_path)])
+        return data.token_budget, model, training
+
+    budget, model, training = read("lora")
+    assert budget == {"iemocap": 2500, "meld": 1500}[corpus]
+    assert (model.lora_r, model.lora_alpha, model.lora_dropout) == (16, 16, 0.05)
+    assert model.lora_target_modules == ["q_proj", "k_proj", "v_proj"]
+    assert (training.learning_rate, training.lr_scheduler_type, training.warmup_steps) == (3e-4, "linear", 0.1)
+    assert (training.num_train_epochs, training.per_device_train_batch_size) == (15, 8)
+    assert (training.adam_beta1, training.adam_beta2, training.optim) == (0.9, 0.95, "adamw_torch")
+    assert read("full")[2].learning_rate == 2e-5
+
+
+@pytest.mark.parametrize("path", sorted((RECIPES / "accelerate_configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_accelerate_reads_its_configs(path: Path) -> None:
+    settings = yaml.safe_load(path.read_text())
+    assert ClusterConfig.from_yaml_file(str(path)).num_processes == settings["num_processes"]

@@ -15,6 +15,7 @@ from datasets import Dataset, DatasetDict, Features, Value, concatenate_datasets
 
 import speechcue_hf
 from speechcue_hf.cues import artefact
+from speechcue_hf.cues.facts import CUES, RELIABILITY, Readings
 from speechcue_hf.cues.groups import Group, RowStatistics, fit_group, fit_groups, row_statistics
 from speechcue_hf.cues.habits import (
     BASELINES,
@@ -27,7 +28,7 @@ from speechcue_hf.cues.habits import (
 )
 from speechcue_hf.cues.levels import LEVEL_NAMES, FloatArray, level_indices, level_quantiles, named, z_scores
 from speechcue_hf.cues.settings import PAPER_COLUMNS, MeasurementSettings
-from speechcue_hf.cues.wording import CUES, RELIABILITY, Readings, put_in_words, wording_sha256
+from speechcue_hf.cues.wording import put_in_words, wording_sha256
 from speechcue_hf.errors import DescriberError
 
 logger = logging.getLogger(__name__)

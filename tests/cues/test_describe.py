@@ -272,6 +272,27 @@ def test_nothing_to_load(tmp_path):
         SpeechDescriber.from_pretrained(str(tmp_path / "not" / "here"))
 
 
+def test_loads_from_the_hub(tmp_path, train, monkeypatch):
+    describer = SpeechDescriber.fit(train)
+    describer.save_pretrained(tmp_path)
+    asked = []
+
+    def download(repo_id, filename, revision=None):
+        asked.append((repo_id, filename, revision))
+        return str(tmp_path / filename)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    assert SpeechDescriber.from_pretrained("somebody/model", revision="v1").fingerprint == describer.fingerprint
+    assert asked == [("somebody/model", FILE_NAME, "v1")]
+
+
+def test_empty_split(train):
+    describer = SpeechDescriber.fit(train)
+    assert describe_dataset(train.select([]), describer).num_rows == 0
+    with pytest.raises(DescriberError, match="no rows"):
+        SpeechDescriber.fit(train.select([]))
+
+
 def test_running_does_not_see_the_future(train):
     describer = SpeechDescriber.fit(train, baseline="running", min_past=1)
     dialogue = rows(8, seed=4)

@@ -3,8 +3,9 @@ import itertools
 import numpy as np
 import pytest
 
+from speechcue_hf.cues.facts import CUES, Readings
 from speechcue_hf.cues.levels import DEGREES, LEVEL_NAMES
-from speechcue_hf.cues.wording import CUES, Readings, put_in_words, wording_sha256
+from speechcue_hf.cues.wording import put_in_words, wording_sha256
 
 LOWEST, LOW, MEDIUM, HIGH, HIGHEST = range(5)
 

@@ -1,0 +1,77 @@
+"""CPU time to describe the published MELD measurements (train, dev and test: some 13,700 rows).
+
+    SPEECHCUE_CORPORA=/path/to/corpora PYTHONPATH=. python benchmarks/describe.py
+
+The folder must hold ``meld/*_audio_features.csv`` and ``meld/*_sent_emo.csv``. The published files have the paper's
+eight cues only; "all cues" fills our further columns with random values, so that every sentence of ours is said.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+from datasets import Dataset, concatenate_datasets, disable_caching, disable_progress_bars
+
+from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
+from speechcue_hf.cues.habits import MELD_MAIN_CHARACTERS
+from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
+from tests.cues import published_meld
+
+REPEATS = 3
+
+
+def with_all_cues(rows: Dataset) -> Dataset:
+    """Random values where the published files have no column."""
+    random = np.random.default_rng(0)
+    for column in MEASUREMENT_COLUMNS:
+        if column not in rows.column_names:
+            rows = rows.add_column(column, random.normal(1.0, 0.5, len(rows)))
+    return rows.remove_columns("gender").add_column("gender", random.choice(["female", "male"], len(rows)).tolist())
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """Least CPU time of several runs."""
+    times = []
+    for _ in range(REPEATS):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def measure(name: str, train: Dataset, rows: Dataset, **options: object) -> str:
+    """One line of the table."""
+    describer = SpeechDescriber.fit(train, **options)
+    fit = cpu_seconds(lambda: SpeechDescriber.fit(train, **options))
+    described = cpu_seconds(lambda: describe_dataset(rows, describer))
+    texts = describer(rows[:])
+    distinct = len(set(texts["speech_description"]))
+    return f"| {name} | {len(describer.cues)} | {distinct:,} | {fit:.2f} | {described:.2f} |"
+
+
+def main() -> None:
+    """Print the table."""
+    if published_meld.folder() is None:
+        sys.exit("set SPEECHCUE_CORPORA to the folder that holds meld/")
+    disable_caching()
+    disable_progress_bars()
+    splits = [published_meld.measured_rows(split) for split in ("train", "dev", "test")]
+    rows = concatenate_datasets(splits)
+    complete = with_all_cues(rows)
+    train, complete_train = splits[0], complete.select(range(len(splits[0])))
+    print(f"Describing {len(rows):,} rows with describe_dataset, one process, least CPU time of {REPEATS} runs.\n")
+    print("| wording, baseline | cues | distinct descriptions | fit (CPU s) | describe (CPU s) |")
+    print("|---|---|---|---|---|")
+    paper = {"wording": "speechcuellm", "speakers": MELD_MAIN_CHARACTERS}
+    print(measure("speechcuellm, speaker (main characters)", train, rows, **paper))
+    print(measure("speechcue, speaker", train, rows))
+    print(measure("speechcue, running", train, rows, baseline="running"))
+    print(measure("speechcue, speaker, all cues", complete_train, complete))
+    print(measure("speechcue, running, all cues", complete_train, complete, baseline="running"))
+
+
+if __name__ == "__main__":
+    main()

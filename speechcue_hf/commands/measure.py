@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset
+from pyarrow.parquet import read_table
 
 from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_shard
 from speechcue_hf.cues.settings import GROUPS, MeasurementSettings
@@ -19,7 +20,6 @@ from speechcue_hf.errors import SpeechcueError
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-HELP = "measure the speech of every clip"
 EXAMPLES = """examples:
   speechcue measure data/demo -o data/measured
   speechcue measure data/meld -o data/measured --num-proc 8
@@ -56,14 +56,18 @@ def run(arguments: argparse.Namespace) -> None:
     """
     if not 0 <= arguments.shard < arguments.num_shards:
         raise ValueError(f"--shard must be from 0 to {arguments.num_shards - 1}, got {arguments.shard}")
+    from speechcue_hf.cues.measure import measure_clips
+
     settings = _settings(arguments)
+    dataset = _with_turn_taking(read_dataset(arguments.dataset), settings)
     _write_settings(settings, arguments.output)
-    for split, rows in _with_turn_taking(read_dataset(arguments.dataset), settings).items():
+    for split, rows in dataset.items():
         path = arguments.output / shard_name(str(split), arguments.shard, arguments.num_shards)
-        if path.exists():
-            print(f"{path.name}: kept, it was already complete")
+        shard = rows.shard(arguments.num_shards, arguments.shard, contiguous=True)
+        if _is_complete(path, shard):
+            print(f"{path.name}: kept, it is complete")
             continue
-        measured = _measure_shard(rows, settings, arguments)
+        measured = measure_clips(shard, settings, arguments.num_proc).remove_columns("audio")
         write_shard(measured, path)
         print(f"{path.name}: {len(measured)} utterances")
         _print_notes(measured["measurement_note"])
@@ -92,11 +96,12 @@ def _with_turn_taking(dataset: DatasetDict, settings: MeasurementSettings) -> di
     return {split: add_turn_taking(rows) if chosen else rows for split, rows in dataset.items()}
 
 
-def _measure_shard(rows: Dataset, settings: MeasurementSettings, arguments: argparse.Namespace) -> Dataset:
-    from speechcue_hf.cues.measure import measure_clips
-
-    shard = rows.shard(arguments.num_shards, arguments.shard, contiguous=True)
-    return measure_clips(shard, settings, arguments.num_proc).remove_columns("audio")
+def _is_complete(path: Path, shard: Dataset) -> bool:
+    """Whether a file is there and has the utterances of this shard; it was moved into place whole."""
+    if not path.exists():
+        return False
+    written: list[str] = read_table(path, columns=["utterance_id"])["utterance_id"].to_pylist()
+    return written == shard["utterance_id"][:]
 
 
 def _print_notes(notes: Iterable[str | None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -96,11 +97,14 @@ def select_nuclei(times: Floats, sounding: Floats, voicing: parselmouth.Pitch) -
 
 def sounding_stretches(intensity: parselmouth.Intensity, threshold: float, shortest_pause: float) -> Floats:
     """Start and end (s) of the stretches louder than ``threshold`` dB re the maximum, shape ``(stretches, 2)``."""
+    from parselmouth import PraatWarning
     from parselmouth.praat import call
 
-    grid = call(
-        intensity, "To TextGrid (silences)", threshold, shortest_pause, _SHORTEST_SOUNDING, "silent", "sounding"
-    )
+    limits = (threshold, shortest_pause, _SHORTEST_SOUNDING)
+    with warnings.catch_warnings():
+        # That a clip is evenly loud is for the numbers to say, not for a message per clip.
+        warnings.simplefilter("ignore", PraatWarning)
+        grid = call(intensity, "To TextGrid (silences)", *limits, "silent", "sounding")
     table = call(call(grid, "Extract tier", 1), "Down to TableOfReal", "sounding")
     stretches: Floats = call(table, "To Matrix").values[:, :2]
     return stretches

@@ -239,7 +239,7 @@ def parse_evaluations(path: Path) -> dict[str, tuple[str, dict[str, Any]]]:
         Utterance id → emotion (a name of config ``all``) and the extra columns.
 
     Raises:
-        CorpusError: If a block has an unknown label or not three ratings.
+        CorpusError: If a block cannot be parsed, has an unknown label or not three ratings.
     """
     evaluations: dict[str, tuple[str, dict[str, Any]]] = {}
     categories: list[str] = []
@@ -249,6 +249,11 @@ def parse_evaluations(path: Path) -> dict[str, tuple[str, dict[str, Any]]]:
             evaluations[block["id"]] = _evaluation(block, categories, f"{path}, line {number}")
         elif named := _CATEGORIES.match(line):
             categories.append(named["names"].strip().rstrip(";"))
+        elif line.startswith("["):
+            raise CorpusError(
+                f"{path}, line {number}: expected '[<start> - <end>] <turn> <label> [<three ratings>]', "
+                f"found {line[:60]!r}: {CURE}"
+            )
     return evaluations
 
 

@@ -211,6 +211,12 @@ def test_a_partial_release_is_refused(load, release, damage, message):
             r"line \d+, turn Ses01F_impro01_M000: expected one of hap, .* found 'foo'",
         ),
         ("transcriptions", "[006.2901-", "(006.2901-", r"transcriptions/Ses01F_impro01\.txt, line 1: expected '<turn>"),
+        (
+            "EmoEvaluation",
+            "\tneu\t[2.5000",
+            "\t[2.5000",
+            r"line 3: expected '\[<start> - <end>\] <turn> <label> .* found '\[6\.29",
+        ),
         ("EmoEvaluation", ", 3.5000]", "]", r"line 3, turn Ses01F_impro01_F000: expected three ratings"),
     ],
 )

@@ -27,8 +27,9 @@ def generate_answers(
     labels: Sequence[str],
     *,
     batch_size: int = 8,
+    new_tokens: int | None = None,
 ) -> list[str]:
-    """Let a model answer each prompt greedily, with as many tokens as the longest label takes.
+    """Let a model answer each prompt greedily.
 
     Args:
         model: A causal language model, with or without adapter.
@@ -36,6 +37,7 @@ def generate_answers(
         prompts: One list of messages for each row.
         labels: The closed set; only its longest member matters here.
         batch_size: Prompts in one pass.
+        new_tokens: Most tokens of an answer; None allows as many as the longest label takes with its end token.
 
     Returns:
         The generated text of each row, special tokens left out.
@@ -46,10 +48,11 @@ def generate_answers(
     encoded = encode_for_scoring(model, tokenizer, prompts, labels)
     by_length = sorted(range(len(prompts)), key=lambda row: len(encoded.prompts[row]))
     answers = [""] * len(prompts)
+    longest = new_tokens or encoded.longest_completion
     with evaluation_mode(model):
         for start in tqdm(range(0, len(prompts), batch_size), desc="Generating answers", unit="batch"):
             batch = by_length[start : start + batch_size]
-            texts = _generate(model, tokenizer, [encoded.prompts[row] for row in batch], encoded.longest_completion)
+            texts = _generate(model, tokenizer, [encoded.prompts[row] for row in batch], longest)
             for row, text in zip(batch, texts, strict=True):
                 answers[row] = text
     return answers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,23 @@ def plot_confusion_matrix(counts: np.ndarray, labels: Sequence[str], path: Path,
     axes.set(xlabel="predicted", ylabel="true", title=title)
     _write_cells(axes, shares, counts)
     figure.colorbar(image, ax=axes, label="share of the true class")
+    save_figure(figure, path)
+
+
+def plot_importance(importance: Mapping[str, float], path: Path, *, title: str) -> None:
+    """Draw how much each cue adds to a decision, the greatest on top.
+
+    Args:
+        importance: Cue → share.
+        path: Where the PNG goes.
+        title: What the picture says it is.
+    """
+    ranked = sorted(importance.items(), key=lambda item: item[1])
+    figure = Figure(figsize=(7.5, 1.4 + 0.3 * len(ranked)), layout="constrained")
+    axes = figure.subplots()
+    axes.barh([cue for cue, _ in ranked], [share for _, share in ranked], color="#3b6ea5")
+    axes.set(xlabel="share of the decisions", title=title)
+    axes.spines[["top", "right"]].set_visible(False)
     save_figure(figure, path)
 
 

@@ -1,0 +1,165 @@
+"""How much emotion the measurements carry by themselves: three classifiers on z-scores or levels, no language model.
+
+The classifiers are those of SpeechCueLLM (NAACL 2025 Findings): a random forest of 100 trees, a support vector machine
+with an RBF kernel and a perceptron with hidden layers of 100 and 50.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from datasets import Dataset
+from datasets.utils import tqdm
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.svm import SVC
+
+from speechcue_hf.errors import EvaluationError
+from speechcue_hf.evaluation.metrics import classification_metrics
+from speechcue_hf.evaluation.plots import plot_confusion_matrix, plot_importance
+
+Representation = Literal["z", "level"]
+
+FOREST, VECTOR_MACHINE, PERCEPTRON = "random forest", "support vector machine", "perceptron"
+MOST_EPOCHS = 200
+"""Passes of the perceptron over the training rows; it has long begun to learn them by heart."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one classifier makes of the measurements.
+
+    Attributes:
+        classifier: Its name.
+        results: The scores of ``classification_metrics`` on the test rows.
+        importance: Share of each cue in the forest's decisions, adding up to 1; None for the other classifiers.
+    """
+
+    classifier: str
+    results: dict[str, Any]
+    importance: dict[str, float] | None
+
+
+def probe_cues(
+    train: Dataset,
+    test: Dataset,
+    *,
+    representation: Representation = "z",
+    cues: Sequence[str] | None = None,
+    seed: int = 42,
+) -> list[Probe]:
+    """Fit the classifiers on the cues of one split and score them on another.
+
+    Args:
+        train: Described rows, from ``describe_dataset``; rows without an emotion are left out.
+        test: Described rows that share nothing with them.
+        representation: ``"z"`` takes ``<cue>_z``, a missing value counting as the mean, 0; ``"level"`` takes
+            ``<cue>_level`` as one indicator for each level, none of them set where the level is missing.
+        cues: Measurement columns; None takes all that were described.
+        seed: For forest and perceptron.
+
+    Returns:
+        One entry for each classifier: forest, vector machine, perceptron.
+
+    Raises:
+        EvaluationError: If a cue was not described, the label sets differ or a split has no labelled rows.
+        ValueError: If ``representation`` is unknown.
+    """
+    if representation not in ("z", "level"):
+        raise ValueError(f'representation must be "z" or "level", got {representation!r}')
+    chosen = _cues(train, test, representation) if cues is None else list(cues)
+    labels = _label_names(train, test)
+    levels = _level_names(train, chosen) if representation == "level" else None
+    (x_train, y_train), (x_test, y_test) = (_matrix(rows, chosen, levels) for rows in (train, test))
+    probes = []
+    for name, classifier in tqdm(_classifiers(seed).items(), desc="Probing cues", unit="classifier"):
+        classifier.fit(x_train, y_train)
+        results = classification_metrics(y_test.tolist(), classifier.predict(x_test).tolist(), labels)
+        importance = _importance(classifier, chosen) if name == FOREST else None
+        probes.append(Probe(name, results, importance))
+    return probes
+
+
+def write_probes(folder: Path, probes: Sequence[Probe]) -> None:
+    """Write ``probe.json``, a confusion matrix for each classifier and the importance of the cues.
+
+    Args:
+        folder: Where they go; made if missing.
+        probes: From ``probe_cues``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for probe in probes:
+        name, counts = probe.classifier.replace(" ", "_"), probe.results["confusion_matrix"]
+        title = f"{probe.classifier}: weighted F1 {100 * probe.results['weighted_f1']:.1f} %"
+        plot_confusion_matrix(np.array(counts["counts"]), counts["rows"], folder / f"confusion_{name}.png", title=title)
+        if probe.importance is not None:
+            plot_importance(probe.importance, folder / "importance.png", title="Importance of the cues (random forest)")
+    table = {probe.classifier: {**probe.results, "importance": probe.importance} for probe in probes}
+    (folder / "probe.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+
+
+def _classifiers(seed: int) -> dict[str, Any]:
+    return {
+        FOREST: RandomForestClassifier(n_estimators=100, random_state=seed),
+        VECTOR_MACHINE: SVC(kernel="rbf"),
+        PERCEPTRON: MLPClassifier(hidden_layer_sizes=(100, 50), max_iter=MOST_EPOCHS, random_state=seed),
+    }
+
+
+def _cues(train: Dataset, test: Dataset, representation: Representation) -> list[str]:
+    """Cues that both splits have, in the order of the columns."""
+    ending = f"_{representation}"
+    cues = [name.removesuffix(ending) for name in train.column_names if name.endswith(ending)]
+    shared = [cue for cue in cues if cue + ending in test.column_names]
+    if not shared:
+        raise EvaluationError(f"The dataset has no column <cue>{ending}. Run `speechcue describe` first.")
+    return shared
+
+
+def _label_names(train: Dataset, test: Dataset) -> list[str]:
+    names = [list(rows.features["emotion"].names) for rows in (train, test)]
+    if names[0] != names[1]:
+        raise EvaluationError(f"The splits have different labels: {', '.join(names[0])}; {', '.join(names[1])}.")
+    return names[0]
+
+
+def _level_names(train: Dataset, cues: Sequence[str]) -> list[str]:
+    return sorted({name for cue in cues for name in _column(train, f"{cue}_level") if name is not None})
+
+
+def _matrix(rows: Dataset, cues: Sequence[str], levels: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Features ``(rows, cues)``, or ``(rows, cues × levels)``, and classes ``(rows,)`` of the labelled rows."""
+    emotions = rows["emotion"]
+    labelled = [row for row, emotion in enumerate(emotions) if emotion is not None]
+    if not labelled:
+        raise EvaluationError("A split has no labelled rows, so there is nothing to learn or to compare with.")
+    if levels is None:
+        columns = [_z_scores(_column(rows, f"{cue}_z")) for cue in cues]
+    else:
+        columns = [_indicators(_column(rows, f"{cue}_level"), levels) for cue in cues]
+    return np.hstack(columns)[labelled], np.array([emotions[row] for row in labelled])
+
+
+def _column(rows: Dataset, name: str) -> list[Any]:
+    if name not in rows.column_names:
+        raise EvaluationError(f"The dataset has no column {name}. Name cues that `speechcue describe` worded.")
+    return list(rows[name])
+
+
+def _z_scores(values: Sequence[float | None]) -> np.ndarray:
+    column = np.array([np.nan if value is None else value for value in values], dtype=float)
+    return np.nan_to_num(column, nan=0.0)[:, None]
+
+
+def _indicators(values: Sequence[str | None], levels: Sequence[str]) -> np.ndarray:
+    return np.array([[value == level for level in levels] for value in values], dtype=float)
+
+
+def _importance(forest: RandomForestClassifier, cues: Sequence[str]) -> dict[str, float]:
+    shares = forest.feature_importances_.reshape(len(cues), -1).sum(axis=1)
+    return {cue: float(share) for cue, share in zip(cues, shares, strict=True)}

@@ -5,7 +5,7 @@ Run from the root of the repository::
     python benchmarks/loading.py > benchmarks/loading.md
 
 The trees have the counts of the releases (``verify=True`` accepts them) with tiny clips. Every row is a process of its
-own; the time is that of ``load_dataset``, imports left out. The last rows show what ``datasets`` alone would add to
+own and its time that of ``load_dataset``, imports left out. The last rows show what ``datasets`` alone would add to
 every call: it lists all files below ``data_dir`` before it starts a packaged builder.
 """
 
@@ -29,24 +29,23 @@ from speechcue_hf.corpora.check import release_counts  # noqa: E402
 from speechcue_hf.corpora.iemocap import LABELS, VALIDATION_DIALOGUES, erc_split  # noqa: E402
 from tests.corpora import trees  # noqa: E402
 
-LOAD = """
-import sys, time, json, logging
-import speechcue_hf
-from datasets import load_dataset
-options = json.loads(sys.argv[1])
-start = time.perf_counter()
-dataset = load_dataset(**options)
-seconds = time.perf_counter() - start
-print(json.dumps([seconds, sum(len(rows) for rows in dataset.values())]))
+TIMED = """
+import json, os, sys, time
+{imports}
+argument = json.loads(sys.argv[1])
+wall, cpu = time.perf_counter(), sum(os.times()[:4])
+{work}
+print(json.dumps([count, time.perf_counter() - wall, sum(os.times()[:4]) - cpu]))
 """
-LIST = """
-import sys, time, json
-from datasets.data_files import DataFilesDict, get_data_patterns
-start = time.perf_counter()
-files = DataFilesDict.from_patterns(get_data_patterns(sys.argv[1]), base_path=sys.argv[1])
-seconds = time.perf_counter() - start
-print(json.dumps([seconds, sum(len(names) for names in files.values())]))
-"""
+LOAD = TIMED.format(
+    imports="import speechcue_hf; from datasets import load_dataset",
+    work="count = sum(len(rows) for rows in load_dataset(**argument).values())",
+)
+LIST = TIMED.format(
+    imports="from datasets.data_files import DataFilesDict, get_data_patterns",
+    work="files = DataFilesDict.from_patterns(get_data_patterns(argument), base_path=argument)\n"
+    "count = sum(len(names) for names in files.values())",
+)
 SESSIONS = {1: 28, 2: 30, 3: 32, 4: 30, 5: 31}
 HAPPY_BY_VOTE = {"train": 36, "validation": 4, "test": 13}
 UNDECIDED = {"train": 1700, "validation": 200, "test": 554}
@@ -102,22 +101,21 @@ def meld_tree(folder: Path) -> None:
     (folder / "dev_splits_complete/dia110_utt7.mp4").unlink()
 
 
-def timed(script: str, argument: str) -> tuple[float, int]:
-    """Run a script in a process of its own; what it prints last is ``[seconds, count]``."""
+def print_row(corpus: str, call: str, script: str, argument: object) -> None:
+    """Run a script in a process of its own and print a row of the table."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
-    shown = subprocess.run(
-        [sys.executable, "-c", script, argument], env=environment, capture_output=True, text=True, check=True
-    )
-    seconds, count = json.loads(shown.stdout.splitlines()[-1])
-    return seconds, count
+    command = [sys.executable, "-c", script, json.dumps(argument)]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    count, wall, cpu = json.loads(shown.stdout.splitlines()[-1])
+    print(f"| {corpus} | {call} | {count:,} | {wall:.2f} | {cpu:.2f} |", flush=True)
 
 
 def main() -> None:
     """Make the trees, load them and print a Markdown table."""
     print("# Loading full-size corpora\n")
     print(f"`python benchmarks/loading.py`, Python {platform.python_version()}, {os.cpu_count()} cores\n")
-    print("| corpus | call | rows | seconds |")
-    print("|---|---|---:|---:|")
+    print("| corpus | call | rows or files | wall, s | CPU, s |")
+    print("|---|---|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as scratch:
         for corpus, tree in {"iemocap": iemocap_tree, "meld": meld_tree}.items():
             release = Path(scratch) / corpus
@@ -128,12 +126,8 @@ def main() -> None:
             fresh = {**options, "cache_dir": f"{scratch}/fresh", "num_proc": 2}
             calls = {"first, one process": options, "from the cache": options, "first, two processes": fresh}
             for call, arguments in calls.items():
-                seconds, count = timed(LOAD, json.dumps(arguments))
-                print(f"| {corpus} | {call} | {count:,} | {seconds:.2f} |", flush=True)
-            seconds, count = timed(LIST, str(release))
-            print(
-                f"| {corpus} | listing `data_dir` as `datasets` would | {count:,} files | {seconds:.2f} |", flush=True
-            )
+                print_row(corpus, call, LOAD, arguments)
+            print_row(corpus, "listing `data_dir` as `datasets` would", LIST, str(release))
 
 
 if __name__ == "__main__":

@@ -81,6 +81,8 @@ class MeldBuilder(CorpusBuilder):
         """
         verify = self.config.verify
         located = locate(data_dir)
+        if not any(place.annotations.is_file() for place in located.values()):
+            raise CorpusError(f"{data_dir} holds no train_sent_emo.csv: give data_dir the folder MELD.Raw")
         splits: dict[str, list[Utterance]] = {}
         for split, place in located.items():
             if not place.annotations.is_file():
@@ -89,8 +91,6 @@ class MeldBuilder(CorpusBuilder):
             splits[split] = read_split(place, split)
             for problem in row_problems(place.annotations, split, splits[split]):
                 report(problem, verify)
-        if not splits:
-            raise CorpusError(f"{data_dir} holds no train_sent_emo.csv: give data_dir the folder MELD.Raw")
         files = {split: located[split].annotations for split in splits}
         compare_counts(self.CORPUS, self.config.name, splits, files, verify)
         if any(place.media.is_dir() for place in located.values()):

@@ -186,4 +186,4 @@ def first_release(text: str) -> str:
     control = {code: bytes([code]).decode("cp1252") for code in (0x85, *range(0x91, 0x98))}
     for code, character in control.items():
         text = text.replace(character, chr(code))
-    return text.replace("must’ve", "must’ve").replace("Oh my", "Oh\xa0my")
+    return text.replace("I was", "I\xa0was")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   speechcue plot clip.wav -o clip.png
   speechcue plot clip.wav --describer data/described -o clip.png
-  speechcue plot data/demo --describer data/described --dialogue demo_train_dia0 -o dialogue.png
-  speechcue plot data/described --utterance demo_train_dia0_utt3 -o turn.png    without audio: levels and words only
+  speechcue plot data/demo --describer data/described --dialogue party -o dialogue.png
+  speechcue plot data/described --utterance party_03 -o turn.png      (no audio: levels and words only)
 """
 
 

@@ -336,7 +336,8 @@ def describe_dataset(dataset: AnyDataset, describer: SpeechDescriber) -> AnyData
     """Describe every row, whole dialogues at a time, without touching the other columns.
 
     ``dataset.map(describer, batched=True)`` does the same for all baselines but ``"running"``, which needs whole
-    dialogues. Here only the columns the describer reads pass through ``map``, so no audio is read or written.
+    dialogues. Here only the columns the describer reads pass through ``map``, so no audio is read or written, and the
+    new columns have declared types, which plain ``map`` has to guess from its first batch.
 
     Args:
         dataset: Measured rows, or splits of them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from speechcue_hf.errors import TrainingError
 from speechcue_hf.models.loading import BASE_MODEL_FOLDER
 from speechcue_hf.models.tiny import build_tiny_model
 
@@ -23,14 +24,18 @@ def place_base_model(name: str, output: Path, texts: Iterable[str], seed: int) -
 
     Returns:
         The Hub id as it is, or the folder beside the adapter.
+
+    Raises:
+        TrainingError: If the output folder holds another base model already.
     """
     beside = output / BASE_MODEL_FOLDER
     if name != TINY_MODEL and not Path(name).is_dir():
         return name
     output.mkdir(parents=True, exist_ok=True)
     if beside.exists():
-        return str(beside)
-    if name == TINY_MODEL:
+        if beside.resolve() != (output.resolve() / BASE_MODEL_FOLDER if name == TINY_MODEL else Path(name).resolve()):
+            raise TrainingError(f"{output.name} already holds a run on another base model: give another --output_dir")
+    elif name == TINY_MODEL:
         model, tokenizer = build_tiny_model(texts, seed=seed)
         model.save_pretrained(beside)
         tokenizer.save_pretrained(beside)

@@ -37,7 +37,8 @@ def build_prompts(
     Returns:
         The same kind of dataset with one row per row: ``dialogue_id``, ``turn``, ``utterance_id``, ``emotion`` as they
         were, ``prompt`` (a list of messages), ``completion`` (a list of one assistant message, the label word; null
-        where ``emotion`` is), and ``turns_dropped``, which says how many turns the budget left out.
+        where ``emotion`` is), ``turns_dropped``, which says how many turns the budget left out, and ``prompt_name`` and
+        ``prompt_sha256``, which say what made them.
 
     Raises:
         PromptError: If a column is missing, the rows of a dialogue are not contiguous, ``emotion`` is no
@@ -103,6 +104,8 @@ def _output(emotion: ClassLabel) -> Features:
             "prompt": messages,
             "completion": messages,
             "turns_dropped": Value("int32"),
+            "prompt_name": Value("string"),
+            "prompt_sha256": Value("string"),
         }
     )
 
@@ -131,6 +134,8 @@ def _render_batch(
         "prompt": [[{"role": "user", "content": text}] for text in texts],
         "completion": [None if answer is None else [{"role": "assistant", "content": answer}] for answer in answers],
         "turns_dropped": dropped,
+        "prompt_name": [specification.name] * len(rows),
+        "prompt_sha256": [specification.fingerprint] * len(rows),
     }
 
 

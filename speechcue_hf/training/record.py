@@ -59,9 +59,9 @@ def keep_beside(output: Path, specification: PromptSpecification, describer: Pat
     (output / "training_args.bin").unlink(missing_ok=True)
     for card in (output / "README.md", *output.glob("checkpoint-*/README.md")):
         card.unlink(missing_ok=True)
-    if (output / BASE_MODEL_FOLDER).exists():
-        for path in (output / "adapter_config.json", *output.glob("checkpoint-*/adapter_config.json")):
-            _name_base_beside(path)
+    for path in (output / "adapter_config.json", *output.glob("checkpoint-*/adapter_config.json")):
+        if path.is_file():
+            _name_base_beside(path, output / BASE_MODEL_FOLDER)
 
 
 def training_record(trainer: Trainer, model: ModelSettings, training: TrainingSettings) -> dict[str, Any]:
@@ -114,9 +114,10 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _name_base_beside(path: Path) -> None:
-    if path.is_file():
-        settings = json.loads(path.read_text(encoding="utf-8"))
+def _name_base_beside(path: Path, base: Path) -> None:
+    """Name a base model that lies beside the adapter by its folder alone, which :func:`load_model` looks for there."""
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    if Path(settings["base_model_name_or_path"]) == base:
         write_json(settings | {"base_model_name_or_path": BASE_MODEL_FOLDER}, path)
 
 

@@ -9,6 +9,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, IterableDataset, Value
 
 from speechcue_hf.errors import PromptError
 from speechcue_hf.prompts.build import build_prompts
+from speechcue_hf.prompts.specification import load_prompt
 
 OPENING = (
     "Now you are expert of sentiment and emotional analysis."
@@ -147,6 +148,7 @@ def test_rows_keep_what_evaluation_needs_and_unlabelled_rows_their_place(meld: D
     assert rows["emotion"] == [6, None, 0, 3]
     assert rows["completion"][1] is None
     assert rows.features["emotion"] == meld.features["emotion"]
+    assert (rows[0]["prompt_name"], rows[0]["prompt_sha256"]) == ("speechcue", load_prompt("speechcue").fingerprint)
     assert "Joey: What?\n" in rows[3]["prompt"][0]["content"]
 
 

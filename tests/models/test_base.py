@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import pytest
+
+from speechcue_hf.errors import TrainingError
+from speechcue_hf.models.base import place_base_model
+from speechcue_hf.models.loading import load_model
+
+TEXTS = ["Ann: hello", "happy"]
+
+
+def test_hub_id_stays_what_it_is(tmp_path: Path) -> None:
+    assert place_base_model("some/model", tmp_path / "run", TEXTS, seed=0) == "some/model"
+    assert not (tmp_path / "run").exists()
+
+
+def test_tiny_model_is_made_once(tmp_path: Path) -> None:
+    base = place_base_model("tiny", tmp_path, TEXTS, seed=0)
+    before = (Path(base) / "model.safetensors").stat().st_mtime_ns
+    assert place_base_model("tiny", tmp_path, iter(()), seed=1) == base
+    assert (Path(base) / "model.safetensors").stat().st_mtime_ns == before
+    load_model(base)
+
+
+def test_local_model_is_linked_and_not_mistaken_for_another(tmp_path: Path) -> None:
+    models = [place_base_model("tiny", tmp_path / name, TEXTS, seed=0) for name in ("a", "b")]
+    linked = place_base_model(models[0], tmp_path / "run", TEXTS, seed=0)
+    assert Path(linked).resolve() == Path(models[0])
+    assert place_base_model(models[0], tmp_path / "run", TEXTS, seed=0) == linked
+    for other in (models[1], "tiny"):
+        with pytest.raises(TrainingError, match="run already holds a run on another base model"):
+            place_base_model(other, tmp_path / "run", TEXTS, seed=0)

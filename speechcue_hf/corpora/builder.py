@@ -75,7 +75,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
         if self.config.data_dir is None:
             raise CorpusError(
                 f"speechcue/{self.CORPUS} needs the folder of your copy: "
-                f'load_dataset("speechcue/{self.CORPUS}", data_dir="...")'
+                f'load_dataset("speechcue/{self.CORPUS}", data_dir="..."), or --data-dir on the command line'
             )
         folder = Path(self.config.data_dir).expanduser().absolute()
         if not folder.is_dir():

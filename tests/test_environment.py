@@ -17,7 +17,9 @@ from speechcue_hf.environment import (
 )
 
 
-@pytest.mark.parametrize(("running", "state"), [((3, 9), "problem"), ((3, 10), "ok"), ((3, 13), "ok"), ((3, 14), "problem")])
+@pytest.mark.parametrize(
+    ("running", "state"), [((3, 9), "problem"), ((3, 10), "ok"), ((3, 13), "ok"), ((3, 14), "problem")]
+)
 def test_python_is_supported_from_3_10_to_3_13(running, state):
     assert python_finding(running).state == state
 

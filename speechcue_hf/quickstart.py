@@ -1,0 +1,143 @@
+"""The main job on the demo corpus: clips, measurements, words, prompts, a fine-tuned adapter, its scores and its card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datasets import load_dataset
+
+from speechcue_hf.corpora.parquet import write_dataset
+from speechcue_hf.cues.settings import MeasurementSettings
+from speechcue_hf.errors import SpeechcueError
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+    from speechcue_hf.cues.describe import SpeechDescriber
+
+DATA_FOLDER = "data"
+TINY_MODEL = "tiny"
+
+
+def quickstart(output: Path, model: str = TINY_MODEL, seed: int = 1) -> Iterator[str]:
+    """Run the main job step by step.
+
+    Args:
+        output: Folder for everything that is made; it must not exist, or be empty.
+        model: ``tiny`` for a chat model of a million random parameters built on the spot, else a Hub id or a folder.
+        seed: Of the model's first parameters and of the order of the rows.
+
+    Yields:
+        What each step made, in one line.
+
+    Raises:
+        SpeechcueError: If the output folder is not empty, or a step fails.
+    """
+    if output.exists() and any(output.iterdir()):
+        raise SpeechcueError(f"{output} is not empty: remove it, or choose another folder with -o")
+    dataset = load_dataset("speechcue/demo")
+    yield f"corpus: {_count(dataset)} utterances, {len(dataset['train'].features['emotion'].names)} emotions"
+    described, describer = _hear(dataset, output)
+    yield f"described: {described['test'][0]['speech_description']!r}"
+    _draw(described, describer, output)
+    yield "pictures: distributions.png (each cue with its thresholds), dialogue.png (a dialogue with its cues)"
+    record = _train(described, output, model, seed)
+    yield f"trained: {record['steps']} steps of {record['base_model']}, best {_scores(record['best'])}"
+    results = _evaluate(described["test"], output)
+    yield f"scored: weighted F1 {100 * results['weighted_f1']:.1f} % on {results['n']} test utterances"
+    _write_card(output)
+    yield "card: README.md"
+
+
+def _hear(dataset: DatasetDict, output: Path) -> tuple[DatasetDict, SpeechDescriber]:
+    """Measure and describe all splits, and write the described dataset with the describer beside it."""
+    from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
+    from speechcue_hf.cues.measure import measure_dataset
+
+    settings = MeasurementSettings()
+    measured = measure_dataset(dataset, settings)
+    describer = SpeechDescriber.fit(measured["train"], settings=settings)
+    described = describe_dataset(measured, describer)
+    write_dataset(described.remove_columns("audio"), output / DATA_FOLDER)
+    describer.save_pretrained(output / DATA_FOLDER)
+    return described, describer
+
+
+def _draw(described: DatasetDict, describer: SpeechDescriber, output: Path) -> None:
+    """Draw the distributions of the cues on train, and the first dialogue of the test split."""
+    from speechcue_hf.cues.curves import clip_curves
+    from speechcue_hf.cues.plots import Turn, plot_distributions, plot_turns
+
+    plot_distributions(described["train"], describer, output / "distributions.png")
+    name = described["test"][0]["dialogue_id"]
+    turns = [Turn(row, clip_curves(row["audio"])) for row in described["test"] if row["dialogue_id"] == name]
+    plot_turns(turns, output / "dialogue.png", title=f"Dialogue {name}")
+
+
+def _train(described: DatasetDict, output: Path, model: str, seed: int) -> dict[str, Any]:
+    """Fine-tune an adapter; the record of the run."""
+    from speechcue_hf.evaluation.selection import judge
+    from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
+    from speechcue_hf.training.record import DESCRIBER_FILE, RECORD_FILE
+    from speechcue_hf.training.sft import fine_tune
+
+    training = TrainingSettings(
+        output_dir=str(output),
+        learning_rate=5e-3 if model == TINY_MODEL else 3e-4,
+        num_train_epochs=3,
+        per_device_train_batch_size=8,
+        logging_strategy="epoch",
+        metric_for_best_model="weighted_f1",
+        seed=seed,
+    )
+    fine_tune(
+        described,
+        FineTuning(),
+        ModelSettings(model_name_or_path=model, lora_target_modules=["all-linear"]),
+        training,
+        describer=output / DATA_FOLDER / DESCRIBER_FILE,
+        judge=judge,
+    )
+    record: dict[str, Any] = json.loads((output / RECORD_FILE).read_text(encoding="utf-8"))
+    return record
+
+
+def _evaluate(test: Dataset, output: Path) -> dict[str, Any]:
+    """Score the adapter on the test split and write the report."""
+    from speechcue_hf.evaluation.evaluate import evaluate_model
+    from speechcue_hf.evaluation.report import write_report
+    from speechcue_hf.evaluation.runs import TRAINING_FILE, describer_sha256, read_record
+    from speechcue_hf.models.loading import load_model
+    from speechcue_hf.prompts.specification import PROMPT_FILE, load_prompt
+
+    model, tokenizer = load_model(output)
+    training = read_record(output / TRAINING_FILE)
+    results, predictions = evaluate_model(
+        test,
+        model,
+        tokenizer,
+        load_prompt(output / PROMPT_FILE),
+        training=training,
+        describer_sha256=describer_sha256(output),
+        token_budget=training["token_budget"],
+    )
+    results = {"corpus": "demo", "split": "test", **results}
+    write_report(output, results, predictions)
+    return results
+
+
+def _write_card(output: Path) -> None:
+    from speechcue_hf.hub.card import CARD_FILE, model_card
+
+    model_card(output).save(output / CARD_FILE)
+
+
+def _scores(best: dict[str, Any]) -> str:
+    return ", ".join(f"{name.removeprefix('eval_')} {value:.4g}" for name, value in best.items())
+
+
+def _count(dataset: DatasetDict) -> str:
+    return " + ".join(f"{len(rows)} {split}" for split, rows in dataset.items())

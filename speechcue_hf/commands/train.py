@@ -30,12 +30,13 @@ def run(arguments: argparse.Namespace) -> None:
     from speechcue_hf.training.record import RECORD_FILE
     from speechcue_hf.training.sft import train_recipe
 
-    output = train_recipe(*parse_arguments(recipe_arguments(arguments)), judge=judge)
+    data, model, training = parse_arguments(recipe_arguments(arguments))
+    output = train_recipe(data, model, training, judge=judge)
     for path in sorted(output.glob(RECORD_FILE)) or sorted(output.glob(f"seed-*/{RECORD_FILE}")):
-        _print_summary(path)
+        _print_summary(path, str(data.dataset))
 
 
-def _print_summary(path: Path) -> None:
+def _print_summary(path: Path, dataset: str) -> None:
     record = json.loads(path.read_text(encoding="utf-8"))
     rows, best = record["rows"]["train"], record["best"]
     scores = ", ".join(f"{name.removeprefix('eval_')} {best[name]:.4f}" for name in best if name != "step")
@@ -43,7 +44,7 @@ def _print_summary(path: Path) -> None:
     print(f"Kept step {best['step']}, on the selection split: {scores}.")
     print(f"{rows['shortened']} prompts were shortened to {record['token_budget']} tokens, no row was dropped.")
     print(f"{path.parent} holds the model, its prompt and {path.name}.")
-    print(f"Next: speechcue evaluate --dataset <folder> --model {path.parent} --split test -o {path.parent}")
+    print(f"Next: speechcue evaluate --dataset {dataset} --model {path.parent} --split test -o {path.parent}")
 
 
 def recipe_arguments(arguments: argparse.Namespace) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,12 +30,19 @@ class FineTuning:
 
     dataset: str | None = field(default=None, metadata={"help": "Folder of the described dataset."})
     # A union with None is how TrlParser takes a mapping from YAML and a name from the command line.
-    prompt: dict[str, Any] | str | None = field(default=None, metadata={"help": "Preset, prompt file or settings."})
+    prompt: dict[str, Any] | str | None = field(
+        default=None, metadata={"help": "Preset, prompt file, or settings as JSON."}
+    )
     token_budget: int | None = field(default=None, metadata={"help": "Most tokens of prompt and answer."})
     selection_split: str = field(default="validation", metadata={"help": "Split that chooses the best epoch."})
     train_split: str = field(default="train", metadata={"help": "Split that is trained on."})
     data_percent: float = field(default=100.0, metadata={"help": "Share of the training dialogues."})
     seeds: list[int] | None = field(default=None, metadata={"help": "Train once with each of these seeds."})
+
+    def __post_init__(self) -> None:
+        # As TRL does with its own mappings on the command line.
+        if isinstance(self.prompt, str) and self.prompt.startswith("{"):
+            self.prompt = json.loads(self.prompt)
 
 
 @dataclass

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from speechcue_hf.training.arguments import parse_arguments
+
+RECIPE = "prompt:\n  extends: speechcuellm_meld\n  impression: true\nlearning_rate: 1.0e-4\nseed: 5\n"
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> list[str]:
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    return ["--config", str(tmp_path / "recipe.yaml"), "--output_dir", str(tmp_path / "run")]
+
+
+def test_recipe_then_command_line(recipe: list[str]) -> None:
+    data, model, training = parse_arguments([*recipe, "--seed", "7", "--lora-r", "4"])
+    assert data.prompt == {"extends": "speechcuellm_meld", "impression": True}
+    assert (training.learning_rate, training.seed, model.lora_r) == (1e-4, 7, 4)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [("speechcue", "speechcue"), ('{"extends": "speechcue", "history": 3}', {"extends": "speechcue", "history": 3})],
+)
+def test_prompt_on_the_command_line(recipe: list[str], given: str, read: object) -> None:
+    assert parse_arguments([*recipe, "--prompt", given])[0].prompt == read
+
+
+def test_defaults_never_truncate_and_keep_the_best_epoch(recipe: list[str]) -> None:
+    training = parse_arguments(recipe)[2]
+    assert training.max_length is None
+    assert training.load_best_model_at_end and training.eval_strategy == training.save_strategy == "epoch"
+
+
+def test_unknown_settings_are_refused(recipe: list[str]) -> None:
+    with pytest.raises(ValueError, match="learning_rte"):
+        parse_arguments([*recipe, "--learning_rte", "1"])

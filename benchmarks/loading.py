@@ -113,7 +113,10 @@ def print_row(corpus: str, call: str, script: str, argument: object) -> None:
 def main() -> None:
     """Make the trees, load them and print a Markdown table."""
     print("# Loading full-size corpora\n")
-    print(f"`python benchmarks/loading.py`, Python {platform.python_version()}, {os.cpu_count()} cores\n")
+    load = os.getloadavg()[0]
+    print(
+        f"`python benchmarks/loading.py`, Python {platform.python_version()}, {os.cpu_count()} cores, load {load:.1f}\n"
+    )
     print("| corpus | call | rows or files | wall, s | CPU, s |")
     print("|---|---|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as scratch:

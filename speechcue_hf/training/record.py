@@ -55,10 +55,8 @@ def keep_beside(output: Path, specification: PromptSpecification, describer: Pat
     specification.save(output)
     if describer is not None:
         shutil.copyfile(describer, output / DESCRIBER_FILE)
-    # A pickle with the paths of this run, and PEFT's card, which names the base model by its path.
+    # A pickle with the paths of this run; training.json has the settings.
     (output / "training_args.bin").unlink(missing_ok=True)
-    for card in (output / "README.md", *output.glob("checkpoint-*/README.md")):
-        card.unlink(missing_ok=True)
     for path in (output / "adapter_config.json", *output.glob("checkpoint-*/adapter_config.json")):
         if path.is_file():
             _name_base_beside(path, output / BASE_MODEL_FOLDER)

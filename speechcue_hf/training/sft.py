@@ -257,14 +257,23 @@ def _make_trainer(
         processing_class=material.tokenizer,
         peft_config=get_peft_config(model),
     )
-    taken: dict[str, Any] = {"train": trainer.train_dataset, "validation": trainer.eval_dataset}
-    for split, rows in taken.items():
-        if len(rows) != len(material.encoded[split]):
-            raise TrainingError(f"the trainer took {len(rows)} of {len(material.encoded[split])} rows of {split}")
+    network: Any = trainer.model
+    if model.use_peft:
+        # PEFT writes a card with every checkpoint, which names the base model by its path on this machine.
+        network.create_or_update_model_card = lambda folder: None
+    _check_row_count(trainer, material.encoded)
     if judge is not None:
         rows = _labelled(material.rows["validation"])
-        trainer.judge = partial(judge, trainer.model, material.tokenizer, rows, material.words)  # type: ignore[arg-type]
+        trainer.judge = partial(judge, network, material.tokenizer, rows, material.words)
     return trainer
+
+
+def _check_row_count(trainer: CueTrainer, encoded: DatasetDict) -> None:
+    """Refuse a trainer that has left rows out, as TRL's truncation does without a word."""
+    taken: dict[str, Any] = {"train": trainer.train_dataset, "validation": trainer.eval_dataset}
+    for split, rows in taken.items():
+        if len(rows) != len(encoded[split]):
+            raise TrainingError(f"the trainer took {len(rows)} of {len(encoded[split])} rows of {split}")
 
 
 def _load_base(base: str, model: ModelSettings) -> Any:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from datasets import ClassLabel, Dataset, DatasetDict, IterableDataset, Value
+from datasets import ClassLabel, Dataset, DatasetDict, IterableDataset, IterableDatasetDict, Value
 
 from speechcue_hf.errors import PromptError
 from speechcue_hf.prompts.build import build_prompts
@@ -161,6 +161,8 @@ def test_same_rows_whole_streamed_and_split(dialogues: Callable[[Sequence[int]],
     assert list(stream) == whole, "a second epoch differs"
     splits = build_prompts(DatasetDict(train=dataset, test=dialogues([2])), "speechcuellm")
     assert splits["train"].to_list() == whole
+    streams = build_prompts(IterableDatasetDict(train=dataset.to_iterable_dataset()), "speechcuellm")
+    assert list(streams["train"]) == whole
     assert len(splits["test"]) == 2
 
 

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset, DatasetDict
+from trl import SFTTrainer
 
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.evaluation.selection import judge
 from speechcue_hf.models.loading import load_model
+from speechcue_hf.models.tiny import build_tiny_model
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import load_prompt
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
@@ -57,9 +59,34 @@ def test_a_run_leaves_all_that_is_needed_to_use_and_judge_it(
     assert mean_loss(output, described_corpus, "validation") == pytest.approx(min(evaluated), rel=1e-3)
     assert 0 < record["parameters"]["trained"] < record["parameters"]["all"] / 10
 
+    assert not list(output.rglob("README.md")), "the card is written from the scores, later"
     public = [path for path in output.iterdir() if path.is_file()]
     assert not {path.suffix for path in public} - {".json", ".jinja", ".safetensors"}
     assert not [path.name for path in public if str(tmp_path).encode() in path.read_bytes()]
+
+
+def test_loss_is_on_label_and_end_token_of_every_row(described_corpus: DatasetDict) -> None:
+    _, tokenizer = build_tiny_model(["Leave me alone"])
+    rows = build_prompts(described_corpus["train"])
+    encoded = encode_rows(rows, tokenizer)
+    assert len(encoded) == len(rows)
+    for row, tokens in zip(rows, encoded, strict=True):
+        trained = [token for token in tokens["labels"] if token != -100]
+        assert tokens["input_ids"][-len(trained) :] == trained
+        assert tokenizer.decode(trained) == EMOTIONS[row["emotion"]] + "<|im_end|>"
+        asked = tokenizer.decode(tokens["input_ids"][: -len(trained)])
+        assert asked == f"<|im_start|>user\n{row['prompt'][0]['content']}<|im_end|>\n<|im_start|>assistant\n"
+
+
+def test_a_trainer_that_leaves_rows_out_is_refused(
+    described_corpus: DatasetDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = SFTTrainer._prepare_dataset
+    monkeypatch.setattr(
+        SFTTrainer, "_prepare_dataset", lambda self, dataset, *more: prepare(self, dataset, *more).select(range(5))
+    )
+    with pytest.raises(TrainingError, match="the trainer took 5 of 24 rows of train"):
+        fine_tune(described_corpus, FineTuning(), ModelSettings(), settings(tmp_path))
 
 
 def test_learning_lowers_the_loss_and_a_seed_repeats_it(described_corpus: DatasetDict, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def _is_complete(path: Path, shard: Dataset) -> bool:
     if not path.exists():
         return False
     written: list[str] = read_table(path, columns=["utterance_id"])["utterance_id"].to_pylist()
-    return written == shard["utterance_id"][:]
+    return written == list(shard["utterance_id"])
 
 
 def _print_notes(notes: Iterable[str | None]) -> None:

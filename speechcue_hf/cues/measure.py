@@ -66,8 +66,8 @@ def measure_dataset(
 
     Args:
         dataset: With ``audio`` (``Audio(decode=False)``) and ``utterance_id``; for turn-taking also ``dialogue_id``,
-            ``turn``, ``start`` and ``end``, dialogues whole and in speaking order. An ``IterableDataset`` is measured as
-            it is read.
+            ``turn``, ``start`` and ``end``, dialogues whole and in speaking order. An ``IterableDataset`` is
+            measured as it is read.
         settings: What to measure, and how.
         num_proc: Worker processes, each held to one processor; None works in this process.
 

@@ -1,7 +1,7 @@
 """The paper's procedure as a Praat script would run it: command after command, the file read by Praat itself.
 
-Written from the description in the SpeechCueLLM paper and in de Jong & Wempe (2009); it shares no code with the package,
-so that tests and benchmarks have something independent to compare with.
+Written from the description in the SpeechCueLLM paper and in de Jong & Wempe (2009); it shares no code with the
+package, so that tests and benchmarks have something independent to compare with.
 """
 
 import math

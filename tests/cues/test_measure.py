@@ -225,7 +225,7 @@ def test_measure_dataset_adds_columns_and_leaves_the_others(folder):
 
 def test_the_audio_is_not_written_again(folder):
     dataset = load(folder)
-    before = {path for path in (folder.parent / "cache").rglob("*.arrow")}
+    before = set((folder.parent / "cache").rglob("*.arrow"))
     measured = measure_dataset(dataset, num_proc=2)["train"]
     written = [path for path in (folder.parent / "cache").rglob("*.arrow") if path not in before]
     clips = sum(len(audio["bytes"]) for audio in measured["audio"] if audio)

@@ -1,0 +1,175 @@
+"""Cost of measuring speech: a literal run of the paper's procedure, ours, and openSMILE, on the same clips.
+
+Run from the repository root: ``PYTHONPATH=. python benchmarks/measure.py``. It needs espeak-ng and, for its row,
+opensmile. Figures of one core are CPU time of this process held to one processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import multiprocessing
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from datasets import Dataset, disable_progress_bars
+
+from speechcue_hf.cues.analysis import RATE, resample
+from speechcue_hf.cues.measure import measure_dataset, measure_speech
+from speechcue_hf.cues.settings import MeasurementSettings
+from tests.cues import literal_praat
+from tests.cues.measure_clips import say
+
+TEXTS = (
+    "I really cannot believe that you did that to my sister yesterday evening.",
+    "Well, okay. Let us go and see what he wants from us.",
+    "No!",
+    "Oh my God, this is the best thing that has ever happened to anybody in this room, honestly.",
+    "Where were you? I waited, and waited, for two hours.",
+)
+VOICES = ("en-us", "en-us+f2", "en-us+m3", "en-us+m7", "en-us+f4", "en-gb+klatt2")
+PAPER = MeasurementSettings.speechcuellm()
+ROUNDS = 3
+
+
+def make_clips(count: int, folder: Path) -> list[Path]:
+    """Write utterances of espeak-ng at 16 kHz, 16 bit, pitch and speed varied."""
+    paths = []
+    for i in range(count):
+        options = ("-p", 20 + i * 7 % 60, "-s", 120 + i * 11 % 120)
+        speech, rate = soundfile.read(
+            io.BytesIO(say(TEXTS[i % len(TEXTS)], VOICES[i % len(VOICES)], *options)["bytes"])
+        )
+        paths.append(folder / f"clip{i:04d}.wav")
+        soundfile.write(paths[-1], np.clip(resample(speech, rate, RATE), -1, 1), RATE)
+    return paths
+
+
+def cpu_seconds(procedures: dict[str, Callable[[Path], object]], paths: Sequence[Path]) -> dict[str, float]:
+    """CPU time of this process, its threads included, summed over clips.
+
+    The procedures take turns on each clip and the fastest of ``ROUNDS`` turns counts, so that whatever else the machine
+    does falls on all of them alike.
+    """
+    totals = dict.fromkeys(procedures, 0.0)
+    for path in paths:
+        fastest = dict.fromkeys(procedures, float("inf"))
+        for _ in range(ROUNDS):
+            for name, measure in procedures.items():
+                start = time.process_time()
+                measure(path)
+                fastest[name] = min(fastest[name], time.process_time() - start)
+        for name, seconds in fastest.items():
+            totals[name] += seconds
+    return totals
+
+
+def one_core(paths: Sequence[Path]) -> None:
+    """Print CPU time on one core, and how many times less than the literal procedure."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    ours = {
+        "the paper's eight, exact": PAPER,
+        "the paper's without HNR, exact": replace(PAPER, groups=("loudness", "pitch", "rhythm")),
+        "our default (21 cues)": MeasurementSettings(),
+        "our default with HNR": MeasurementSettings(groups=(*MeasurementSettings().groups, "hnr")),
+    }
+    procedures: dict[str, Callable[[Path], object]] = {"literal procedure": literal_praat.measure}
+    for name, settings in ours.items():
+        procedures[name] = lambda path, settings=settings: measure_speech(_row(path), settings)
+    procedures |= _opensmile()
+    seconds = sum(soundfile.info(path).duration for path in paths)
+    print(f"\nCPU time on one core, {len(paths)} clips, {seconds:.0f} s of audio at 16 kHz:\n")
+    print("| procedure | ms per s of audio | times faster than literal |\n|---|---:|---:|")
+    costs = cpu_seconds(procedures, paths)
+    for name, cost in costs.items():
+        print(f"| {name} | {1000 * cost / seconds:.2f} | {costs['literal procedure'] / cost:.2f} |", flush=True)
+    os.sched_setaffinity(0, allowed)
+
+
+def two_cores(paths: Sequence[Path]) -> None:
+    """Print wall time with two processes, start of the workers included; the best of ``ROUNDS`` for both."""
+    print(f"\nWall time, two processes, {len(paths)} clips:\n")
+    print("| procedure | s | times faster |\n|---|---:|---:|")
+    literal, ours = [], []
+    for i in range(ROUNDS):
+        literal.append(_wall_seconds(lambda: _literal_in_pool(paths)))
+        rows = [{"utterance_id": f"{i}-{path.stem}", **_row(path)} for path in paths]
+        dataset = Dataset.from_list(rows)
+        ours.append(_wall_seconds(lambda dataset=dataset: measure_dataset(dataset, num_proc=2)))
+    print(f"| literal procedure, multiprocessing.Pool(2) | {min(literal):.1f} | 1.00 |")
+    print(
+        f"| measure_dataset(num_proc=2), our default | {min(ours):.1f} | {min(literal) / min(ours):.2f} |", flush=True
+    )
+
+
+def memory(folder: Path, counts: Sequence[int]) -> None:
+    """Print the peak memory of a process of its own for each number of clips."""
+    print("\nPeak memory of one process, clips read from disk:\n\n| clips | MB |\n|---:|---:|")
+    for count in counts:
+        command = [sys.executable, __file__, "--peak", str(count), "--clips", str(folder)]
+        print(f"| {count} | {subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()} |")
+
+
+def peak(folder: Path, count: int) -> None:
+    """Measure ``count`` clips (repeated where there are fewer) and print this process's peak memory in MB."""
+    paths = sorted(folder.glob("*.wav"))
+    rows = [{"utterance_id": str(i), **_row(paths[i % len(paths)])} for i in range(count)]
+    measure_dataset(Dataset.from_list(rows))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+
+
+def _wall_seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _literal_in_pool(paths: Sequence[Path]) -> None:
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        pool.map(literal_praat.measure, paths, chunksize=8)
+
+
+def _opensmile() -> dict[str, Callable[[Path], object]]:
+    try:
+        import opensmile
+    except ImportError:
+        return {}
+    smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals, num_workers=1)
+    return {"openSMILE eGeMAPSv02": lambda path: smile.process_file(str(path))}
+
+
+def _row(path: Path) -> dict[str, dict[str, object]]:
+    return {"audio": {"path": str(path), "bytes": None}}
+
+
+def main() -> None:
+    """Print all tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=60, help="clips for the figures of one core")
+    parser.add_argument("--parallel", type=int, default=400, help="clips for the figures of two cores")
+    parser.add_argument("--clips", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    disable_progress_bars()
+    if arguments.peak:
+        peak(arguments.clips, arguments.peak)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        paths = make_clips(max(arguments.count, arguments.parallel), Path(folder))
+        one_core(paths[: arguments.count])
+        two_cores(paths[: arguments.parallel])
+        memory(Path(folder), (250, 1000))
+
+
+if __name__ == "__main__":
+    main()

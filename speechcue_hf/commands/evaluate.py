@@ -76,7 +76,7 @@ def _score_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset
 
     if arguments.dataset is None:
         raise EvaluationError("--model needs --dataset: the folder that `speechcue describe` wrote.")
-    rows = _read_split(arguments.dataset, arguments.split)
+    rows = read_split(arguments.dataset, arguments.split)
     prompt = load_prompt(arguments.prompt or find_beside(arguments.model, PROMPT_FILE) or "speechcue")
     record = find_beside(arguments.model, TRAINING_FILE)
     training = None if record is None else read_record(record)
@@ -101,7 +101,13 @@ def _score_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset
     )
 
 
-def _read_split(folder: Path, split: str) -> Dataset:
+def read_split(folder: Path, split: str) -> Dataset:
+    """Read one split of a dataset folder.
+
+    Raises:
+        EvaluationError: If there is no such split.
+        CorpusError: If the folder holds no dataset.
+    """
     dataset = read_dataset(folder)
     if split not in dataset:
         raise EvaluationError(f"{folder} has no split {split!r}; it has {', '.join(dataset)}.")

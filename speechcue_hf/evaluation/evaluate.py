@@ -49,13 +49,17 @@ class Decoding:
         return {name: settings[name] for name in names}
 
 
+CLOSED_SET = Decoding()
+"""Every label scored, common beginnings of prompts run once."""
+
+
 def evaluate_model(
     dataset: Dataset,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompt: PromptSpecification,
     *,
-    decoding: Decoding = Decoding(),
+    decoding: Decoding = CLOSED_SET,
     training: Mapping[str, Any] | None = None,
     describer_sha256: str | None = None,
     token_budget: int | None = None,

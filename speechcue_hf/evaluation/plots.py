@@ -52,6 +52,30 @@ def plot_importance(importance: Mapping[str, float], path: Path, *, title: str) 
     save_figure(figure, path)
 
 
+def plot_probability_shifts(shifts: Mapping[str, Mapping[str, float]], path: Path, *, title: str) -> None:
+    """Draw how the probability of each label changes with each intervention.
+
+    Args:
+        shifts: Intervention → label → mean change of its probability.
+        path: Where the PNG goes.
+        title: What the picture says it is.
+    """
+    names, labels = list(shifts), list(next(iter(shifts.values())))
+    values = np.array([[100 * shifts[name][label] for label in labels] for name in names])
+    limit = max(float(np.abs(values).max()), 1.0)
+    figure = Figure(figsize=(3.5 + 0.9 * len(labels), 1.8 + 0.45 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_title(title)
+    for (row, column), value in np.ndenumerate(values):
+        color = "white" if abs(value) > 0.6 * limit else "black"
+        axes.text(column, row, f"{value:+.1f}", ha="center", va="center", fontsize=8, color=color)
+    figure.colorbar(image, ax=axes, label="percentage points")
+    save_figure(figure, path)
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG with the Agg canvas, whatever backend the user's matplotlib is set to."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ def measure_with_ray(dataset: Dataset, settings: MeasurementSettings) -> ray.dat
         settings: What to measure, and how.
 
     Returns:
-        The rows without ``audio``, with the measurement columns, in Ray's order: sort by ``utterance_id`` if it matters.
+        The rows without ``audio``, with the measurement columns, in Ray's order.
     """
 
     def measure(row: dict[str, object]) -> dict[str, object]:

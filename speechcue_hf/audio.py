@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from speechcue_hf.errors import AudioError
 
 if TYPE_CHECKING:
     import av.container
+    import soundfile
 
 _SOUNDFILE_SIGNATURES = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM", b"NIST")
 
@@ -86,7 +87,7 @@ def probe_duration(path: Path) -> float:
 
 
 @contextmanager
-def _open(audio: str | PathLike[str] | Mapping[str, Any]) -> Iterator[tuple[str, BinaryIO]]:
+def _open(audio: str | PathLike[str] | Mapping[str, Any]) -> Iterator[tuple[str, IO[bytes]]]:
     """Open the bytes or the file as ``(name, file)``; what goes wrong with it becomes an ``AudioError``."""
     import av
     import soundfile
@@ -98,7 +99,9 @@ def _open(audio: str | PathLike[str] | Mapping[str, Any]) -> Iterator[tuple[str,
     if audio["bytes"] is None and audio["path"] is None:
         raise AudioError("audio has neither a path nor bytes")
     try:
-        with open(audio["path"], "rb") if audio["bytes"] is None else io.BytesIO(audio["bytes"]) as file:
+        # Unbuffered, because soundfile reads through the file's descriptor, whose position must be ours.
+        source = Path(audio["path"]).open("rb", buffering=0) if audio["bytes"] is None else io.BytesIO(audio["bytes"])
+        with source as file:
             if not file.read(1):
                 raise AudioError(f"{name}: the file is empty")
             yield name, file
@@ -109,7 +112,7 @@ def _open(audio: str | PathLike[str] | Mapping[str, Any]) -> Iterator[tuple[str,
         raise AudioError(f"{name}: {error.strerror or error}") from error
 
 
-def _for_soundfile(file: BinaryIO) -> bool:
+def _for_soundfile(file: IO[bytes]) -> bool:
     """Whether the first bytes are those of a format that soundfile reads; rewinds the file."""
     file.seek(0)
     signature = file.read(4)
@@ -117,23 +120,28 @@ def _for_soundfile(file: BinaryIO) -> bool:
     return signature in _SOUNDFILE_SIGNATURES
 
 
-def _decode_soundfile(file: BinaryIO, limit: float | None) -> Clip:
-    import soundfile
-
-    with soundfile.SoundFile(file) as sound:
+def _decode_soundfile(file: IO[bytes], limit: float | None) -> Clip:
+    with _open_soundfile(file) as sound:
         frames = -1 if limit is None else round(limit * sound.samplerate)
         samples = sound.read(frames, dtype="float64", always_2d=True)
         return Clip(np.ascontiguousarray(samples.T), sound.samplerate, sound.frames / sound.samplerate)
 
 
-def _probe_soundfile(file: BinaryIO) -> float:
-    import soundfile
-
-    with soundfile.SoundFile(file) as sound:
+def _probe_soundfile(file: IO[bytes]) -> float:
+    with _open_soundfile(file) as sound:
         return float(sound.frames / sound.samplerate)
 
 
-def _decode_av(file: BinaryIO, name: str, limit: float | None) -> Clip:
+def _open_soundfile(file: IO[bytes]) -> soundfile.SoundFile:
+    """Let libsndfile read a file itself: a call back into Python for each block costs more than the decoding."""
+    import soundfile
+
+    if isinstance(file, io.BytesIO):
+        return soundfile.SoundFile(file)
+    return soundfile.SoundFile(file.fileno(), closefd=False)
+
+
+def _decode_av(file: IO[bytes], name: str, limit: float | None) -> Clip:
     import av
 
     with av.open(file, mode="r") as container:
@@ -162,7 +170,7 @@ def _planes(container: av.container.InputContainer, stream: Any) -> Iterator[npt
             yield np.asarray(block.to_ndarray(), dtype=np.float64)
 
 
-def _probe_av(file: BinaryIO, name: str) -> float:
+def _probe_av(file: IO[bytes], name: str) -> float:
     import av
 
     with av.open(file, mode="r") as container:

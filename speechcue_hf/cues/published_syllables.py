@@ -30,17 +30,36 @@ def find_rhythm_as_published(sound: parselmouth.Sound, voicing: parselmouth.Pitc
     Returns:
         The rhythm, or None when no peak stands out of the noise.
     """
-    from parselmouth.praat import call
-
     intensity = sound.to_intensity(50)
-    quantile = call(intensity, "Get quantile", 0, 0, 0.99)
-    lowest = call(intensity, "Get minimum", 0, 0, "Parabolic")
-    highest = call(intensity, "Get maximum", 0, 0, "Parabolic")
-    times, levels = _peaks(intensity, above=max(quantile - BELOW_PEAK, lowest))
+    levels = intensity.values[0]
+    quantile = _quantile(levels, 0.99)
+    lowest, highest = -_parabolic_maximum(-levels), _parabolic_maximum(levels)
+    times, heights = _peaks(intensity, above=max(quantile - BELOW_PEAK, lowest))
     if not len(times):
         return None
     sounding = sounding_stretches(intensity, quantile - BELOW_PEAK - highest, _SHORTEST_PAUSE)
-    return Rhythm(select_nuclei(times[_dips_after(intensity, times, levels)], sounding, voicing), sounding)
+    return Rhythm(select_nuclei(times[_dips_after(intensity, times, heights)], sounding, voicing), sounding)
+
+
+def _quantile(values: Floats, share: float) -> float:
+    """Praat's quantile (of ``Get quantile``): along the line through the two nearest ranks, beyond the last one too."""
+    if len(values) == 1:
+        return float(values[0])
+    ordered = np.sort(values)
+    place = share * len(values) - 0.5
+    left = int(np.clip(np.floor(place), 0, len(values) - 2))
+    return float(ordered[left] + (place - left) * (ordered[left + 1] - ordered[left]))
+
+
+def _parabolic_maximum(values: Floats) -> float:
+    """Praat's maximum by parabolic interpolation: a parabola through each inner peak and its neighbours."""
+    before, peaks, after = values[:-2], values[1:-1], values[2:]
+    is_peak = (peaks > before) & (peaks >= after)
+    rise = (after[is_peak] - before[is_peak]) / 2
+    bend = 2 * peaks[is_peak] - before[is_peak] - after[is_peak]
+    return max(
+        float(values[0]), float(values[-1]), float(np.max(peaks[is_peak] + rise**2 / (2 * bend), initial=-np.inf))
+    )
 
 
 def _peaks(intensity: parselmouth.Intensity, above: float) -> tuple[Floats, Floats]:

@@ -20,6 +20,9 @@ COMMANDS = {
     "plot": "draw a clip or a dialogue with its cues",
     "train": "fine-tune a chat model from a recipe",
     "evaluate": "score a model on a split",
+    "compare": "compare two runs by a paired bootstrap over dialogues",
+    "intervene": "score a model again with other cues, to see whether it listens",
+    "probe": "see what measurements alone tell, with small classifiers",
     "card": "write the model card of a run",
     "doctor": "look for what is wrong with this installation",
 }
@@ -45,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SpeechcueError, OSError, ValueError, ImportError) as error:
         if parsed.verbose:
             logging.exception("speechcue %s failed", name)
-        print(f"speechcue {name}: {error}", file=sys.stderr)
+        cure = " (`speechcue doctor` finds what is not installed)" if isinstance(error, ImportError) else ""
+        print(f"speechcue {name}: {error}{cure}", file=sys.stderr)
         return 1
     return 0
 

@@ -99,9 +99,7 @@ def _open(audio: str | PathLike[str] | Mapping[str, Any]) -> Iterator[tuple[str,
     if audio["bytes"] is None and audio["path"] is None:
         raise AudioError("audio has neither a path nor bytes")
     try:
-        # Unbuffered, because soundfile reads through the file's descriptor, whose position must be ours.
-        source = Path(audio["path"]).open("rb", buffering=0) if audio["bytes"] is None else io.BytesIO(audio["bytes"])
-        with source as file:
+        with _source(audio) as file:
             if not file.read(1):
                 raise AudioError(f"{name}: the file is empty")
             yield name, file
@@ -110,6 +108,13 @@ def _open(audio: str | PathLike[str] | Mapping[str, Any]) -> Iterator[tuple[str,
         raise AudioError(f"{name}: cannot be decoded ({str(cause).rstrip('.')})") from error
     except OSError as error:
         raise AudioError(f"{name}: {error.strerror or error}") from error
+
+
+def _source(audio: Mapping[str, Any]) -> IO[bytes]:
+    if audio["bytes"] is not None:
+        return io.BytesIO(audio["bytes"])
+    # Unbuffered, because soundfile reads through the file's descriptor, whose position must be ours.
+    return Path(audio["path"]).open("rb", buffering=0)
 
 
 def _for_soundfile(file: IO[bytes]) -> bool:

@@ -1,4 +1,4 @@
-"""The main job on the demo corpus: clips, measurements, words, prompts, a fine-tuned adapter, its scores and its card."""
+"""The main job on the demo corpus: clips, measurements, words, prompts, a fine-tuned adapter, its scores and card."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from datasets import load_dataset
 from speechcue_hf.corpora.parquet import write_dataset
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.errors import SpeechcueError
+from speechcue_hf.filenames import CARD_FILE, DESCRIBER_FILE, DISTRIBUTIONS_FILE, PROMPT_FILE, TRAINING_FILE
+from speechcue_hf.models.base import TINY_MODEL
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from speechcue_hf.cues.describe import SpeechDescriber
 
 DATA_FOLDER = "data"
-TINY_MODEL = "tiny"
 
 
 def quickstart(output: Path, model: str = TINY_MODEL, seed: int = 1) -> Iterator[str]:
@@ -43,13 +44,13 @@ def quickstart(output: Path, model: str = TINY_MODEL, seed: int = 1) -> Iterator
     described, describer = _hear(dataset, output)
     yield f"described: {described['test'][0]['speech_description']!r}"
     _draw(described, describer, output)
-    yield "pictures: distributions.png (each cue with its thresholds), dialogue.png (a dialogue with its cues)"
+    yield f"pictures: {DISTRIBUTIONS_FILE} (each cue with its thresholds), dialogue.png (a dialogue with its cues)"
     record = _train(described, output, model, seed)
     yield f"trained: {record['steps']} steps of {record['base_model']}, best {_scores(record['best'])}"
     results = _evaluate(described["test"], output)
     yield f"scored: weighted F1 {100 * results['weighted_f1']:.1f} % on {results['n']} test utterances"
     _write_card(output)
-    yield "card: README.md"
+    yield f"card: {CARD_FILE}"
 
 
 def _hear(dataset: DatasetDict, output: Path) -> tuple[DatasetDict, SpeechDescriber]:
@@ -71,7 +72,7 @@ def _draw(described: DatasetDict, describer: SpeechDescriber, output: Path) -> N
     from speechcue_hf.cues.curves import clip_curves
     from speechcue_hf.cues.plots import Turn, plot_distributions, plot_turns
 
-    plot_distributions(described["train"], describer, output / "distributions.png")
+    plot_distributions(described["train"], describer, output / DISTRIBUTIONS_FILE)
     name = described["test"][0]["dialogue_id"]
     turns = [Turn(row, clip_curves(row["audio"])) for row in described["test"] if row["dialogue_id"] == name]
     plot_turns(turns, output / "dialogue.png", title=f"Dialogue {name}")
@@ -81,7 +82,6 @@ def _train(described: DatasetDict, output: Path, model: str, seed: int) -> dict[
     """Fine-tune an adapter; the record of the run."""
     from speechcue_hf.evaluation.selection import judge
     from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
-    from speechcue_hf.training.record import DESCRIBER_FILE, RECORD_FILE
     from speechcue_hf.training.sft import fine_tune
 
     training = TrainingSettings(
@@ -101,7 +101,7 @@ def _train(described: DatasetDict, output: Path, model: str, seed: int) -> dict[
         describer=output / DATA_FOLDER / DESCRIBER_FILE,
         judge=judge,
     )
-    record: dict[str, Any] = json.loads((output / RECORD_FILE).read_text(encoding="utf-8"))
+    record: dict[str, Any] = json.loads((output / TRAINING_FILE).read_text(encoding="utf-8"))
     return record
 
 
@@ -109,9 +109,9 @@ def _evaluate(test: Dataset, output: Path) -> dict[str, Any]:
     """Score the adapter on the test split and write the report."""
     from speechcue_hf.evaluation.evaluate import evaluate_model
     from speechcue_hf.evaluation.report import write_report
-    from speechcue_hf.evaluation.runs import TRAINING_FILE, describer_sha256, read_record
+    from speechcue_hf.evaluation.runs import describer_sha256, read_record
     from speechcue_hf.models.loading import load_model
-    from speechcue_hf.prompts.specification import PROMPT_FILE, load_prompt
+    from speechcue_hf.prompts.specification import load_prompt
 
     model, tokenizer = load_model(output)
     training = read_record(output / TRAINING_FILE)
@@ -130,7 +130,7 @@ def _evaluate(test: Dataset, output: Path) -> dict[str, Any]:
 
 
 def _write_card(output: Path) -> None:
-    from speechcue_hf.hub.card import CARD_FILE, model_card
+    from speechcue_hf.hub.card import model_card
 
     model_card(output).save(output / CARD_FILE)
 

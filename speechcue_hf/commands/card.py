@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from speechcue_hf.filenames import CARD_FILE, RESULTS_FILE
+
 EXAMPLES = """examples:
   speechcue card runs/demo
   speechcue card runs/demo --repo-id me/speechcue-demo --licence apache-2.0
@@ -20,8 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write README.md into the run's folder."""
-    from speechcue_hf.evaluation.report import RESULTS_FILE
-    from speechcue_hf.hub.card import CARD_FILE, model_card
+    from speechcue_hf.hub.card import model_card
 
     card = model_card(arguments.run_dir, repo_id=arguments.repo_id, licence=arguments.licence)
     path = arguments.run_dir / CARD_FILE

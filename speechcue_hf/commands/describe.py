@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from speechcue_hf.filenames import DISTRIBUTIONS_FILE, MEASUREMENT_FILE
+
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
@@ -19,9 +21,6 @@ EXAMPLES = """examples:
   speechcue describe data/meld -o data/paper --wording speechcuellm --speakers Phoebe Rachel Chandler Joey Monica Ross
   speechcue describe data/new -o data/new-described --describer runs/tiny
 """
-
-MEASUREMENT_FILE = "measurement.json"
-PICTURE_FILE = "distributions.png"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not given:
         from speechcue_hf.cues.plots import plot_distributions
 
-        plot_distributions(dataset["train"], describer, arguments.output / PICTURE_FILE)
+        plot_distributions(dataset["train"], describer, arguments.output / DISTRIBUTIONS_FILE)
     print_summary(described, describer, arguments.output, pictured=not given)
 
 
@@ -109,7 +108,7 @@ def print_summary(described: DatasetDict, describer: SpeechDescriber, output: Pa
     first = next(iter(described.values()))
     if len(first):
         print(f"For example: {first[0]['speech_description']} {first[0]['speech_impression']}")
-    picture = f", {PICTURE_FILE}" if pictured else ""
+    picture = f", {DISTRIBUTIONS_FILE}" if pictured else ""
     print(f"{output} holds the dataset, describer.json{picture}. Next: speechcue train --dataset {output}")
 
 

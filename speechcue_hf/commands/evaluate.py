@@ -10,8 +10,9 @@ from datasets import Dataset
 
 from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.report import CONFUSION_FILE, RESULTS_FILE, write_report
-from speechcue_hf.evaluation.runs import TRAINING_FILE, describer_sha256, find_beside, read_record
+from speechcue_hf.evaluation.report import write_report
+from speechcue_hf.evaluation.runs import describer_sha256, find_beside, read_record
+from speechcue_hf.filenames import CONFUSION_FILE, PROMPT_FILE, RESULTS_FILE, TRAINING_FILE
 
 EXAMPLES = """examples:
   speechcue evaluate --dataset data/described --model runs/demo --split test -o runs/demo
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--matching", choices=("strict", "instructerc"), help="from a generated text to a label")
     parser.add_argument("--labels", help="label words of --predictions in order, separated by commas")
     parser.add_argument("--batch-size", type=int, default=8, help="prompts in one pass, without sharing")
-    parser.add_argument("--tokens-per-pass", type=int, default=512, help="tokens in one pass, with sharing")
+    parser.add_argument("--tokens-per-pass", type=int, default=256, help="tokens in one pass, with sharing")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -72,7 +73,7 @@ def print_summary(results: dict[str, Any]) -> None:
 def _score_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:
     from speechcue_hf.evaluation.evaluate import Decoding, evaluate_model
     from speechcue_hf.models.loading import load_model
-    from speechcue_hf.prompts.specification import PROMPT_FILE, load_prompt
+    from speechcue_hf.prompts.specification import load_prompt
 
     if arguments.dataset is None:
         raise EvaluationError("--model needs --dataset: the folder that `speechcue describe` wrote.")

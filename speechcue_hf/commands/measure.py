@@ -16,6 +16,7 @@ from pyarrow.parquet import read_table
 from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_shard
 from speechcue_hf.cues.settings import GROUPS, MeasurementSettings
 from speechcue_hf.errors import SpeechcueError
+from speechcue_hf.filenames import MEASUREMENT_FILE
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -27,8 +28,6 @@ EXAMPLES = """examples:
   speechcue measure data/meld -o data/measured --groups loudness pitch rhythm
   speechcue measure data/meld -o data/measured --shard $SLURM_ARRAY_TASK_ID --num-shards 16
 """
-
-SETTINGS_FILE = "measurement.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,10 +80,12 @@ def _settings(arguments: argparse.Namespace) -> MeasurementSettings:
 
 def _write_settings(settings: MeasurementSettings, folder: Path) -> None:
     """Put the settings beside the shards; shards of other settings must not mix with them."""
-    path = folder / SETTINGS_FILE
+    path = folder / MEASUREMENT_FILE
     text = json.dumps(settings.to_dict(), indent=2) + "\n"
     if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise SpeechcueError(f"{folder} holds measurements by other settings ({SETTINGS_FILE}): choose another folder")
+        raise SpeechcueError(
+            f"{folder} holds measurements by other settings ({MEASUREMENT_FILE}): choose another folder"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from speechcue_hf.models.base import TINY_MODEL
+
 EXAMPLES = """examples:
   speechcue quickstart                                            a tiny random model, under two minutes on a CPU
   speechcue quickstart -o first --model HuggingFaceTB/SmolLM2-135M-Instruct
@@ -32,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("quickstart"), help="new folder (default: %(default)s)"
     )
-    parser.add_argument("--model", default="tiny", help="chat model: Hub id or folder (default: a tiny random one)")
+    parser.add_argument("--model", default=TINY_MODEL, help="chat model: Hub id or folder (default: a tiny random one)")
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
 
 
@@ -43,5 +45,5 @@ def run(arguments: argparse.Namespace) -> None:
     for step in quickstart(arguments.output, arguments.model, arguments.seed):
         print(f"• {step}", flush=True)
     print(SUMMARY.format(output=arguments.output).rstrip())
-    print(TINY.rstrip() if arguments.model == "tiny" else "")
+    print(TINY.rstrip() if arguments.model == TINY_MODEL else "")
     print(NEXT)

@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from speechcue_hf.filenames import TRAINING_FILE
+
 EXAMPLES = """examples:
   speechcue train --config recipes/quickstart.yaml --dataset data/described --output-dir runs/tiny
   speechcue train --config recipes/quickstart.yaml --dataset data/described --output-dir runs/long num_train_epochs=9
@@ -27,12 +29,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Train and say what was made."""
     from speechcue_hf.evaluation.selection import judge
     from speechcue_hf.training.arguments import parse_arguments
-    from speechcue_hf.training.record import RECORD_FILE
     from speechcue_hf.training.sft import train_recipe
 
     data, model, training = parse_arguments(recipe_arguments(arguments))
     output = train_recipe(data, model, training, judge=judge)
-    for path in sorted(output.glob(RECORD_FILE)) or sorted(output.glob(f"seed-*/{RECORD_FILE}")):
+    for path in sorted(output.glob(TRAINING_FILE)) or sorted(output.glob(f"seed-*/{TRAINING_FILE}")):
         _print_summary(path, str(data.dataset))
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from speechcue_hf.cues.groups import Group
 from speechcue_hf.cues.levels import CueStatistics
 from speechcue_hf.errors import DescriberError
+from speechcue_hf.filenames import DESCRIBER_FILE
 
-FILE_NAME = "describer.json"
 FORMAT_VERSION = 1
 
 
@@ -30,15 +30,15 @@ def locate(name: str | Path, revision: str | None) -> Path:
         DescriberError: If there is neither such a folder with the file nor such a repository.
     """
     if Path(name).is_dir():
-        path = Path(name) / FILE_NAME
+        path = Path(name) / DESCRIBER_FILE
         if not path.is_file():
-            raise DescriberError(f"{name} holds no {FILE_NAME}: save a describer there with save_pretrained.")
+            raise DescriberError(f"{name} holds no {DESCRIBER_FILE}: save a describer there with save_pretrained.")
         return path
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
     try:
-        return Path(hf_hub_download(str(name), FILE_NAME, revision=revision))
+        return Path(hf_hub_download(str(name), DESCRIBER_FILE, revision=revision))
     except (HFValidationError, RepositoryNotFoundError) as error:
         raise DescriberError(f"{name} is neither a folder nor a model repository on the Hub: {error}") from error
 

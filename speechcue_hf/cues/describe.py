@@ -30,6 +30,7 @@ from speechcue_hf.cues.levels import LEVEL_NAMES, FloatArray, level_indices, lev
 from speechcue_hf.cues.settings import PAPER_COLUMNS, MeasurementSettings
 from speechcue_hf.cues.wording import put_in_words, wording_sha256
 from speechcue_hf.errors import DescriberError
+from speechcue_hf.filenames import DESCRIBER_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -288,7 +289,7 @@ class SpeechDescriber:
             folder: Where to; it is made if need be.
         """
         Path(folder).mkdir(parents=True, exist_ok=True)
-        (Path(folder) / artefact.FILE_NAME).write_text(self.to_json(), encoding="utf-8")
+        (Path(folder) / DESCRIBER_FILE).write_text(self.to_json(), encoding="utf-8")
 
     @classmethod
     def from_pretrained(cls, name: str | Path, *, revision: str | None = None) -> SpeechDescriber:

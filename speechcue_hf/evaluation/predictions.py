@@ -15,8 +15,8 @@ from datasets import Dataset, Features, List, Value
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.answers import MATCHING_RULES
 from speechcue_hf.evaluation.scoring import LabelScores
+from speechcue_hf.filenames import PREDICTIONS_FILE
 
-PREDICTIONS_FILE = "predictions.parquet"
 COLUMNS = ("utterance_id", "dialogue_id", "label", "prediction")
 
 _SHARED = {name: Value("string") for name in COLUMNS}

@@ -15,11 +15,10 @@ from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.bootstrap import bootstrap_weighted_f1, counts_by_dialogue, interval
 from speechcue_hf.evaluation.metrics import classification_metrics
 from speechcue_hf.evaluation.plots import plot_confusion_matrix
-from speechcue_hf.evaluation.predictions import PREDICTIONS_FILE, label_numbers, references
+from speechcue_hf.evaluation.predictions import label_numbers, references
 from speechcue_hf.evaluation.runs import read_record
+from speechcue_hf.filenames import CONFUSION_FILE, PREDICTIONS_FILE, RESULTS_FILE
 
-RESULTS_FILE = "results.json"
-CONFUSION_FILE = "confusion_matrix.png"
 BOOTSTRAP_DRAWS = 2000
 
 

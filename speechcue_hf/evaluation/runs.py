@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from speechcue_hf.errors import EvaluationError
-
-TRAINING_FILE = "training.json"
-DESCRIBER_FILE = "describer.json"
+from speechcue_hf.filenames import DESCRIBER_FILE
 
 
 def find_beside(model: str | Path, name: str) -> Path | None:

@@ -17,12 +17,11 @@ from speechcue_hf.corpora.builder import CorpusBuilder
 from speechcue_hf.corpora.registration import CORPORA
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.report import CONFUSION_FILE, RESULTS_FILE
-from speechcue_hf.evaluation.runs import TRAINING_FILE, read_record
+from speechcue_hf.evaluation.runs import read_record
+from speechcue_hf.filenames import CONFUSION_FILE, PROMPT_FILE, RESULTS_FILE, TRAINING_FILE
 from speechcue_hf.prompts.build import needed_columns
-from speechcue_hf.prompts.specification import PROMPT_FILE, PromptSpecification, load_prompt
+from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 
-CARD_FILE = "README.md"
 METRICS = {"weighted_f1": "weighted F1", "macro_f1": "macro F1", "accuracy": "accuracy"}
 
 _TEMPLATES = files("speechcue_hf.hub") / "templates"

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from speechcue_hf.errors import TrainingError
-from speechcue_hf.models.loading import BASE_MODEL_FOLDER
-from speechcue_hf.models.tiny import build_tiny_model
+from speechcue_hf.filenames import BASE_MODEL_FOLDER
 
 TINY_MODEL = "tiny"
 """Given as model, it means the tiny chat model that is built on the spot."""
@@ -36,6 +35,8 @@ def place_base_model(name: str, output: Path, texts: Iterable[str], seed: int) -
         if beside.resolve() != (output.resolve() / BASE_MODEL_FOLDER if name == TINY_MODEL else Path(name).resolve()):
             raise TrainingError(f"{output.name} already holds a run on another base model: give another --output_dir")
     elif name == TINY_MODEL:
+        from speechcue_hf.models.tiny import build_tiny_model
+
         model, tokenizer = build_tiny_model(texts, seed=seed)
         model.save_pretrained(beside)
         tokenizer.save_pretrained(beside)

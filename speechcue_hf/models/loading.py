@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.errors import PromptError
+from speechcue_hf.filenames import BASE_MODEL_FOLDER
 
 if TYPE_CHECKING:
     from peft import PeftConfig
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-BASE_MODEL_FOLDER = "base_model"
-"""Where an adapter folder holds its base model, when that one has no Hub id. ``adapter_config.json`` then names this
-folder and no path of the machine it was made on; :func:`load_model` looks for it beside the adapter."""
 
 
 def load_model(source: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -25,9 +25,7 @@ from typing import Any, Literal
 from jinja2 import Environment, StrictUndefined, Template, TemplateSyntaxError
 
 from speechcue_hf.errors import PromptError
-
-PROMPT_FILE = "prompt.json"
-"""Name under which a run keeps its prompt beside the model."""
+from speechcue_hf.filenames import PROMPT_FILE
 
 _PRESETS = files("speechcue_hf.prompts") / "presets"
 

@@ -12,18 +12,13 @@ from typing import TYPE_CHECKING, Any
 from datasets import Dataset
 
 from speechcue_hf.environment import library_versions
-from speechcue_hf.models.loading import BASE_MODEL_FOLDER
+from speechcue_hf.filenames import BASE_MODEL_FOLDER, DESCRIBER_FILE
 from speechcue_hf.prompts.specification import PromptSpecification
 from speechcue_hf.training.arguments import ModelSettings, TrainingSettings
 
 if TYPE_CHECKING:
     from transformers import Trainer
 
-RECORD_FILE = "training.json"
-"""Name under which a run keeps what it was made from and how."""
-
-DESCRIBER_FILE = "describer.json"
-"""Name of the describer, beside a dataset and beside a model."""
 
 _SETTINGS = (
     "num_train_epochs",

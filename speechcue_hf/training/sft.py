@@ -17,6 +17,7 @@ from trl import SFTTrainer, get_peft_config, get_quantization_config  # type: ig
 
 from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.errors import TrainingError
+from speechcue_hf.filenames import DESCRIBER_FILE, SEEDS_FILE, TRAINING_FILE
 from speechcue_hf.models.base import place_base_model
 from speechcue_hf.models.loading import load_tokenizer
 from speechcue_hf.prompts.budget import TokenBudget
@@ -25,22 +26,12 @@ from speechcue_hf.prompts.encoding import encode_completion
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
 from speechcue_hf.training.checks import check_settings, check_splits, find_checkpoint
-from speechcue_hf.training.record import (
-    DESCRIBER_FILE,
-    RECORD_FILE,
-    count_rows,
-    keep_beside,
-    sha256_of,
-    training_record,
-    write_json,
-)
+from speechcue_hf.training.record import count_rows, keep_beside, sha256_of, training_record, write_json
 from speechcue_hf.training.subset import sample_dialogues
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-SEEDS_FILE = "seeds.json"
-"""Name under which runs with several seeds keep their means."""
 
 Judge = Callable[["PreTrainedModel", "PreTrainedTokenizerBase", Dataset, Sequence[str]], Mapping[str, float]]
 """Scores a model: given model, tokenizer, labelled prompt–completion rows and label words, it returns scores by name.
@@ -165,7 +156,7 @@ def fine_tune(
     if trainer.is_world_process_zero():
         keep_beside(output, material.specification, describer)
         record = training_record(trainer, model, training) | _material_record(material, data, describer)
-        write_json(record, output / RECORD_FILE)
+        write_json(record, output / TRAINING_FILE)
     trainer.accelerator.wait_for_everyone()
     return output
 
@@ -302,7 +293,7 @@ def _with_seeds(run: Callable[[TrainingSettings], Path], seeds: Sequence[int], t
     output = Path(training.output_dir)
     runs = [run(replace(training, seed=seed, output_dir=str(output / f"seed-{seed}"))) for seed in seeds]
     if training.process_index == 0:
-        best = [json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))["best"] for folder in runs]
+        best = [json.loads((folder / TRAINING_FILE).read_text(encoding="utf-8"))["best"] for folder in runs]
         scores = {name: _spread([scores[name] for scores in best]) for name in best[0] if name != "step"}
         write_json({"seeds": list(seeds), **scores}, output / SEEDS_FILE)
     return output

@@ -3,10 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from speechcue_hf.cues.artefact import FILE_NAME, dump, locate, parse
+from speechcue_hf.cues.artefact import dump, locate, parse
 from speechcue_hf.cues.groups import Group
 from speechcue_hf.cues.levels import CueStatistics
 from speechcue_hf.errors import DescriberError
+from speechcue_hf.filenames import DESCRIBER_FILE
 
 STATISTICS = {"count": 2, "mean": 0.1, "sd": 1 / 3, "median": 0.1, "thresholds": [-1.0, 1e-9]}
 FIELDS = {"package_version": "0.1.0", "cues": ["a"], "groups": {"overall": {"rows": 2, "cues": {"a": STATISTICS}}}}
@@ -38,5 +39,5 @@ def test_what_is_no_describer(text):
 def test_folder(tmp_path):
     with pytest.raises(DescriberError, match="save_pretrained"):
         locate(tmp_path, None)
-    (tmp_path / FILE_NAME).write_text("{}")
-    assert locate(str(tmp_path), None) == tmp_path / FILE_NAME
+    (tmp_path / DESCRIBER_FILE).write_text("{}")
+    assert locate(str(tmp_path), None) == tmp_path / DESCRIBER_FILE

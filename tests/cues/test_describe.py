@@ -8,11 +8,11 @@ import pytest
 from datasets import Dataset, DatasetDict, NamedSplit
 from datasets.fingerprint import Hasher
 
-from speechcue_hf.cues.artefact import FILE_NAME
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.habits import MELD_MAIN_CHARACTERS
 from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
 from speechcue_hf.errors import DescriberError
+from speechcue_hf.filenames import DESCRIBER_FILE
 from tests.cues import published_meld
 
 PAPER = tuple(published_meld.COLUMNS.values())
@@ -209,7 +209,7 @@ def test_file_records_where_the_statistics_come_from(tmp_path, train):
     from speechcue_hf.cues.settings import MeasurementSettings
 
     SpeechDescriber.fit(train, settings=MeasurementSettings()).save_pretrained(tmp_path)
-    written = json.loads((tmp_path / FILE_NAME).read_text())
+    written = json.loads((tmp_path / DESCRIBER_FILE).read_text())
     assert written["format_version"] == 1
     assert written["trained_on"]["split"] == "train"
     assert written["trained_on"]["rows"] == 80
@@ -233,14 +233,14 @@ def test_save_and_load(tmp_path, train):
 
 def edited(describer: SpeechDescriber, folder: Path, **changes: object) -> Path:
     fields = json.loads(describer.to_json())
-    (folder / FILE_NAME).write_text(json.dumps({**fields, **changes}))
+    (folder / DESCRIBER_FILE).write_text(json.dumps({**fields, **changes}))
     return folder
 
 
 def test_files_that_do_not_fit_are_refused(tmp_path, train):
     describer = SpeechDescriber.fit(train)
     with pytest.raises(
-        DescriberError, match=rf"{FILE_NAME}: written in format 2, .* reads format 1.*fit the describer"
+        DescriberError, match=rf"{DESCRIBER_FILE}: written in format 2, .* reads format 1.*fit the describer"
     ):
         SpeechDescriber.from_pretrained(edited(describer, tmp_path, format_version=2))
     with pytest.raises(DescriberError, match=r"cues \(loudness\) do not fit this package"):
@@ -253,7 +253,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path, train):
         SpeechDescriber.from_pretrained(edited(describer, tmp_path, surprise=1))
     with pytest.raises(DescriberError, match="not a valid describer"):
         SpeechDescriber.from_pretrained(edited(describer, tmp_path, groups={"overall": {"rows": 1}}))
-    (tmp_path / FILE_NAME).write_text("[]")
+    (tmp_path / DESCRIBER_FILE).write_text("[]")
     with pytest.raises(DescriberError, match="not a describer"):
         SpeechDescriber.from_pretrained(tmp_path)
 
@@ -283,7 +283,7 @@ def test_loads_from_the_hub(tmp_path, train, monkeypatch):
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
     assert SpeechDescriber.from_pretrained("somebody/model", revision="v1").fingerprint == describer.fingerprint
-    assert asked == [("somebody/model", FILE_NAME, "v1")]
+    assert asked == [("somebody/model", DESCRIBER_FILE, "v1")]
 
 
 def test_empty_split(train):

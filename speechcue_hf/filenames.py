@@ -1,0 +1,35 @@
+"""Names of the files that lie beside the rows of a dataset folder and beside the model of a run."""
+
+MEASUREMENT_FILE = "measurement.json"
+"""Beside measured rows: the settings they were measured with."""
+
+DESCRIBER_FILE = "describer.json"
+"""Beside described rows, and beside a model trained on them: the describer that put them in words."""
+
+DISTRIBUTIONS_FILE = "distributions.png"
+"""Beside described rows: each cue on the train split, with its thresholds."""
+
+PROMPT_FILE = "prompt.json"
+"""Beside a model: the prompt it was trained on."""
+
+TRAINING_FILE = "training.json"
+"""Beside a model: what it was made from, and how."""
+
+SEEDS_FILE = "seeds.json"
+"""In the folder of runs with several seeds: the mean of their scores."""
+
+BASE_MODEL_FOLDER = "base_model"
+"""Beside an adapter: its base model, when that one has no Hub id. ``adapter_config.json`` then names this folder and no
+path of the machine it was made on; :func:`speechcue_hf.models.loading.load_model` looks for it beside the adapter."""
+
+RESULTS_FILE = "results.json"
+"""Beside a model: its scores."""
+
+PREDICTIONS_FILE = "predictions.parquet"
+"""Beside a model: its answer to each utterance."""
+
+CONFUSION_FILE = "confusion_matrix.png"
+"""Beside a model: its predictions against the labels."""
+
+CARD_FILE = "README.md"
+"""Beside a model: its card."""

@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dialogues", type=int, default=8, help="test dialogues that are timed")
     parser.add_argument("--batch-size", type=int, default=8, help="prompts in one pass, where each runs by itself")
-    parser.add_argument("--tokens-per-pass", type=int, default=512, help="tokens in one pass, with shared beginnings")
+    parser.add_argument("--tokens-per-pass", type=int, default=256, help="tokens in one pass, with shared beginnings")
     arguments = parser.parse_args()
     train, test = described_meld(Path(os.environ["SPEECHCUE_CORPORA"]) / "meld")
     tokenizer = train_tokenizer([*train["text"], *train["speech_description"], *MELD], 16384)

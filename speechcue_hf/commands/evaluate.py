@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--matching", choices=("strict", "instructerc"), help="from a generated text to a label")
     parser.add_argument("--labels", help="label words of --predictions in order, separated by commas")
     parser.add_argument("--batch-size", type=int, default=8, help="prompts in one pass, without sharing")
-    parser.add_argument("--tokens-per-pass", type=int, default=512, help="tokens in one pass, with sharing")
+    parser.add_argument("--tokens-per-pass", type=int, default=256, help="tokens in one pass, with sharing")
 
 
 def run(arguments: argparse.Namespace) -> None:

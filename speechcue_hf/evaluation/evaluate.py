@@ -40,7 +40,7 @@ class Decoding:
     sharing: Literal["prefix", "none"] = "prefix"
     matching: str = "strict"
     batch_size: int = 8
-    tokens_per_pass: int = 512
+    tokens_per_pass: int = 256
 
     def facts(self) -> dict[str, Any]:
         """What of this can change a result; the rest changes speed and memory only."""

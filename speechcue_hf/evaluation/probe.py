@@ -7,6 +7,7 @@ with an RBF kernel and a perceptron with hidden layers of 100 and 50.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,9 @@ from speechcue_hf.evaluation.plots import plot_confusion_matrix, plot_importance
 Representation = Literal["z", "level"]
 
 FOREST, VECTOR_MACHINE, PERCEPTRON = "random forest", "support vector machine", "perceptron"
-MOST_EPOCHS = 200
-"""Passes of the perceptron over the training rows; it has long begun to learn them by heart."""
+DURATION = "duration_s"
+MOST_EPOCHS = 500
+"""Passes of the perceptron over the training rows, if it does not converge before."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ def probe_cues(
         train: Described rows, from ``describe_dataset``; rows without an emotion are left out.
         test: Described rows that share nothing with them.
         representation: ``"z"`` takes ``<cue>_z``, a missing value counting as the mean, 0; ``"level"`` takes
-            ``<cue>_level`` as one indicator for each level, none of them set where the level is missing.
-        cues: Measurement columns; None takes all that were described.
+            ``<cue>_level`` as an indicator for each level but the commonest, as which a missing one counts.
+        cues: Measurement columns; None takes all that were described but the duration, which is no manner of speaking.
         seed: For forest and perceptron.
 
     Returns:
@@ -112,10 +114,10 @@ def _classifiers(seed: int) -> dict[str, Any]:
 
 
 def _cues(train: Dataset, test: Dataset, representation: Representation) -> list[str]:
-    """Cues that both splits have, in the order of the columns."""
+    """Cues of the voice that both splits have, in the order of the columns."""
     ending = f"_{representation}"
     cues = [name.removesuffix(ending) for name in train.column_names if name.endswith(ending)]
-    shared = [cue for cue in cues if cue + ending in test.column_names]
+    shared = [cue for cue in cues if cue + ending in test.column_names and cue != DURATION]
     if not shared:
         raise EvaluationError(f"The dataset has no column <cue>{ending}. Run `speechcue describe` first.")
     return shared
@@ -129,7 +131,9 @@ def _label_names(train: Dataset, test: Dataset) -> list[str]:
 
 
 def _level_names(train: Dataset, cues: Sequence[str]) -> list[str]:
-    return sorted({name for cue in cues for name in _column(train, f"{cue}_level") if name is not None})
+    """The levels that get an indicator: all but the commonest."""
+    counts = Counter(name for cue in cues for name in _column(train, f"{cue}_level") if name is not None)
+    return sorted(name for name, _ in counts.most_common()[1:])
 
 
 def _matrix(rows: Dataset, cues: Sequence[str], levels: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:

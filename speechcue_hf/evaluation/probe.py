@@ -157,7 +157,7 @@ def _column(rows: Dataset, name: str) -> list[Any]:
 
 def _z_scores(values: Sequence[float | None]) -> np.ndarray:
     column = np.array([np.nan if value is None else value for value in values], dtype=float)
-    return np.nan_to_num(column, nan=0.0)[:, None]
+    return np.where(np.isnan(column), 0.0, column)[:, None]
 
 
 def _indicators(values: Sequence[str | None], levels: Sequence[str]) -> np.ndarray:

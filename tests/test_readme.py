@@ -1,0 +1,49 @@
+"""What the README shows is what happens."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from datasets import get_dataset_config_names
+
+from speechcue_hf.cli import COMMANDS
+from speechcue_hf.corpora.registration import CORPORA
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def block_after(marker):
+    return re.search(rf"<!-- {marker} -->\n```\w+\n(.*?)```", README, re.DOTALL).group(1)
+
+
+def test_the_usage_example_prints_what_it_says(tmp_path):
+    ran = subprocess.run(
+        [sys.executable, "-c", block_after("usage")], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == block_after("usage-output")
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_the_table_names_each_corpus_with_its_configs(corpus):
+    assert f"`speechcue/{corpus}`" in README
+    configs = get_dataset_config_names(f"speechcue/{corpus}")
+    assert configs == ["default"] or all(f"`{config}`" in README for config in configs)
+
+
+def test_the_commands_shown_exist():
+    shown = set(re.findall(r"\bspeechcue ([a-z]+) ", README))
+    assert shown <= set(COMMANDS), shown - set(COMMANDS)
+
+
+def test_every_link_into_the_repository_leads_somewhere():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert links and all((ROOT / link).exists() for link in links), links
+
+
+def test_there_are_two_commands_for_a_fresh_machine():
+    for marker, ends in (("main-job", "speechcue quickstart\n"), ("test-command", "pytest\n")):
+        command = block_after(marker)
+        assert command.startswith("python3 -m venv") and command.endswith(ends) and command.count("\n") == 1

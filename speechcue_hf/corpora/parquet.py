@@ -1,10 +1,12 @@
-"""Dataset folders: Parquet that plain ``load_dataset(folder)`` reads; a killed run leaves no half file."""
+"""Dataset folders: Parquet that plain ``load_dataset(folder)`` reads; a killed run leaves no half folder."""
 
 from __future__ import annotations
 
 import io
 import logging
 import os
+import shutil
+from collections.abc import Sequence
 from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,12 @@ from speechcue_hf.errors import AudioError, CorpusError
 logger = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
+
+SPLITS = ("train", "validation", "test")
+"""In the order in which ``load_dataset(folder)`` gives them; others follow by name."""
+
+UNFINISHED = ".unfinished"
+"""Folder inside a dataset folder for what is being written; ``load_dataset`` looks into no folder of such a name."""
 
 ROWS_PER_GROUP = 256
 """Rows held in memory at a time; 256 clips of a few seconds are some 50 MB."""
@@ -60,26 +68,37 @@ def write_shard(dataset: Dataset, path: Path) -> None:
 
 
 def write_dataset(dataset: DatasetDict, folder: Path, num_proc: int = 1) -> None:
-    """Write a dataset folder; files of an earlier writing of these splits are replaced.
+    """Write a dataset folder; its files appear only once all splits are written, and replace those of an earlier time.
 
     Args:
         dataset: The splits.
         folder: The dataset folder.
         num_proc: Processes that write; each writes one file of each split.
+
+    Raises:
+        ValueError: If ``num_proc`` is not positive.
+        CorpusError: If the folder holds other splits, which would be taken for a part of this dataset.
     """
-    for split, rows in dataset.items():
-        count = max(1, min(num_proc, len(rows)))
-        shards = {
-            folder / shard_name(str(split), index, count): rows.shard(count, index, contiguous=True)
-            for index in range(count)
-        }
-        if count == 1:
-            write_shard(rows, *shards)
-        else:
-            with Pool(count) as pool:
-                pool.starmap(write_shard, [(shard, path) for path, shard in shards.items()])
-        for other in set(folder.glob(f"{split}-?????-of-?????.parquet")) - set(shards):
-            other.unlink()
+    if num_proc < 1:
+        raise ValueError(f"num_proc must be 1 or more, got {num_proc}")
+    earlier = _files_of_splits(folder)
+    if foreign := sorted(set(earlier) - set(map(str, dataset))):
+        raise CorpusError(
+            f"{folder} holds the split {foreign[0]!r} of an earlier writing, which is no part of this dataset "
+            f"({', '.join(map(str, dataset))}): remove it, or choose another folder"
+        )
+    unfinished = folder / UNFINISHED
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        for split, rows in dataset.items():
+            _write_split(rows, str(split), unfinished, max(1, min(num_proc, len(rows))))
+        written = sorted(unfinished.iterdir())
+        for path in written:
+            os.replace(path, folder / path.name)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    for path in {path for paths in earlier.values() for path in paths} - {folder / path.name for path in written}:
+        path.unlink()
 
 
 def read_dataset(folder: Path) -> DatasetDict:
@@ -94,19 +113,53 @@ def read_dataset(folder: Path) -> DatasetDict:
     Raises:
         CorpusError: If the folder holds no Parquet of the expected name, or not all shards of a split.
     """
-    files: dict[str, list[str]] = {}
-    for path in sorted(folder.glob("*-?????-of-?????.parquet")):
-        files.setdefault(path.name[: -len("-00000-of-00001.parquet")], []).append(str(path))
+    files = _files_of_splits(folder)
     if not files:
         raise CorpusError(f"{folder} holds no <split>-00000-of-00001.parquet: make it with `speechcue prepare`")
     for split, shards in files.items():
-        expected = int(Path(shards[0]).stem[-5:])
-        if len(shards) != expected:
-            raise CorpusError(
-                f"{folder} holds {len(shards)} shards of split {split!r}, not {expected}: "
-                "run the missing shards, or remove those of another --num-shards"
-            )
-    return load_dataset("parquet", data_files=files)
+        _check_shards(folder, split, shards)
+    names = [name for name in SPLITS if name in files] + [name for name in files if name not in SPLITS]
+    return load_dataset("parquet", data_files={name: [str(path) for path in files[name]] for name in names})
+
+
+def _files_of_splits(folder: Path) -> dict[str, list[Path]]:
+    """Split name → its files, by name."""
+    files: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*-?????-of-?????.parquet")):
+        files.setdefault(path.name[: -len("-00000-of-00001.parquet")], []).append(path)
+    return files
+
+
+def _check_shards(folder: Path, split: str, shards: Sequence[Path]) -> None:
+    """Refuse a split that lacks a shard, has shards of two writings, a damaged one, or no rows at all."""
+    count = int(shards[0].stem[-5:])
+    if [path.name for path in shards] != [shard_name(split, index, count) for index in range(count)]:
+        raise CorpusError(
+            f"{folder} holds {len(shards)} files of split {split!r}, which are not its {count} shards: "
+            "run the missing shards, or remove those of another --num-shards"
+        )
+    if not sum(map(_row_count, shards)):
+        raise CorpusError(f"{folder}: split {split!r} has no rows, remove {', '.join(path.name for path in shards)}")
+
+
+def _row_count(path: Path) -> int:
+    try:
+        rows: int = pq.read_metadata(path).num_rows
+    except pa.ArrowInvalid as error:
+        raise CorpusError(f"{path} is no whole Parquet file ({error}): make it again") from error
+    return rows
+
+
+def _write_split(rows: Dataset, split: str, folder: Path, count: int) -> None:
+    """Write the files of one split, each in a process of its own if there are several."""
+    shards = [
+        (rows.shard(count, index, contiguous=True), folder / shard_name(split, index, count)) for index in range(count)
+    ]
+    if count == 1:
+        write_shard(*shards[0])
+    else:
+        with Pool(count) as pool:
+            pool.starmap(write_shard, shards)
 
 
 def _write_rows(dataset: Dataset, path: Path) -> None:

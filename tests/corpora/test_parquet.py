@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value
+from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value, load_dataset
 
 from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_dataset, write_shard
 from speechcue_hf.errors import CorpusError
@@ -110,11 +110,34 @@ def test_processes_write_one_file_each_in_order(tmp_path, clip):
 
 def test_writing_again_leaves_no_file_of_the_first_time(tmp_path):
     write_dataset(DatasetDict(train=rows_of(None, None), test=rows_of(None)), tmp_path / "out", num_proc=2)
-    write_dataset(DatasetDict(train=rows_of(None)), tmp_path / "out")
+    write_dataset(DatasetDict(train=rows_of(None), test=rows_of(None)), tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "test-00000-of-00001.parquet",
         "train-00000-of-00001.parquet",
     ]
+
+
+def test_a_split_of_another_dataset_is_not_mixed_in(tmp_path):
+    write_dataset(DatasetDict(train=rows_of(None), validation=rows_of(None)), tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(CorpusError, match=r"holds the split 'validation' of an earlier writing.*remove it"):
+        write_dataset(DatasetDict(train=rows_of(None, None), test=rows_of(None)), tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_run_that_fails_in_its_second_split_leaves_no_first_one(tmp_path, clip):
+    gone = clip.with_name("gone.wav")
+    with pytest.raises(FileNotFoundError, match=r"gone\.wav"):
+        write_dataset(DatasetDict(train=rows_of(clip), test=rows_of(gone)), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_neither_read_nor_kept(tmp_path):
+    (tmp_path / ".unfinished").mkdir()
+    write_shard(rows_of(None, None), tmp_path / ".unfinished" / shard_name("test", 0, 1))
+    write_dataset(DatasetDict(train=rows_of(None)), tmp_path)
+    assert {split: len(rows) for split, rows in read_dataset(tmp_path).items()} == {"train": 1}
+    assert [path.name for path in tmp_path.iterdir()] == [shard_name("train", 0, 1)]
 
 
 def test_a_clip_that_vanished_leaves_no_file(tmp_path, clip):
@@ -132,5 +155,37 @@ def test_a_folder_without_parquet_is_an_error(tmp_path):
 
 def test_a_missing_shard_is_an_error(tmp_path):
     write_shard(rows_of(None), tmp_path / shard_name("train", 1, 3))
-    with pytest.raises(CorpusError, match="holds 1 shards of split 'train', not 3"):
+    with pytest.raises(CorpusError, match="holds 1 files of split 'train', which are not its 3 shards"):
         read_dataset(tmp_path)
+
+
+def test_shards_of_two_writings_are_no_whole(tmp_path):
+    write_shard(rows_of(None), tmp_path / shard_name("train", 0, 2))
+    write_shard(rows_of(None), tmp_path / shard_name("train", 1, 3))
+    with pytest.raises(CorpusError, match=r"not its 2 shards.*another --num-shards"):
+        read_dataset(tmp_path)
+
+
+def test_a_truncated_file_is_named(tmp_path):
+    file = tmp_path / shard_name("train", 0, 1)
+    write_shard(rows_of(None), file)
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(CorpusError, match=f"{file} is no whole Parquet file .*make it again"):
+        read_dataset(tmp_path)
+
+
+def test_a_split_without_rows_is_named(tmp_path):
+    write_dataset(DatasetDict(train=rows_of(None), test=rows_of()), tmp_path)
+    with pytest.raises(CorpusError, match=r"split 'test' has no rows, remove test-00000-of-00001\.parquet"):
+        read_dataset(tmp_path)
+
+
+def test_splits_come_in_the_order_of_plain_datasets(tmp_path):
+    splits = ["train", "validation", "test"]
+    write_dataset(DatasetDict({split: rows_of(None) for split in reversed(splits)}), tmp_path)
+    assert list(read_dataset(tmp_path)) == splits == list(load_dataset(str(tmp_path)))
+
+
+def test_processes_are_counted_from_one(tmp_path):
+    with pytest.raises(ValueError, match="num_proc must be 1 or more, got 0"):
+        write_dataset(DatasetDict(train=rows_of(None)), tmp_path, num_proc=0)

@@ -16,8 +16,8 @@ Configs:
 
 * ``erc-6``: six emotions, 7,433 utterances, the split of emotion recognition in conversation (test is Session 5).
   Undecided turns count as happy where at least two annotators named Happiness first (53 turns).
-* ``ser-4``: neutral, angry, sad and happy (excited merged in), 5,531 utterances. ``fold=1..5`` leaves that session
-  out: it is the test split and the other four are the training split. There is no validation split.
+* ``ser-4``: neutral, angry, sad and happy (excited merged in), 5,531 utterances. ``fold=1..5``, which must be given,
+  leaves that session out: it is the test split and the other four are the training split. There is no validation split.
 * ``all``: every transcribed turn with the label of the release, in the split of ``erc-6``; null for ``XX`` turns.
 """
 
@@ -85,7 +85,7 @@ class IemocapConfig(CorpusConfig):
     """Configuration of ``speechcue/iemocap``.
 
     Args:
-        fold: Of ``ser-4`` only: the session that is left out for the test, 1 to 5; by default 5, as in ``erc-6``.
+        fold: Of ``ser-4``, which needs it: the session that is left out for the test, 1 to 5.
     """
 
     fold: int | None = None
@@ -122,8 +122,9 @@ class IemocapBuilder(CorpusBuilder):
 
         Raises:
             CorpusError: If the release is not there, or ``config.verify`` and it differs.
-            ValueError: If ``fold`` is not 1 to 5, or was given for a config without folds.
+            ValueError: If ``ser-4`` has no ``fold`` from 1 to 5, or another config has one.
         """
+        check_fold(self.config.name, self.config.fold)
         turns = read_release(data_dir)
         splits = task_splits(turns, self.config.name, self.config.fold)
         for problem in turn_problems(turns, data_dir):
@@ -257,28 +258,42 @@ def parse_evaluations(path: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     return evaluations
 
 
+def check_fold(config: str, fold: int | None) -> None:
+    """Refuse a fold that does not fit the config; results on IEMOCAP mean little without saying which was tested.
+
+    Args:
+        config: ``erc-6``, ``ser-4`` or ``all``.
+        fold: The session left out, or None.
+
+    Raises:
+        ValueError: If ``ser-4`` has no ``fold`` from 1 to 5, or another config has one.
+    """
+    if config == "ser-4" and fold not in range(1, 6):
+        raise ValueError(
+            f"fold={fold} for config 'ser-4': say which session is left out for the test, fold=1 to fold=5 "
+            "(--fold on the command line); results are means over all five"
+        )
+    if config != "ser-4" and fold is not None:
+        raise ValueError(f"fold={fold} for config {config!r}: only 'ser-4' has folds, leave it out")
+
+
 def task_splits(turns: Iterable[Utterance], config: str, fold: int | None) -> dict[str, list[Utterance]]:
     """The utterances of a task, labelled for it and divided into its splits.
 
     Args:
         turns: From :func:`read_release`.
         config: ``erc-6``, ``ser-4`` or ``all``.
-        fold: Of ``ser-4``: the session left out, 1 to 5, None for 5.
+        fold: Of ``ser-4``: the session left out, 1 to 5.
 
     Returns:
         Split name → utterances.
-
-    Raises:
-        ValueError: If ``fold`` is not 1 to 5, or was given for a config without folds.
     """
-    if fold is not None and (config != "ser-4" or fold not in range(1, 6)):
-        raise ValueError(f"fold={fold} for config {config!r}: only 'ser-4' has folds, 1 to 5")
     names = ("train", "test") if config == "ser-4" else ("train", "validation", "test")
     splits: dict[str, list[Utterance]] = {name: [] for name in names}
     for turn in turns:
         labelled = replace(turn, emotion=task_emotion(turn, config))
         if config == "all" or labelled.emotion in EMOTIONS[config]:
-            split = ser_split(turn.dialogue_id, fold or 5) if config == "ser-4" else erc_split(turn.dialogue_id)
+            split = erc_split(turn.dialogue_id) if fold is None else ser_split(turn.dialogue_id, fold)
             splits[split].append(labelled)
     return splits
 

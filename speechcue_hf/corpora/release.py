@@ -12,7 +12,7 @@ from speechcue_hf.errors import CorpusError
 
 logger = logging.getLogger(__name__)
 
-CURE = "download the release again, or pass verify=False to work with a partial copy"
+CURE = "download the release again, or pass verify=False (`speechcue prepare --no-verify`) to work with a partial copy"
 
 
 def compare_counts(

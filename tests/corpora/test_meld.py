@@ -154,7 +154,7 @@ def test_a_missing_clip_is_refused(load, release, small_release, caplog):
         load(release, verify=True)
     assert str(error.value) == (
         f"{release}/train_splits/dia0_utt1.mp4 is missing (and 1 more like it): "
-        "download the release again, or pass verify=False to work with a partial copy"
+        "download the release again, or pass verify=False (`speechcue prepare --no-verify`) to work with a partial copy"
     )
     assert load(release)["train"]["audio_status"][:4] == ["ok", "missing", "ok", "missing"]
     assert "(and 1 more like it); loaded as it is (verify=False)" in caplog.text
@@ -237,5 +237,5 @@ def test_a_row_missing_from_the_real_annotations_is_named(load, tmp_path):
         load(tmp_path, verify=True)
     assert str(error.value) == (
         f"{path} has 9,988 rows, the release has 9,989: row (dialogue 125, utterance 3) is missing: "
-        "download the release again, or pass verify=False to work with a partial copy"
+        "download the release again, or pass verify=False (`speechcue prepare --no-verify`) to work with a partial copy"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.errors import PromptError
 from speechcue_hf.prompts.dialogue import PromptParts
-from speechcue_hf.prompts.encoding import encode_completion, encode_prompts
+from speechcue_hf.prompts.encoding import Message, answer_message, encode_completion, encode_prompts, user_message
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -29,13 +29,18 @@ class TokenBudget:
     limit: int
 
     def excess(
-        self, rows: Sequence[Mapping[str, Any]], prompts: Sequence[PromptParts], labels: Sequence[str]
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        prompts: Sequence[PromptParts],
+        shown: Sequence[Sequence[Message]],
+        labels: Sequence[str],
     ) -> list[int]:
         """Count the turns that each prompt must lose.
 
         Args:
             rows: The rows, for messages.
             prompts: Their prompts.
+            shown: The messages before each prompt: its demonstrations.
             labels: The label words.
 
         Returns:
@@ -45,32 +50,33 @@ class TokenBudget:
             PromptError: If a prompt exceeds the budget with its last turn alone.
         """
         limit = self.limit - self._longest_answer(labels)
-        lengths = self._lengths(prompts)
+        lengths = self._lengths(prompts, shown)
         return [
-            0 if length <= limit else self._excess_of(row, parts, length, limit)
-            for row, parts, length in zip(rows, prompts, lengths, strict=True)
+            0 if length <= limit else self._excess_of(row, parts, before, length, limit)
+            for row, parts, before, length in zip(rows, prompts, shown, lengths, strict=True)
         ]
 
-    def _excess_of(self, row: Mapping[str, Any], parts: PromptParts, length: int, limit: int) -> int:
+    def _excess_of(
+        self, row: Mapping[str, Any], parts: PromptParts, before: Sequence[Message], length: int, limit: int
+    ) -> int:
         """Turns to drop, guessed from the tokens of each by itself and then made sure of on the whole prompt."""
         dropped, excess = 0, length - limit
         while excess > 0:
             if dropped == len(parts.turns) - 1:
                 raise PromptError(
                     f"the prompt of {row['utterance_id']!r} exceeds the budget of {self.limit} tokens by {excess} "
-                    "with its last turn alone: raise the budget"
+                    "with its last turn alone: raise the budget" + (", or show fewer demonstrations" if before else "")
                 )
             while excess > 0 and dropped < len(parts.turns) - 1:
                 excess -= len(self.tokenizer(parts.turns[dropped], add_special_tokens=False)["input_ids"])
                 dropped += 1
-            excess = self._lengths([parts.without_oldest(dropped)])[0] - limit
+            excess = self._lengths([parts.without_oldest(dropped)], [before])[0] - limit
         return dropped
 
-    def _lengths(self, prompts: Sequence[PromptParts]) -> list[int]:
-        messages = [[{"role": "user", "content": parts.text}] for parts in prompts]
+    def _lengths(self, prompts: Sequence[PromptParts], shown: Sequence[Sequence[Message]]) -> list[int]:
+        messages = [[*before, user_message(parts.text)] for parts, before in zip(prompts, shown, strict=True)]
         return [len(ids) for ids in encode_prompts(self.tokenizer, messages)]
 
     def _longest_answer(self, labels: Sequence[str]) -> int:
-        prompt = [{"role": "user", "content": ""}]
-        answers = [[{"role": "assistant", "content": label}] for label in labels]
-        return max(len(encode_completion(self.tokenizer, prompt, answer)[1]) for answer in answers)
+        prompt = [user_message("")]
+        return max(len(encode_completion(self.tokenizer, prompt, [answer_message(label)])[1]) for label in labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from datasets import ClassLabel, Dataset, DatasetDict, Features, IterableDataset, IterableDatasetDict, List, Value
 
 from speechcue_hf.errors import PromptError
+from speechcue_hf.prompts.demonstrations import Demonstrations, solved_messages
 from speechcue_hf.prompts.dialogue import Row, dialogue_prompts
+from speechcue_hf.prompts.encoding import answer_message, user_message
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ def build_prompts(
     prompt: str | Path | Mapping[str, Any] | PromptSpecification = "speechcue",
     *,
     budget: TokenBudget | None = None,
+    train: Dataset | None = None,
 ) -> AnyDataset:
     """Turn a described dataset into conversational prompt–completion rows, as TRL trains on them.
 
@@ -33,16 +37,18 @@ def build_prompts(
         dataset: One row per utterance, dialogues contiguous and in speaking order, ``turn`` counting from 0 in each.
         prompt: Name of a preset, path of a prompt file, or a prompt.
         budget: Shorten prompts to a number of tokens, oldest turns first; None leaves them as long as they are.
+        train: The described training split, for a prompt that shows demonstrations; a ``DatasetDict`` has its own.
 
     Returns:
         The same kind of dataset with one row per row: ``dialogue_id``, ``turn``, ``utterance_id``, ``emotion`` as they
         were, ``prompt`` (a list of messages), ``completion`` (a list of one assistant message, the label word; null
-        where ``emotion`` is), ``turns_dropped``, which says how many turns the budget left out, and ``prompt_name`` and
-        ``prompt_sha256``, which say what made them.
+        where ``emotion`` is), ``turns_dropped``, which says how many turns the budget left out, ``demonstrations``, the
+        utterance ids of those shown, and ``prompt_name`` and ``prompt_sha256``, which say what made them.
 
     Raises:
         PromptError: If a column is missing, the rows of a dialogue are not contiguous, ``emotion`` is no
-            ``ClassLabel``, the prompt is not valid, or a turn alone exceeds the budget.
+            ``ClassLabel``, the prompt is not valid, a turn alone exceeds the budget, or the training split that
+            demonstrations need is not there or too small.
 
     Example:
         >>> rows = build_prompts(described, "speechcuellm")  # doctest: +SKIP
@@ -50,17 +56,42 @@ def build_prompts(
         [{'role': 'assistant', 'content': 'neutral'}]
     """
     specification = load_prompt(prompt)
-    if isinstance(dataset, DatasetDict | IterableDatasetDict):
-        built = {split: build_prompts(rows, specification, budget=budget) for split, rows in dataset.items()}
-        return type(dataset)(built)
+    splits = dataset if isinstance(dataset, DatasetDict | IterableDatasetDict) else None
+    demonstrations = _demonstrations(splits["train"] if splits and "train" in splits else train, specification)
+    if splits is None:
+        return _build(dataset, specification, budget, demonstrations)
+    return type(dataset)({name: _build(rows, specification, budget, demonstrations) for name, rows in splits.items()})
+
+
+def _demonstrations(train: object, specification: PromptSpecification) -> Demonstrations | None:
+    """What demonstrations are drawn from, if the prompt shows any."""
+    if specification.demonstrations == 0:
+        return None
+    if not isinstance(train, Dataset):
+        raise PromptError(
+            f"prompt {specification.name!r} shows {specification.demonstrations} demonstrations, which are drawn from "
+            "the training split: pass it as train=, as a whole and not as a stream"
+        )
+    return Demonstrations.of(_build(train, replace(specification, demonstrations=0), None, None), specification)
+
+
+def _build(
+    dataset: Any, specification: PromptSpecification, budget: TokenBudget | None, demonstrations: Demonstrations | None
+) -> Any:
+    """Rows of one split."""
     features = _checked_features(dataset, specification)
     emotion: ClassLabel = features["emotion"]
-    render = partial(_render_batch, specification=specification, names=tuple(emotion.names), budget=budget)
+    render = partial(
+        _render_batch,
+        specification=specification,
+        names=tuple(emotion.names),
+        budget=budget,
+        demonstrations=demonstrations,
+    )
     dialogues = dataset.select_columns(sorted(features)).batch(by_column="dialogue_id")
-    rows: AnyDataset = dialogues.map(
+    return dialogues.map(
         render, batched=True, batch_size=DIALOGUES_PER_BATCH, remove_columns=sorted(features), features=_output(emotion)
     )
-    return rows
 
 
 def needed_columns(specification: PromptSpecification) -> list[str]:
@@ -85,12 +116,29 @@ def _checked_features(dataset: Dataset | IterableDataset, specification: PromptS
             f"prompt {specification.name!r} needs the columns {missing}, which the dataset lacks: "
             "run `speechcue measure` and `speechcue describe`, or take a prompt of text only such as 'speechcue_text'"
         )
-    if not isinstance(dataset.features["emotion"], ClassLabel):
+    label_names(dataset.features)
+    return Features({column: dataset.features[column] for column in columns})
+
+
+def label_names(features: Features) -> list[str]:
+    """Names of the labels of a dataset, in the order of their class ids.
+
+    Args:
+        features: The dataset's features.
+
+    Returns:
+        The names.
+
+    Raises:
+        PromptError: If the column ``emotion`` is missing or no ``ClassLabel``.
+    """
+    emotion = features.get("emotion")
+    if not isinstance(emotion, ClassLabel):
         raise PromptError(
-            f"the column emotion is {dataset.features['emotion']}, not a ClassLabel, so the label set is not known: "
+            f"the column emotion is {emotion}, not a ClassLabel, so the label set is not known: "
             'use dataset.cast_column("emotion", ClassLabel(names=[...]))'
         )
-    return Features({column: dataset.features[column] for column in columns})
+    return list(emotion.names)
 
 
 def _output(emotion: ClassLabel) -> Features:
@@ -104,6 +152,7 @@ def _output(emotion: ClassLabel) -> Features:
             "prompt": messages,
             "completion": messages,
             "turns_dropped": Value("int32"),
+            "demonstrations": List(Value("string")),
             "prompt_name": Value("string"),
             "prompt_sha256": Value("string"),
         }
@@ -115,6 +164,7 @@ def _render_batch(
     specification: PromptSpecification,
     names: Sequence[str],
     budget: TokenBudget | None,
+    demonstrations: Demonstrations | None,
 ) -> dict[str, list[Any]]:
     """Rows of a batch of dialogues; in the batch each dialogue is a list in every column."""
     words = specification.words(names)
@@ -126,17 +176,30 @@ def _render_batch(
         _check_turns(dialogue)
     rows = [row for dialogue in dialogues for row in dialogue]
     prompts = [parts for dialogue in dialogues for parts in dialogue_prompts(dialogue, specification, words)]
-    dropped = [0] * len(rows) if budget is None else budget.excess(rows, prompts, words)
+    drawn = _drawn(dialogues, demonstrations)
+    shown = [solved_messages(examples) for examples in drawn]
+    dropped = [0] * len(rows) if budget is None else budget.excess(rows, prompts, shown, words)
     texts = [parts.without_oldest(count).text for parts, count in zip(prompts, dropped, strict=True)]
     answers = [None if row["emotion"] is None else words[row["emotion"]] for row in rows]
     return {
         **{column: [row[column] for row in rows] for column in ("dialogue_id", "turn", "utterance_id", "emotion")},
-        "prompt": [[{"role": "user", "content": text}] for text in texts],
-        "completion": [None if answer is None else [{"role": "assistant", "content": answer}] for answer in answers],
+        "prompt": [[*before, user_message(text)] for before, text in zip(shown, texts, strict=True)],
+        "completion": [None if answer is None else [answer_message(answer)] for answer in answers],
         "turns_dropped": dropped,
+        "demonstrations": [[example["utterance_id"] for example in examples] for examples in drawn],
         "prompt_name": [specification.name] * len(rows),
         "prompt_sha256": [specification.fingerprint] * len(rows),
     }
+
+
+def _drawn(
+    dialogues: Sequence[Sequence[Row]], demonstrations: Demonstrations | None
+) -> list[Sequence[Mapping[str, Any]]]:
+    """The demonstrations of each row: those of its dialogue."""
+    if demonstrations is None:
+        return [()] * sum(map(len, dialogues))
+    drawn = [demonstrations.draw(dialogue[0]["dialogue_id"]) for dialogue in dialogues]
+    return [examples for dialogue, examples in zip(dialogues, drawn, strict=True) for _ in dialogue]
 
 
 def _check_turns(dialogue: Sequence[Row]) -> None:

@@ -1,96 +1,90 @@
-"""Few-shot prompts: solved examples from the training split before the question."""
+"""Few-shot prompts: solved rows of the training split before the question."""
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
-from datasets import Dataset, DatasetDict, List, Value
+from datasets import Dataset
 
 from speechcue_hf.errors import PromptError
+from speechcue_hf.prompts.specification import PromptSpecification
 
 
-def add_demonstrations(rows: DatasetDict, count: int, *, balanced: bool = True, seed: int = 0) -> DatasetDict:
-    """Put solved training rows before each prompt, as earlier questions and answers of the same conversation.
+@dataclass(frozen=True)
+class Demonstrations:
+    """The rows that demonstrations are drawn from.
+
+    All prompts of a dialogue show the same ones, so that they begin alike and are computed once.
 
     Args:
-        rows: From :func:`speechcue_hf.prompts.build.build_prompts`; demonstrations come from its split ``train`` only.
-        count: Demonstrations in each prompt, at least 1.
-        balanced: Show every label equally often, as far as ``count`` allows; False draws rows at random.
-        seed: Makes the draw reproducible; each row has its own, whatever the other rows.
-
-    Returns:
-        The same rows, with the demonstrations in ``prompt`` and their utterance ids in ``demonstrations``. A row is
-        never shown rows of its own dialogue.
-
-    Raises:
-        PromptError: If there is no split ``train``, or it has too few labelled rows in other dialogues.
-        ValueError: If ``count`` is less than 1.
-
-    Example:
-        >>> rows = add_demonstrations(build_prompts(described), count=6)  # doctest: +SKIP
-        >>> [message["role"] for message in rows["test"][0]["prompt"]][:3]  # doctest: +SKIP
-        ['user', 'assistant', 'user']
+        rows: Prompt–completion rows of the training split.
+        groups: Indices of the labelled rows; each group is to be shown equally often.
+        longest: Most labelled rows that a dialogue has.
+        count: Demonstrations in each prompt.
+        seed: Makes the draw reproducible; each dialogue has its own, whatever the other dialogues.
     """
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
-    if "train" not in rows:
-        raise PromptError(f"demonstrations are drawn from the split 'train', but there is only {sorted(rows)}")
-    pool = [row for row in rows["train"] if row["completion"] is not None]
-    by_label = _by_label(pool) if balanced else {0: pool}
-    longest = max((row["turn"] + 1 for row in pool), default=0)
-    shown = partial(_with_demonstrations, pool=by_label, longest=longest, count=count, seed=seed)
-    return DatasetDict({split: _map(part, shown) for split, part in rows.items()})
 
+    rows: Dataset
+    groups: Sequence[Sequence[int]]
+    longest: int
+    count: int
+    seed: int
 
-def _map(rows: Dataset, function: Any) -> Dataset:
-    features = rows.features.copy()
-    features["demonstrations"] = List(Value("string"))
-    return rows.map(function, features=features, desc="Demonstrations")
+    @classmethod
+    def of(cls, rows: Dataset, specification: PromptSpecification) -> Demonstrations:
+        """Prepare the draw that a prompt asks for.
 
+        Args:
+            rows: Prompt–completion rows of the training split, without demonstrations.
+            specification: The prompt.
 
-def _with_demonstrations(
-    row: Mapping[str, Any], pool: Mapping[int, Sequence[Mapping[str, Any]]], longest: int, count: int, seed: int
-) -> dict[str, Any]:
-    draw = random.Random(f"{seed} {row['utterance_id']}")
-    drawn = _draw(row, pool, longest, count, draw)
-    messages = [message for example in drawn for message in (*example["prompt"], *example["completion"])]
-    return {
-        "prompt": [*messages, *row["prompt"]],
-        "demonstrations": [example["utterance_id"] for example in drawn],
-    }
+        Returns:
+            The rows, labelled ones grouped by label if the draw is to be balanced.
+        """
+        labels = {index: label for index, label in enumerate(rows["emotion"]) if label is not None}
+        balanced = specification.demonstrations_drawn == "balanced"
+        groups: dict[int, list[int]] = {}
+        for index, label in labels.items():
+            groups.setdefault(label if balanced else 0, []).append(index)
+        dialogues = rows["dialogue_id"]
+        longest = max(Counter(dialogues[index] for index in labels).values(), default=0)
+        ordered = [groups[label] for label in sorted(groups)]
+        return cls(rows, ordered, longest, specification.demonstrations, specification.demonstrations_seed)
 
+    def draw(self, dialogue_id: str) -> list[Mapping[str, Any]]:
+        """Draw the demonstrations of one dialogue: as many of each group, and what is left over of groups at random.
 
-def _draw(
-    row: Mapping[str, Any],
-    pool: Mapping[int, Sequence[Mapping[str, Any]]],
-    longest: int,
-    count: int,
-    draw: random.Random,
-) -> list[Mapping[str, Any]]:
-    """Rows of other dialogues: from each label as many, and what is left over from labels at random."""
-    labels = sorted(pool)
-    draw.shuffle(labels)
-    drawn: list[Mapping[str, Any]] = []
-    for place, label in enumerate(labels):
-        wanted = count // len(labels) + (place < count % len(labels))
-        # No more rows than the longest dialogue has can be of the row's own.
-        some = draw.sample(pool[label], min(len(pool[label]), wanted + longest))
-        others = [example for example in some if example["dialogue_id"] != row["dialogue_id"]]
-        if wanted > len(others):
+        Args:
+            dialogue_id: The dialogue, none of whose rows is drawn.
+
+        Returns:
+            Rows of other dialogues, in random order.
+
+        Raises:
+            PromptError: If a group has too few rows in other dialogues.
+        """
+        random_state = random.Random(f"{self.seed} {dialogue_id}")
+        groups = random_state.sample(self.groups, len(self.groups))
+        share, left_over = divmod(self.count, max(1, len(groups)))
+        drawn: list[Mapping[str, Any]] = []
+        for place, group in enumerate(groups):
+            # No more rows than the longest dialogue has can be of the dialogue itself.
+            sample = random_state.sample(group, min(len(group), share + 1 + self.longest))
+            others = [row for row in map(self.rows.__getitem__, sample) if row["dialogue_id"] != dialogue_id]
+            drawn += others[: share + (place < left_over)]
+        if len(drawn) < self.count:
             raise PromptError(
-                f"row {row['utterance_id']!r} asks for {wanted} demonstrations of one label, but train has only "
-                f"{len(others)} in other dialogues: lower count, or pass balanced=False"
+                f"dialogue {dialogue_id!r} is to be shown {self.count} demonstrations, but the training split has only "
+                f"{len(drawn)} in other dialogues, drawn like that: lower demonstrations, or set demonstrations_drawn "
+                "to random"
             )
-        drawn += others[:wanted]
-    draw.shuffle(drawn)
-    return drawn
+        return random_state.sample(drawn, len(drawn))
 
 
-def _by_label(pool: Sequence[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
-    labels: dict[int, list[Mapping[str, Any]]] = {}
-    for row in pool:
-        labels.setdefault(row["emotion"], []).append(row)
-    return labels
+def solved_messages(drawn: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Demonstrations as earlier questions and answers of the same conversation."""
+    return [message for row in drawn for message in (*row["prompt"], *row["completion"])]

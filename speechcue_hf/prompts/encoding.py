@@ -13,6 +13,16 @@ if TYPE_CHECKING:
 Message = dict[str, str]
 
 
+def user_message(text: str) -> Message:
+    """A question to the model."""
+    return {"role": "user", "content": text}
+
+
+def answer_message(text: str) -> Message:
+    """An answer of the model."""
+    return {"role": "assistant", "content": text}
+
+
 def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Sequence[Message]]) -> list[list[int]]:
     """Tokens of prompts, up to where the answer begins.
 

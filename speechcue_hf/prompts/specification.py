@@ -47,6 +47,10 @@ class PromptSpecification:
         question_count: How often the question is asked.
         speakers: Call speakers by ``name``, by number in order of ``appearance`` in the dialogue, or by ``gender``
             (0 male, 1 female).
+        demonstrations: How many solved rows of the training split are shown before the question (few-shot).
+        demonstrations_drawn: ``balanced`` shows every label equally often, as far as their number allows; ``random``
+            draws from all rows alike.
+        demonstrations_seed: Makes the draw reproducible.
         label_words: Label name → word in prompt and answer, for labels that are not their own word.
         replacements: Character → what replaces it in the text of a turn.
     """
@@ -62,6 +66,9 @@ class PromptSpecification:
     question: Literal["fine_tuned", "zero_shot"]
     question_count: int
     speakers: Literal["name", "appearance", "gender"]
+    demonstrations: int
+    demonstrations_drawn: Literal["balanced", "random"]
+    demonstrations_seed: int
     label_words: Mapping[str, str]
     replacements: Mapping[str, str]
 
@@ -72,6 +79,10 @@ class PromptSpecification:
             raise ValueError(f"question must be fine_tuned or zero_shot, got {self.question!r}")
         if self.speakers not in ("name", "appearance", "gender"):
             raise ValueError(f"speakers must be name, appearance or gender, got {self.speakers!r}")
+        if self.demonstrations < 0:
+            raise ValueError(f"demonstrations must be 0 or more, got {self.demonstrations}")
+        if self.demonstrations_drawn not in ("balanced", "random"):
+            raise ValueError(f"demonstrations_drawn must be balanced or random, got {self.demonstrations_drawn!r}")
         if self.audio_only and not self.heard:
             raise ValueError("a prompt of audio only needs the description, the impression or both")
 

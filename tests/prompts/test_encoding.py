@@ -3,11 +3,18 @@
 The templates are what those models' tokenizers render for a conversation of one question and one answer.
 """
 
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
 import pytest
+from datasets import Dataset
+from tokenizers import Regex, pre_tokenizers
 from transformers import PreTrainedTokenizerBase
 
 from speechcue_hf.errors import PromptError
 from speechcue_hf.models.tiny import CHAT_TEMPLATE, train_tokenizer
+from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.encoding import encode_completion, encode_prompts
 
 LLAMA_3 = (
@@ -67,6 +74,37 @@ def test_prompt_is_the_same_with_and_without_answer(name: str) -> None:
     tokenizer = tokenizer_of(name)
     prompt, _ = encode_completion(tokenizer, PROMPT, [{"role": "assistant", "content": "sad"}])
     assert encode_prompts(tokenizer, [PROMPT]) == [prompt]
+
+
+# How the tokenizers of those models cut a text into words, inside which alone tokens are merged (their tokenizer.json).
+WORDS = {
+    "llama-3": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "qwen-3": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "chatml": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_prompts_of_a_dialogue_share_the_tokens_of_its_conversation(
+    name: str, dialogues: Callable[[Sequence[int]], Dataset]
+) -> None:
+    """Our own prompt's shared part is shared in tokens, with texts that end in whatever a tokenizer might merge."""
+    said = ["Well...", "No ", "  What?!", "I don't know", "it's 1999", "(sighs)", "", "«Oui»", "🙂", "a:"]
+    dataset = dialogues([2 * len(said)]).map(lambda row: {"text": said[row["turn"] % len(said)]})
+    contents = [messages[0]["content"] for messages in build_prompts(dataset)["prompt"]]
+    tokenizer: Any = tokenizer_of(name)
+    words = pre_tokenizers.Split(Regex(WORDS[name]), behavior="isolated")
+    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, to_bytes])
+    # Every word of these prompts becomes one token: whatever can be merged is.
+    tokenizer = tokenizer.train_new_from_iterator(contents, vocab_size=3000)
+    encoded = encode_prompts(tokenizer, [[{"role": "user", "content": content}] for content in contents])
+    for (shorter, longer), content in zip(pairwise(encoded), contents, strict=False):
+        shared = next(place for place, pair in enumerate(zip(shorter, longer, strict=False)) if pair[0] != pair[1])
+        conversation = content[: content.index("Voice in the last turn")]
+        assert tokenizer.decode(shorter[:shared]).endswith(conversation[-60:])
 
 
 def test_template_that_hides_where_the_answer_begins_is_refused() -> None:

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from speechcue_hf.filenames import TRAINING_FILE
+from speechcue_hf.filenames import SEEDS_FILE, TRAINING_FILE
 
 EXAMPLES = """examples:
   speechcue train --config recipes/quickstart.yaml --dataset data/described --output-dir runs/tiny
@@ -35,6 +35,8 @@ def run(arguments: argparse.Namespace) -> None:
     output = train_recipe(data, model, training, judge=judge)
     for path in sorted(output.glob(TRAINING_FILE)) or sorted(output.glob(f"seed-*/{TRAINING_FILE}")):
         _print_summary(path, str(data.dataset))
+    if (output / SEEDS_FILE).is_file():
+        _print_spread(output / SEEDS_FILE)
 
 
 def _print_summary(path: Path, dataset: str) -> None:
@@ -46,6 +48,16 @@ def _print_summary(path: Path, dataset: str) -> None:
     print(f"{rows['shortened']} prompts were shortened to {record['token_budget']} tokens, no row was dropped.")
     print(f"{path.parent} holds the model, its prompt and {path.name}.")
     print(f"Next: speechcue evaluate --dataset {dataset} --model {path.parent} --split test -o {path.parent}")
+
+
+def _print_spread(path: Path) -> None:
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    scores = {name.removeprefix("eval_"): spread for name, spread in summary.items() if name != "seeds"}
+    print(f"Mean and standard deviation over seeds {', '.join(map(str, summary['seeds']))}, on the selection split:")
+    for name, spread in scores.items():
+        deviation = "" if spread["sd"] is None else f" ± {spread['sd']:.4f}"
+        print(f"  {name} {spread['mean']:.4f}{deviation}")
+    print(f"Written to {path}")
 
 
 def recipe_arguments(arguments: argparse.Namespace) -> list[str]:

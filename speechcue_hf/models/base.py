@@ -31,7 +31,8 @@ def place_base_model(name: str, output: Path, texts: Iterable[str], seed: int) -
     if name != TINY_MODEL and not Path(name).is_dir():
         return name
     output.mkdir(parents=True, exist_ok=True)
-    if beside.exists():
+    # A link whose model is gone counts as there: it is not replaced without a word.
+    if beside.exists() or beside.is_symlink():
         if beside.resolve() != (output.resolve() / BASE_MODEL_FOLDER if name == TINY_MODEL else Path(name).resolve()):
             raise TrainingError(f"{output.name} already holds a run on another base model: give another --output_dir")
     elif name == TINY_MODEL:

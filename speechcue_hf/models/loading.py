@@ -33,19 +33,20 @@ def load_model(source: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizer
 
     adapter = _adapter(source)
     device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
-    base = str(source) if adapter is None else _base_of(adapter[0], adapter[1])
-    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
+    base, revision = (str(source), None) if adapter is None else _base_of(*adapter)
+    model: Any = AutoModelForCausalLM.from_pretrained(base, revision=revision or "main", dtype=dtype)
     if adapter is not None:
         model = PeftModel.from_pretrained(model, str(adapter[0]))
     placed: PreTrainedModel = model.to(device).eval()
     return placed, load_tokenizer(source)
 
 
-def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
+def load_tokenizer(source: str | Path, revision: str = "main") -> PreTrainedTokenizerBase:
     """Load a tokenizer that can render conversations and pad batches.
 
     Args:
         source: A model or adapter folder, or a Hub id.
+        revision: Branch, tag or commit on the Hub.
 
     Returns:
         The tokenizer; one without a padding token pads with its end token, which the attention mask hides.
@@ -56,7 +57,7 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(source))
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(source), revision=revision)
     if tokenizer.chat_template is None:
         raise PromptError(
             f"The tokenizer of {Path(source).name} has no chat template, so it cannot render a prompt: "
@@ -80,7 +81,7 @@ def _adapter(source: str | Path) -> tuple[Path, PeftConfig] | None:
     return folder, PeftConfig.from_pretrained(str(folder))
 
 
-def _base_of(folder: Path, config: PeftConfig) -> str:
-    """Where the base model of an adapter is: beside the adapter, or under the Hub id that the adapter names."""
+def _base_of(folder: Path, config: PeftConfig) -> tuple[str, str | None]:
+    """Where the base model of an adapter is: beside it, or under the Hub id and revision that the adapter names."""
     name = str(config.base_model_name_or_path)
-    return str(folder / name) if name == BASE_MODEL_FOLDER else name
+    return (str(folder / name), None) if name == BASE_MODEL_FOLDER else (name, config.revision)

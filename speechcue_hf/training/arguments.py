@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -65,6 +65,10 @@ class TrainingSettings(SFTConfig):
     def __post_init__(self) -> None:
         if not torch.cuda.is_available():
             self.use_cpu, self.bf16, self.fp16 = True, False, False
+        # Newer releases of transformers call it activation_checkpointing and warn of the old name, which all know.
+        names = {setting.name for setting in fields(self)}
+        if "activation_checkpointing" in names and self.activation_checkpointing is None:
+            self.activation_checkpointing = self.gradient_checkpointing
         super().__post_init__()  # type: ignore[no-untyped-call]
 
 

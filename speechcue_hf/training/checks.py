@@ -9,6 +9,7 @@ from datasets import DatasetDict
 from transformers.trainer_utils import get_last_checkpoint
 
 from speechcue_hf.errors import TrainingError
+from speechcue_hf.prompts.build import label_names
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
 
 
@@ -20,16 +21,33 @@ def check_splits(dataset: DatasetDict, data: FineTuning) -> None:
         data: Which splits are trained on and chosen by.
 
     Raises:
-        TrainingError: If the test split is to choose, a split is missing or empty, or splits share utterances.
+        TrainingError: If the test split is to train or to choose, one split is to do both, a split is missing or empty,
+            or the splits share utterances or differ in their labels.
+        PromptError: If the column ``emotion`` is missing or no ``ClassLabel``.
     """
-    if data.selection_split == "test":
-        raise TrainingError(
-            "the test split must not choose the best epoch: its score would no longer say how the model does on unseen "
-            "dialogues. Choose on validation, and report on test once"
-        )
-    for split in (data.train_split, data.selection_split):
+    for split, purpose in ((data.train_split, "be trained on"), (data.selection_split, "choose the best epoch")):
+        if split == "test":
+            raise TrainingError(
+                f"the test split must not {purpose}: its score would no longer say how the model does on unseen "
+                "dialogues. Choose on validation, and report on test once"
+            )
         if split not in dataset or len(dataset[split]) == 0:
             raise TrainingError(f"the dataset has no rows of split {split!r}, it has {sorted(dataset)}")
+    if data.selection_split == data.train_split:
+        raise TrainingError(
+            f"{data.train_split!r} is trained on, so it cannot choose the best epoch: name another split"
+        )
+    _check_utterances(dataset, data)
+    labels = [label_names(dataset[split].features) for split in (data.train_split, data.selection_split)]
+    if labels[0] != labels[1]:
+        raise TrainingError(
+            f"{data.train_split} has the labels {labels[0]}, {data.selection_split} has {labels[1]}: "
+            "cast the column emotion of both to one ClassLabel"
+        )
+
+
+def _check_utterances(dataset: DatasetDict, data: FineTuning) -> None:
+    """Refuse splits that share utterances, the test split included."""
     seen: dict[str, str] = {}
     for split in (data.train_split, data.selection_split, "test"):
         for utterance in dataset[split]["utterance_id"] if split in dataset else ():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset, DatasetDict
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, set_seed
 from trl import SFTTrainer, get_peft_config, get_quantization_config  # type: ignore[attr-defined]
 
 from speechcue_hf.corpora.parquet import read_dataset
@@ -21,7 +21,7 @@ from speechcue_hf.filenames import DESCRIBER_FILE, SEEDS_FILE, TRAINING_FILE
 from speechcue_hf.models.base import place_base_model
 from speechcue_hf.models.loading import load_tokenizer
 from speechcue_hf.prompts.budget import TokenBudget
-from speechcue_hf.prompts.build import build_prompts
+from speechcue_hf.prompts.build import build_prompts, label_names
 from speechcue_hf.prompts.encoding import encode_completion
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
@@ -172,14 +172,14 @@ def prepare_material(
         What the run trains on.
     """
     specification = load_prompt(data.prompt or "speechcue")
-    chosen = DatasetDict(train=dataset[data.train_split], validation=dataset[data.selection_split])
-    names = chosen["train"].features["emotion"].names
-    texts = _texts(chosen["train"], specification)
+    train = _share(dataset[data.train_split], data.data_percent, training.seed)
+    chosen = DatasetDict(train=train, validation=dataset[data.selection_split])
+    names = label_names(train.features)
+    texts = _texts(train, specification)
     base = place_base_model(str(model.model_name_or_path), Path(training.output_dir), texts, training.seed)
-    tokenizer = load_tokenizer(base)
-    budget = TokenBudget(tokenizer, data.token_budget or _context(base))
+    tokenizer = load_tokenizer(base, model.model_revision)
+    budget = TokenBudget(tokenizer, _token_limit(data.token_budget, _context(base, model.model_revision)))
     rows = build_prompts(chosen, specification, budget=budget)
-    rows["train"] = _share(rows["train"], data.data_percent, training.seed)
     encoded = DatasetDict({split: encode_rows(part, tokenizer) for split, part in rows.items()})
     return Material(base, tokenizer, specification, budget, names, rows, encoded)
 
@@ -208,9 +208,9 @@ def encode_rows(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> Dataset:
 
 def _texts(dataset: Dataset, specification: PromptSpecification) -> Iterator[str]:
     """Prompts and answers, built only when somebody reads them."""
-    yield from dataset.features["emotion"].names
-    for messages in build_prompts(dataset, specification)["prompt"]:
-        yield messages[0]["content"]
+    yield from label_names(dataset.features)
+    for messages in build_prompts(dataset, specification, train=dataset)["prompt"]:
+        yield messages[-1]["content"]
 
 
 def _encode_row(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
@@ -231,22 +231,34 @@ def _share(rows: Dataset, percent: float, seed: int) -> Dataset:
     return rows.select([index for index, dialogue in enumerate(dialogues) if dialogue in drawn])
 
 
-def _context(base: str) -> int:
+def _context(base: str, revision: str) -> int:
     """Most tokens that the model has positions for."""
-    positions: int = AutoConfig.from_pretrained(base).get_text_config().max_position_embeddings
+    positions: int = AutoConfig.from_pretrained(base, revision=revision).get_text_config().max_position_embeddings
     return positions
+
+
+def _token_limit(asked: int | None, context: int) -> int:
+    """The token budget: what is asked for, or as much as the model can take."""
+    if asked is not None and asked > context:
+        raise TrainingError(f"token_budget is {asked}, but the model has {context} positions: ask for at most that")
+    return context if asked is None else asked
 
 
 def _make_trainer(
     material: Material, model: ModelSettings, training: TrainingSettings, judge: Judge | None
 ) -> CueTrainer:
+    # Before the adapter is made, so that its parameters follow the seed too; not every release of TRL sees to that.
+    set_seed(training.seed)
+    adapter = get_peft_config(model)
+    if adapter is not None:
+        adapter.revision = model.model_revision
     trainer = CueTrainer(
         model=_load_base(material.base, model),
         args=training,
         train_dataset=material.encoded["train"],
         eval_dataset=material.encoded["validation"],
         processing_class=material.tokenizer,
-        peft_config=get_peft_config(model),
+        peft_config=adapter,
     )
     network: Any = trainer.model
     if model.use_peft:

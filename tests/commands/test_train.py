@@ -1,4 +1,5 @@
 import json
+import statistics
 from argparse import ArgumentParser
 from pathlib import Path
 
@@ -36,6 +37,20 @@ def test_train_says_what_it_made(
     printed = capsys.readouterr().out
     assert "Trained tiny on 24 rows in 3 steps." in printed
     assert "no row was dropped" in printed
+
+
+def test_seeds_are_summed_up(
+    described_folder: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "runs"
+    recipe.write_text(RECIPE + "seeds: [1, 11]\nmetric_for_best_model: weighted_f1\n")
+    command = ["train", "--config", str(recipe), "--dataset", str(described_folder), "--output-dir", str(output)]
+    assert main(command) == 0
+    records = [json.loads((output / f"seed-{seed}" / "training.json").read_text()) for seed in (1, 11)]
+    scores = [record["best"]["eval_weighted_f1"] for record in records]
+    printed = capsys.readouterr().out
+    assert f"weighted_f1 {statistics.mean(scores):.4f} ± {statistics.stdev(scores):.4f}" in printed
+    assert "over seeds 1, 11, on the selection split" in printed
 
 
 def test_failures_are_one_line(

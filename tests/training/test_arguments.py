@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,15 @@ def test_defaults_never_truncate_and_keep_the_best_epoch(recipe: list[str]) -> N
     training = parse_arguments(recipe)[2]
     assert training.max_length is None
     assert training.load_best_model_at_end and training.eval_strategy == training.save_strategy == "epoch"
+
+
+@pytest.mark.parametrize("given", [[], ["--gradient_checkpointing", "true"]])
+def test_checkpointing_works_by_its_old_name_without_a_warning(recipe: list[str], given: list[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        training = parse_arguments([*recipe, *given])[2]
+    assert training.gradient_checkpointing == bool(given)
+    assert getattr(training, "activation_checkpointing", bool(given)) == bool(given)
 
 
 def test_unknown_settings_are_refused(recipe: list[str]) -> None:

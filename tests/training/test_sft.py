@@ -1,22 +1,25 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset, DatasetDict
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from trl import SFTTrainer
 
-from speechcue_hf.errors import TrainingError
+from speechcue_hf.errors import PromptError, TrainingError
 from speechcue_hf.evaluation.selection import judge
 from speechcue_hf.models.loading import load_model
 from speechcue_hf.models.tiny import build_tiny_model
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import load_prompt
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
-from speechcue_hf.training.sft import encode_rows, fine_tune, train_recipe
+from speechcue_hf.training.sft import encode_rows, fine_tune, prepare_material, train_recipe
 
 EMOTIONS = ("angry", "happy", "neutral")
 
@@ -24,6 +27,19 @@ EMOTIONS = ("angry", "happy", "neutral")
 def settings(output: Path, **changes: object) -> TrainingSettings:
     values = {"num_train_epochs": 2, "learning_rate": 5e-3, "logging_steps": 1, "disable_tqdm": True, "seed": 3}
     return TrainingSettings(output_dir=str(output), **{**values, **changes})
+
+
+@pytest.fixture(scope="module")
+def finished(described_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs with both checkpoints; not to be changed."""
+    output = tmp_path_factory.mktemp("finished") / "run"
+    training = settings(output, save_total_limit=None)
+    assert train_recipe(FineTuning(dataset=str(described_folder)), ModelSettings(), training) == output
+    return output
+
+
+def read_record(output: Path) -> dict[str, Any]:
+    return json.loads((output / "training.json").read_text())
 
 
 def mean_loss(folder: Path, dataset: DatasetDict, split: str) -> float:
@@ -39,12 +55,9 @@ def mean_loss(folder: Path, dataset: DatasetDict, split: str) -> float:
 
 
 def test_a_run_leaves_all_that_is_needed_to_use_and_judge_it(
-    described_folder: Path, described_corpus: DatasetDict, tmp_path: Path
+    described_folder: Path, described_corpus: DatasetDict, finished: Path
 ) -> None:
-    output = tmp_path / "run"
-    assert train_recipe(FineTuning(dataset=str(described_folder)), ModelSettings(), settings(output)) == output
-
-    record = json.loads((output / "training.json").read_text())
+    output, record = finished, read_record(finished)
     prompt = load_prompt("speechcue")
     assert record["prompt"] == {"name": "speechcue", "sha256": prompt.fingerprint}
     assert load_prompt(output / "prompt.json").fingerprint == prompt.fingerprint
@@ -62,7 +75,7 @@ def test_a_run_leaves_all_that_is_needed_to_use_and_judge_it(
     assert not list(output.rglob("README.md")), "the card is written from the scores, later"
     public = [path for path in output.iterdir() if path.is_file()]
     assert not {path.suffix for path in public} - {".json", ".jinja", ".safetensors"}
-    assert not [path.name for path in public if str(tmp_path).encode() in path.read_bytes()]
+    assert not [path.name for path in public if str(finished.parent).encode() in path.read_bytes()]
 
 
 def test_loss_is_on_label_and_end_token_of_every_row(described_corpus: DatasetDict) -> None:
@@ -89,51 +102,87 @@ def test_a_trainer_that_leaves_rows_out_is_refused(
         fine_tune(described_corpus, FineTuning(), ModelSettings(), settings(tmp_path))
 
 
-def test_learning_lowers_the_loss_and_a_seed_repeats_it(described_corpus: DatasetDict, tmp_path: Path) -> None:
-    runs = [
-        fine_tune(described_corpus, FineTuning(), ModelSettings(), settings(tmp_path / name)) for name in ("a", "b")
-    ]
-    losses = [
-        [line["loss"] for line in json.loads((run / "training.json").read_text())["log"] if "loss" in line]
-        for run in runs
-    ]
+def test_learning_lowers_the_loss_and_a_seed_repeats_it(
+    described_corpus: DatasetDict, finished: Path, tmp_path: Path
+) -> None:
+    again = fine_tune(described_corpus, FineTuning(), ModelSettings(), settings(tmp_path))
+    losses = [[line["loss"] for line in read_record(run)["log"] if "loss" in line] for run in (finished, again)]
     assert losses[0] == losses[1]
     assert losses[0][-1] < losses[0][0] - 0.5
 
 
-def test_interrupted_run_goes_on_to_the_same_end(described_corpus: DatasetDict, tmp_path: Path) -> None:
-    whole = fine_tune(described_corpus, FineTuning(), ModelSettings(), settings(tmp_path / "whole"))
-    cut = settings(tmp_path / "cut", save_total_limit=None)
-    fine_tune(described_corpus, FineTuning(), ModelSettings(), cut)
-    shutil.rmtree(tmp_path / "cut" / "checkpoint-6")
-    (tmp_path / "cut" / "training.json").unlink()
+def test_interrupted_run_goes_on_to_the_same_end(described_corpus: DatasetDict, finished: Path, tmp_path: Path) -> None:
+    for part in ("base_model", "checkpoint-3"):
+        shutil.copytree(finished / part, tmp_path / "cut" / part)
     with pytest.raises(TrainingError, match=r"cut already holds checkpoint-3.*resume_from_checkpoint true"):
         fine_tune(described_corpus, FineTuning(), ModelSettings(), settings(tmp_path / "cut"))
     resumed = settings(tmp_path / "cut", resume_from_checkpoint="true")
     fine_tune(described_corpus, FineTuning(), ModelSettings(), resumed)
     assert mean_loss(tmp_path / "cut", described_corpus, "test") == pytest.approx(
-        mean_loss(whole, described_corpus, "test"), rel=1e-6
+        mean_loss(finished, described_corpus, "test"), rel=1e-6
     )
 
 
-def test_adapter_on_a_local_model_names_no_path(described_corpus: DatasetDict, tmp_path: Path) -> None:
-    fine_tune(described_corpus, FineTuning(), ModelSettings(), settings(tmp_path / "first", num_train_epochs=1))
-    base = tmp_path / "first" / "base_model"
-    output = fine_tune(
-        described_corpus,
-        FineTuning(),
-        ModelSettings(model_name_or_path=str(base)),
-        settings(tmp_path / "second", num_train_epochs=1),
-    )
-    assert json.loads((output / "training.json").read_text())["base_model"] == "base_model"
+def test_adapter_on_a_local_model_without_padding_token_names_no_path(
+    described_corpus: DatasetDict, finished: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "plain"
+    shutil.copytree(finished / "base_model", base)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(base)
+    model = ModelSettings(model_name_or_path=str(base))
+    output = fine_tune(described_corpus, FineTuning(), model, settings(tmp_path / "run", num_train_epochs=1))
+    assert read_record(output)["base_model"] == "plain"
     assert json.loads((output / "adapter_config.json").read_text())["base_model_name_or_path"] == "base_model"
+    # Padding with the end token must not take the end token of the answers out of the loss.
+    evaluated = [line["eval_loss"] for line in read_record(output)["log"] if "eval_loss" in line]
+    assert mean_loss(output, described_corpus, "validation") == pytest.approx(evaluated[-1], rel=1e-3)
+
+
+def test_tokenizer_without_chat_template_is_refused_before_training(
+    described_corpus: DatasetDict, finished: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "plain"
+    shutil.copytree(finished / "base_model", base)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.chat_template = None
+    shutil.rmtree(base)
+    tokenizer.save_pretrained(base)
+    with pytest.raises(PromptError, match="has no chat template"):
+        fine_tune(
+            described_corpus, FineTuning(), ModelSettings(model_name_or_path=str(base)), settings(tmp_path / "run")
+        )
+
+
+def test_revision_of_the_base_model_is_that_of_its_tokenizer_and_config_too(
+    described_corpus: DatasetDict, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base model stands for one on the Hub: its folder is named by a relative path that looks like an id."""
+    asked: list[tuple[str, str]] = []
+    for kind in (AutoModelForCausalLM, AutoTokenizer, AutoConfig):
+        load = kind.from_pretrained
+
+        def fetch(name: str, *rest: Any, kind: Any = kind, load: Any = load, **options: Any) -> Any:
+            asked.append((kind.__name__, options.pop("revision", "main")) if name == "some/model" else ("", ""))
+            return load(finished / "base_model" if name == "some/model" else name, *rest, **options)
+
+        monkeypatch.setattr(kind, "from_pretrained", fetch)
+    model = ModelSettings(model_name_or_path="some/model", model_revision="v2")
+    output = fine_tune(described_corpus, FineTuning(), model, settings(tmp_path, num_train_epochs=1))
+    settled = json.loads((output / "adapter_config.json").read_text())
+    settled["base_model_name_or_path"] = "some/model"
+    (output / "adapter_config.json").write_text(json.dumps(settled))
     load_model(output)
+    named = [(kind, revision) for kind, revision in asked if kind]
+    assert {kind for kind, _ in named} == {"AutoModelForCausalLM", "AutoTokenizer", "AutoConfig"}
+    assert len(named) == 4 and {revision for _, revision in named} == {"v2"}
 
 
 def test_all_parameters_can_be_trained(described_corpus: DatasetDict, tmp_path: Path) -> None:
     model = ModelSettings(use_peft=False)
     output = fine_tune(described_corpus, FineTuning(), model, settings(tmp_path, num_train_epochs=1))
-    record = json.loads((output / "training.json").read_text())
+    record = read_record(output)
     assert record["adapter"] is None
     assert record["parameters"]["trained"] == record["parameters"]["all"]
     assert not (output / "adapter_config.json").exists()
@@ -144,7 +193,7 @@ def test_budget_shortens_the_oldest_turns_and_keeps_every_row(described_corpus: 
     output = fine_tune(
         described_corpus, FineTuning(token_budget=100), ModelSettings(), settings(tmp_path, num_train_epochs=1)
     )
-    record = json.loads((output / "training.json").read_text())
+    record = read_record(output)
     assert record["token_budget"] == 100
     assert 0 < record["rows"]["train"]["shortened"] < record["rows"]["train"]["all"] == 24
 
@@ -154,7 +203,7 @@ def test_unlabelled_rows_are_counted_and_stay_in_the_history(described_corpus: D
         lambda row: {"emotion": None} if row["turn"] == 0 else {}, features=described_corpus["train"].features
     )
     output = fine_tune(described_corpus, FineTuning(), ModelSettings(), settings(tmp_path, num_train_epochs=1))
-    assert json.loads((output / "training.json").read_text())["rows"]["train"] == {
+    assert read_record(output)["rows"]["train"] == {
         "all": 24,
         "unlabelled": 6,
         "shortened": 0,
@@ -162,8 +211,9 @@ def test_unlabelled_rows_are_counted_and_stay_in_the_history(described_corpus: D
 
 
 def test_test_split_must_not_choose(described_corpus: DatasetDict, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"test split must not choose.*report on test once"):
-        fine_tune(described_corpus, FineTuning(selection_split="test"), ModelSettings(), settings(tmp_path))
+    for split in ("selection_split", "train_split"):
+        with pytest.raises(TrainingError, match=r"test split must not (choose|be trained on).*report on test once"):
+            fine_tune(described_corpus, FineTuning(**{split: "test"}), ModelSettings(), settings(tmp_path))
     renamed = DatasetDict(
         train=described_corpus["train"], validation=described_corpus["test"], test=described_corpus["test"]
     )
@@ -175,14 +225,17 @@ def test_test_split_must_not_choose(described_corpus: DatasetDict, tmp_path: Pat
     ("data", "changes", "message"),
     [
         ({"selection_split": "dev"}, {}, r"no rows of split 'dev'.*validation"),
+        ({"selection_split": "train"}, {}, "'train' is trained on, so it cannot choose"),
+        ({"token_budget": 5000}, {}, "token_budget is 5000, but the model has 4096 positions"),
+        ({"token_budget": 30}, {}, "'train0_0' exceeds the budget of 30 tokens .* raise the budget"),
         ({}, {"max_length": 64}, "use token_budget"),
         ({}, {"packing": True}, "use token_budget"),
     ],
 )
 def test_what_cannot_work_is_refused(
-    described_corpus: DatasetDict, tmp_path: Path, data: dict[str, str], changes: dict[str, object], message: str
+    described_corpus: DatasetDict, tmp_path: Path, data: dict[str, Any], changes: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(TrainingError, match=message):
+    with pytest.raises((TrainingError, PromptError), match=message):
         fine_tune(described_corpus, FineTuning(**data), ModelSettings(), settings(tmp_path, **changes))
 
 
@@ -196,7 +249,7 @@ def test_weighted_f1_of_the_selection_split_chooses_the_epoch(described_corpus: 
 
     by_f1 = settings(tmp_path, num_train_epochs=3, metric_for_best_model="weighted_f1")
     output = fine_tune(described_corpus, FineTuning(), ModelSettings(), by_f1, judge=falling)
-    record = json.loads((output / "training.json").read_text())
+    record = read_record(output)
     assert (record["best"]["step"], record["best"]["eval_weighted_f1"]) == (6, 0.6)
     assert seen == [(12, EMOTIONS)] * 3
     evaluated = {line["step"]: line["eval_loss"] for line in record["log"] if "eval_loss" in line}
@@ -210,18 +263,20 @@ def test_judge_is_the_final_score(described_corpus: DatasetDict, tmp_path: Path)
     output = fine_tune(described_corpus, FineTuning(), ModelSettings(), by_f1, judge=judge)
     model, tokenizer = load_model(output)
     rows = build_prompts(described_corpus["validation"], output / "prompt.json")
-    best = json.loads((output / "training.json").read_text())["best"]["eval_weighted_f1"]
+    best = read_record(output)["best"]["eval_weighted_f1"]
     assert judge(model, tokenizer, rows, EMOTIONS)["weighted_f1"] == pytest.approx(best)
 
 
 def test_seeds_give_mean_and_deviation(described_folder: Path, tmp_path: Path) -> None:
     output = train_recipe(
-        FineTuning(dataset=str(described_folder), seeds=[1, 11, 42]), ModelSettings(), settings(tmp_path / "runs")
+        FineTuning(dataset=str(described_folder), seeds=[1, 11]),
+        ModelSettings(),
+        settings(tmp_path / "runs", num_train_epochs=1),
     )
-    records = [json.loads((output / f"seed-{seed}" / "training.json").read_text()) for seed in (1, 11, 42)]
-    assert [record["seed"] for record in records] == [1, 11, 42]
+    records = [read_record(output / f"seed-{seed}") for seed in (1, 11)]
+    assert [record["seed"] for record in records] == [1, 11]
     losses = [record["best"]["eval_loss"] for record in records]
-    assert len(set(losses)) == 3
+    assert len(set(losses)) == 2
     summary = json.loads((output / "seeds.json").read_text())
     assert summary["eval_loss"]["mean"] == pytest.approx(np.mean(losses))
     assert summary["eval_loss"]["sd"] == pytest.approx(np.std(losses, ddof=1))
@@ -230,8 +285,49 @@ def test_seeds_give_mean_and_deviation(described_folder: Path, tmp_path: Path) -
 def test_a_share_of_the_dialogues_is_trained_on(described_corpus: DatasetDict, tmp_path: Path) -> None:
     once = settings(tmp_path, num_train_epochs=1)
     output = fine_tune(described_corpus, FineTuning(data_percent=50), ModelSettings(), once)
-    record = json.loads((output / "training.json").read_text())
+    record = read_record(output)
     assert (record["data_percent"], record["rows"]["train"]["all"], record["rows"]["validation"]["all"]) == (50, 12, 12)
+
+
+def test_demonstrations_come_from_the_share_that_is_trained_on(described_corpus: DatasetDict, tmp_path: Path) -> None:
+    data = FineTuning(prompt={"extends": "speechcue", "demonstrations": 3}, data_percent=50)
+    material = prepare_material(described_corpus, data, ModelSettings(), settings(tmp_path))
+    trained_on = set(material.rows["train"]["utterance_id"])
+    assert len(trained_on) == 12
+    for rows in material.rows.values():
+        shown = {name for names in rows["demonstrations"] for name in names}
+        assert len(shown) >= 3 and shown <= trained_on
+    assert all(len(row["prompt"]) == 7 for row in material.rows["validation"])
+
+
+def test_labels_of_both_splits_must_agree(described_corpus: DatasetDict, tmp_path: Path) -> None:
+    other = ClassLabel(names=["happy", "angry", "neutral"])
+    features = described_corpus["validation"].features | {"emotion": other}
+    reordered = DatasetDict(
+        described_corpus, validation=described_corpus["validation"].map(features=Features(features))
+    )
+    with pytest.raises(TrainingError, match=r"train has the labels \['angry'.*validation has \['happy'"):
+        fine_tune(reordered, FineTuning(), ModelSettings(), settings(tmp_path))
+    words = described_corpus.cast_column("emotion", Value("string"))
+    with pytest.raises(PromptError, match="not a ClassLabel"):
+        fine_tune(words, FineTuning(), ModelSettings(), settings(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda rows: rows.remove_columns("speech_description"), r"needs the columns \['speech_description'\]"),
+        (lambda rows: rows.shuffle(seed=0), "contiguous"),
+        (lambda rows: rows.select(range(1, len(rows))), "'train0_1' is turn 1 .* but turn 0 is expected"),
+    ],
+    ids=["no description", "shuffled", "first turn missing"],
+)
+def test_rows_that_do_not_fit_the_prompt_are_refused(
+    described_corpus: DatasetDict, tmp_path: Path, spoil: Callable[[Dataset], Dataset], message: str
+) -> None:
+    described_corpus["train"] = spoil(described_corpus["train"])
+    with pytest.raises(PromptError, match=message):
+        fine_tune(described_corpus, FineTuning(), ModelSettings(), settings(tmp_path))
 
 
 def test_a_dataset_must_be_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Fixtures that tests of several folders share: a described corpus of twelve tiny dialogues."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,9 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from speechcue_hf.corpora.parquet import write_dataset
+
+# Tiny models are slower on several threads than on one, above all when the cores are busy.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 EMOTIONS = ("angry", "happy", "neutral")
 SAID = {"angry": "Leave me alone", "happy": "What a day", "neutral": "The bus is here"}
@@ -33,17 +37,23 @@ def _split(split: str, lengths: list[int]) -> Dataset:
     return Dataset.from_list(rows, features=Features(features))
 
 
-@pytest.fixture
-def described_corpus() -> DatasetDict:
+@pytest.fixture(scope="session")
+def all_splits() -> DatasetDict:
     return DatasetDict(
         train=_split("train", [4] * 6), validation=_split("validation", [4] * 3), test=_split("test", [4] * 3)
     )
 
 
 @pytest.fixture
-def described_folder(described_corpus: DatasetDict, tmp_path: Path) -> Path:
-    """The same as a dataset folder, with a describer beside it."""
-    folder = tmp_path / "described"
-    write_dataset(described_corpus, folder)
+def described_corpus(all_splits: DatasetDict) -> DatasetDict:
+    """Splits that a test may replace."""
+    return DatasetDict(all_splits)
+
+
+@pytest.fixture(scope="session")
+def described_folder(all_splits: DatasetDict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a dataset folder, with a describer beside it; not to be changed."""
+    folder = tmp_path_factory.mktemp("dataset") / "described"
+    write_dataset(all_splits, folder)
     (folder / "describer.json").write_text('{"version": 1}')
     return folder

@@ -1,7 +1,8 @@
-"""The recipe as users start it: in processes of its own."""
+"""The recipe as users start it: by itself, and in two processes that accelerate launches."""
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from safetensors.torch import load_file
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
+SETTINGS = ["--config", str(RECIPES / "quickstart.yaml"), "--disable_tqdm", "true"]
+
+
 def launch(launcher: list[str], *arguments: str) -> None:
     environment = os.environ | {
         "PYTHONPATH": str(RECIPES.parent),
@@ -20,21 +24,23 @@ def launch(launcher: list[str], *arguments: str) -> None:
         "CUDA_VISIBLE_DEVICES": "",
         "HF_HUB_OFFLINE": "1",
     }
-    script = [str(RECIPES / "sft.py"), "--config", str(RECIPES / "quickstart.yaml"), "--disable_tqdm", "true"]
-    command = [sys.executable, "-m", *launcher, *script, *arguments]
+    command = [sys.executable, "-m", *launcher, str(RECIPES / "sft.py"), *SETTINGS, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_two_processes_train_as_one_does(described_folder: Path, tmp_path: Path) -> None:
+def test_two_processes_train_as_one_does(
+    described_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two gloo processes with half a batch each; ``--cpu`` in place of ``--multi_gpu`` would silently run one."""
     runs = [tmp_path / "one", tmp_path / "two"]
     overrides = ("--num_train_epochs", "1", "--logging_steps", "1", "--prompt", "speechcue_text")
     shared = ("--dataset", str(described_folder), *overrides)
-    launcher = ["accelerate.commands.launch"]
-    cpu = [*launcher, "--config_file", str(RECIPES / "accelerate_configs" / "cpu.yaml")]
-    launch(cpu, *shared, "--output_dir", str(runs[0]), "--per_device_train_batch_size", "8")
-    gloo = [*launcher, "--multi_gpu", "--num_processes", "2", "--mixed_precision", "no", "--main_process_port", "0"]
+    one_process = [*shared, "--output_dir", str(runs[0]), "--per_device_train_batch_size", "8"]
+    monkeypatch.setattr(sys, "argv", ["sft.py", *SETTINGS, *one_process])
+    runpy.run_path(str(RECIPES / "sft.py"), run_name="__main__")
+    gloo = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--mixed_precision", "no"]
+    gloo += ["--num_machines", "1", "--dynamo_backend", "no", "--main_process_port", "0"]
     launch(gloo, *shared, "--output_dir", str(runs[1]), "--per_device_train_batch_size", "4", "--use_cpu", "true")
 
     records = [json.loads((run / "training.json").read_text()) for run in runs]

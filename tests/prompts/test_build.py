@@ -129,7 +129,7 @@ def test_speechcue(meld: Dataset) -> None:
         "Tell which emotion the speaker of the last turn feels. Answer with one of these labels and nothing else: "
         "neutral, surprise, fear, sadness, joy, disgust, anger.\n\nConversation:\n"
         "Monica: You\x92re late \x93again\x94!\nJoey: What?\nMonica: It’s nine — “sharp”.\nRoss: Sorry.\n"
-        "Voice in the last turn: D3.\nEmotion of Ross in the last turn:"
+        "D3.\nEmotion of Ross:"
     )
     assert rows[3]["completion"][0]["content"] == "sadness"
 
@@ -178,7 +178,7 @@ def test_no_prompt_depends_on_another_dialogue_or_a_later_turn(dialogues: Callab
 def test_prompts_of_a_dialogue_begin_alike(dialogues: Callable[[Sequence[int]], Dataset]) -> None:
     prompts = _prompts(dialogues([4]), "speechcue")
     for shorter, longer in pairwise(prompts):
-        assert longer.startswith(shorter[: shorter.index("Voice in the last turn")])
+        assert longer.startswith(shorter[: shorter.rindex("\nD") + 1])
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+import datasets
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled
+
 from speechcue_hf import __version__
 from speechcue_hf.errors import SpeechcueError
 
@@ -43,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser(name).parse_args(arguments)
     logging.basicConfig(level=logging.DEBUG if parsed.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("speechcue_hf").setLevel(logging.DEBUG if parsed.verbose else logging.INFO)
+    if are_progress_bars_disabled():  # By HF_HUB_DISABLE_PROGRESS_BARS, which datasets does not look at.
+        datasets.disable_progress_bars()
     try:
         parsed.run(parsed)
     except (SpeechcueError, OSError, ValueError, ImportError) as error:

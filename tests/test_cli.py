@@ -1,6 +1,8 @@
 import argparse
+import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -58,6 +60,15 @@ def test_verbose_is_taken_before_and_after_the_command(arguments, monkeypatch):
     monkeypatch.setattr(cli, "import_module", lambda name: command)
     assert cli.main(arguments) == 0
     assert isinstance(seen[0], argparse.Namespace) and seen[0].verbose is True
+
+
+@pytest.mark.parametrize("switch", ["HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"])
+def test_either_switch_turns_progress_bars_off(switch, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if "PROGRESS" not in name}
+    command = [sys.executable, "-m", "speechcue_hf.cli", "prepare", "demo", "-o", str(tmp_path / "demo")]
+    environment |= {"HF_HOME": str(tmp_path), "PYTHONPATH": str(Path.cwd())}
+    shown = subprocess.run(command, capture_output=True, text=True, env={**environment, switch: "1"})
+    assert (shown.returncode, shown.stderr) == (0, "")
 
 
 def test_the_command_line_is_a_program():

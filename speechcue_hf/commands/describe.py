@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.filenames import DISTRIBUTIONS_FILE, MEASUREMENT_FILE
 
@@ -27,16 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("folder", type=Path, help="dataset folder that `speechcue measure` wrote")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the described dataset")
-    parser.add_argument("--levels", type=int, choices=(3, 4, 5, 6), default=5, help="number of levels (default: 5)")
+    parser.add_argument("--levels", type=int, choices=(3, 4, 5, 6), help="number of levels (default: 5)")
     parser.add_argument(
         "--baseline",
         choices=("speaker", "gender", "overall", "running"),
-        default="speaker",
         help="whose habit a clip is compared with; running: the speaker's past turns (default: speaker)",
     )
-    parser.add_argument(
-        "--wording", choices=("speechcue", "speechcuellm"), default="speechcue", help="default: speechcue"
-    )
+    parser.add_argument("--wording", choices=("speechcue", "speechcuellm"), help="default: speechcue")
     parser.add_argument(
         "--speakers",
         nargs="+",
@@ -51,12 +48,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Fit or load a describer, describe all splits, and say what was made."""
+    """Fit or load a describer, describe all splits, and say what was made.
+
+    Raises:
+        ValueError: If there is a describer and an option that only fitting knows.
+    """
     from speechcue_hf.corpora.parquet import read_dataset, write_dataset
     from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 
-    dataset = read_dataset(arguments.folder)
     given = arguments.describer is not None
+    if given and (options := fit_options(arguments)):
+        raise ValueError(f"--describer brings its own {', '.join(options)}: leave --{', --'.join(options)} out")
+    dataset = read_dataset(arguments.folder)
     describer = SpeechDescriber.from_pretrained(arguments.describer) if given else fit_on_train(dataset, arguments)
     described = describe_dataset(dataset, describer)
     write_dataset(described, arguments.output)
@@ -79,7 +82,7 @@ def fit_on_train(dataset: DatasetDict, arguments: argparse.Namespace) -> SpeechD
         The describer, which knows the settings of ``measurement.json`` beside the dataset, if there is one.
 
     Raises:
-        DescriberError: If there is no train split.
+        DescriberError: If there is no train split, or ``measurement.json`` is damaged.
     """
     from speechcue_hf.cues.describe import SpeechDescriber
     from speechcue_hf.errors import DescriberError
@@ -91,12 +94,15 @@ def fit_on_train(dataset: DatasetDict, arguments: argparse.Namespace) -> SpeechD
         )
     return SpeechDescriber.fit(
         dataset["train"],
-        levels=arguments.levels,
-        baseline=arguments.baseline,
-        wording=arguments.wording,
-        speakers=arguments.speakers,
         settings=_settings(arguments.folder / MEASUREMENT_FILE),
+        **fit_options(arguments),
     )
+
+
+def fit_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The parsed options of fitting, as keyword arguments of ``SpeechDescriber.fit``, without those not given."""
+    options = {name: vars(arguments)[name] for name in ("levels", "baseline", "wording", "speakers")}
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def print_summary(described: DatasetDict, describer: SpeechDescriber, output: Path, *, pictured: bool) -> None:
@@ -115,5 +121,11 @@ def print_summary(described: DatasetDict, describer: SpeechDescriber, output: Pa
 def _settings(path: Path) -> MeasurementSettings | None:
     """How the folder was measured, None where nothing says so."""
     from speechcue_hf.cues.settings import MeasurementSettings
+    from speechcue_hf.errors import DescriberError
 
-    return MeasurementSettings.from_dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return MeasurementSettings.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise DescriberError(f"{path} holds no settings of a measurement ({error!r}): measure again.") from error

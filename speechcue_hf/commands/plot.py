@@ -90,6 +90,8 @@ def folder_rows(
     if wanted is None:
         raise ValueError(f"{folder} is a dataset folder: say which part of it with --dialogue ID or --utterance ID")
     for rows in read_dataset(folder).values():
+        if column not in rows.column_names:
+            raise ValueError(f"{folder} has no column {column}, it was not made by `speechcue prepare`")
         found = [index for index, value in enumerate(rows[column][:]) if value == wanted]
         if found:
             whole = _dialogue_indices(rows, found[0])

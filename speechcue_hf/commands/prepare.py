@@ -40,7 +40,13 @@ def add_corpus_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def corpus_options(arguments: argparse.Namespace) -> dict[str, str | int]:
-    """The parsed arguments that choose a corpus, as keyword arguments of ``load_dataset``, without those not given."""
+    """The parsed arguments that choose a corpus, as keyword arguments of ``load_dataset``, without those not given.
+
+    Raises:
+        ValueError: If the corpus has no folds and one was given.
+    """
+    if arguments.fold is not None and arguments.corpus != "iemocap":
+        raise ValueError(f"--fold {arguments.fold}: {arguments.corpus} has no folds, leave it out")
     options = {"path": NAMESPACE + arguments.corpus, "name": arguments.config}
     options |= {"data_dir": arguments.data_dir, "fold": arguments.fold}
     return {name: value for name, value in options.items() if value is not None}

@@ -27,7 +27,7 @@ def locate(name: str | Path, revision: str | None) -> Path:
         A file that exists.
 
     Raises:
-        DescriberError: If there is neither such a folder with the file nor such a repository.
+        DescriberError: If there is neither such a folder nor such a repository with the file, or no way to the Hub.
     """
     if Path(name).is_dir():
         path = Path(name) / DESCRIBER_FILE
@@ -35,12 +35,14 @@ def locate(name: str | Path, revision: str | None) -> Path:
             raise DescriberError(f"{name} holds no {DESCRIBER_FILE}: save a describer there with save_pretrained.")
         return path
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, HFValidationError, RepositoryNotFoundError
 
     try:
         return Path(hf_hub_download(str(name), DESCRIBER_FILE, revision=revision))
-    except (HFValidationError, RepositoryNotFoundError) as error:
-        raise DescriberError(f"{name} is neither a folder nor a model repository on the Hub: {error}") from error
+    except (HFValidationError, RepositoryNotFoundError, EntryNotFoundError) as error:
+        raise DescriberError(
+            f"{name} is neither a folder nor a model repository on the Hub with a {DESCRIBER_FILE}: {error}"
+        ) from error
 
 
 def dump(fields: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -110,8 +110,8 @@ class SpeechDescriber:
             levels: Number of levels, 3, 4, 5 or 6.
             baseline: Whose habit rows are compared with: ``"speaker"``, ``"gender"``, ``"overall"`` or ``"running"``.
             wording: ``"speechcue"`` or ``"speechcuellm"``.
-            speakers: Only these speakers are compared with themselves, whatever their number of utterances
-                (:data:`~speechcue_hf.cues.habits.MELD_MAIN_CHARACTERS` for the paper's MELD results).
+            speakers: With ``baseline="speaker"``: only these are compared with themselves, whatever their number of
+                utterances (:data:`~speechcue_hf.cues.habits.MELD_MAIN_CHARACTERS` for the paper's MELD results).
             min_utterances: Training rows that a speaker's or a gender's own statistics need.
             min_past: Past turns that ``baseline="running"`` needs before it compares with them.
             settings: How ``train`` was measured; :meth:`describe_clip` needs it.
@@ -120,13 +120,14 @@ class SpeechDescriber:
             The describer.
 
         Raises:
-            ValueError: If an argument is none of the values above.
+            ValueError: If an argument is none of the values above, or one of ``speakers`` says nothing in ``train``.
             DescriberError: If ``train`` is a validation or test split, is empty or has no measurements.
         """
         level_quantiles(levels)
         _check_choice("baseline", baseline, BASELINES)
         _check_choice("wording", wording, tuple(CUES))
         _check_split(train)
+        _check_speakers(train, baseline, speakers)
         cues = tuple(cue for cue in CUES[wording] if cue in train.column_names)
         if not cues:
             raise DescriberError(
@@ -144,11 +145,7 @@ class SpeechDescriber:
             wording=wording,
             cues=cues,
             groups=groups,
-            trained_on={
-                "split": _split_name(train),
-                "rows": len(train),
-                "fingerprint": _data_fingerprint(batch, values),
-            },
+            trained_on=_provenance(train, batch, values),
             min_past=min_past,
             settings=None if settings is None else settings.to_dict(),
             package_version=speechcue_hf.__version__,
@@ -396,6 +393,22 @@ def _check_split(train: Dataset) -> None:
         raise DescriberError("the train split has no rows to fit on.")
 
 
+def _check_speakers(train: Dataset, baseline: str, speakers: Sequence[str] | None) -> None:
+    if speakers is None:
+        return
+    if baseline != "speaker":
+        raise ValueError(f"speakers are compared with themselves by baseline='speaker' only, not by {baseline!r}")
+    known = set(train.unique("speaker")) if "speaker" in train.column_names else set()
+    if unknown := [name for name in speakers if name not in known]:
+        raise ValueError(f"the train split has no rows of {', '.join(unknown)}; its speakers are {_some(known)}")
+
+
+def _some(names: Iterable[str | None], most: int = 10) -> str:
+    """Names for a message, not all of hundreds."""
+    listed = sorted(name for name in names if name is not None)
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+
+
 def _check_batch(batch: Batch, cues: Sequence[str], baseline: str) -> None:
     for column in (*cues, *_NEEDED[baseline]):
         if column not in batch:
@@ -464,6 +477,8 @@ def _with_nulls(values: FloatArray) -> list[float | None]:
     return [None if value != value else value for value in values.tolist()]
 
 
-def _data_fingerprint(batch: Batch, values: FloatArray) -> str:
+def _provenance(train: Dataset, batch: Batch, values: FloatArray) -> dict[str, Any]:
+    """What the statistics come from; the fingerprint is that of the values, whatever machine holds them."""
     labels = repr([list(_optional(batch, column, len(values))) for column in ("speaker", "gender")])
-    return sha256(labels.encode() + np.ascontiguousarray(values).tobytes()).hexdigest()
+    fingerprint = sha256(labels.encode() + np.ascontiguousarray(values).tobytes()).hexdigest()
+    return {"split": _split_name(train), "rows": len(train), "fingerprint": fingerprint}

@@ -65,3 +65,22 @@ def test_usage_errors(measured, tmp_path):
     with pytest.raises(SystemExit) as error:
         main(["describe", str(measured), "-o", str(tmp_path / "out"), "--levels", "7"])
     assert error.value.code == 2
+
+
+def test_a_given_describer_takes_no_options_of_fitting(measured, tmp_path, capsys):
+    line = ["describe", str(measured), "-o", str(tmp_path / "out"), "--describer", "m", "--levels", "3"]
+    assert main([*line, "--wording", "speechcue"]) == 1
+    assert "brings its own levels, wording: leave --levels, --wording out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damaged", ["{", "{}", "[]", '{"groups": [], "preset": "other"}'])
+def test_damaged_settings_are_named(measured, tmp_path, capsys, damaged):
+    (measured / "measurement.json").write_text(damaged)
+    assert main(["describe", str(measured), "-o", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert f"{measured / 'measurement.json'} holds no settings" in error and "measure again" in error
+
+
+def test_a_speaker_who_says_nothing_is_named(measured, tmp_path, capsys):
+    assert main(["describe", str(measured), "-o", str(tmp_path / "out"), "--speakers", "Ann", "Anne"]) == 1
+    assert "the train split has no rows of Anne; its speakers are Ann" in capsys.readouterr().err

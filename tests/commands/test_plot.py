@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from datasets import Audio, DatasetDict
+from datasets import Audio, Dataset, DatasetDict
 from matplotlib.image import imread
 
 from speechcue_hf.cli import main
@@ -69,9 +69,11 @@ def test_describe_clip_measures_as_the_training_clips_were(folders):
         (["heard"], "--dialogue ID or --utterance ID"),
         (["heard", "--dialogue", "d9"], "no row with dialogue_id 'd9'"),
         (["missing.wav"], "missing.wav"),
+        (["other", "--dialogue", "d0"], "other has no column dialogue_id"),
         (["heard/none.wav", "--dialogue", "d0"], "no dataset folder"),
     ],
 )
 def test_errors(folders, capsys, arguments, message):
+    write_dataset(DatasetDict(train=Dataset.from_dict({"words": ["hello"]})), folders / "other")
     assert main(["plot", str(folders / arguments[0]), *arguments[1:], "-o", str(folders / "a.png")]) == 1
     assert message in capsys.readouterr().err

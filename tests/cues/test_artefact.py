@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from speechcue_hf.cues.artefact import dump, locate, parse
 from speechcue_hf.cues.groups import Group
@@ -41,3 +42,12 @@ def test_folder(tmp_path):
         locate(tmp_path, None)
     (tmp_path / DESCRIBER_FILE).write_text("{}")
     assert locate(str(tmp_path), None) == tmp_path / DESCRIBER_FILE
+
+
+def test_a_hub_out_of_reach_is_said_with_the_name(monkeypatch):
+    def no_network(*arguments, **options):
+        raise LocalEntryNotFoundError("no connection and not in the cache")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", no_network)
+    with pytest.raises(DescriberError, match=r"somebody/model is neither .* with a describer\.json: no connection"):
+        locate("somebody/model", None)

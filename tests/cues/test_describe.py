@@ -138,6 +138,11 @@ def test_rare_speakers_have_no_group(train):
     assert described["speech_description"] == ["Too little is known to describe the speech."]
 
 
+def test_named_speakers_need_the_speaker_baseline(train):
+    with pytest.raises(ValueError, match="by baseline='speaker' only, not by 'gender'"):
+        SpeechDescriber.fit(train, baseline="gender", speakers=["Ann"])
+
+
 def test_missing_values(train):
     """None, NaN, and zero in the paper's cues are one thing: not measured."""
     describer = SpeechDescriber.fit(train)

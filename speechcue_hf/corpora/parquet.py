@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Audio, Dataset, DatasetDict, Features, load_dataset
+from datasets.exceptions import DatasetGenerationError
 from datasets.table import embed_table_storage
 from datasets.utils import tqdm
 
@@ -111,7 +112,8 @@ def read_dataset(folder: Path) -> DatasetDict:
         Its splits, with the features that were written.
 
     Raises:
-        CorpusError: If the folder holds no Parquet of the expected name, or not all shards of a split.
+        CorpusError: If the folder holds no Parquet of the expected name, not all shards of a split, a damaged file,
+            a split without rows, or files with other columns.
     """
     files = _files_of_splits(folder)
     if not files:
@@ -119,7 +121,11 @@ def read_dataset(folder: Path) -> DatasetDict:
     for split, shards in files.items():
         _check_shards(folder, split, shards)
     names = [name for name in SPLITS if name in files] + [name for name in files if name not in SPLITS]
-    return load_dataset("parquet", data_files={name: [str(path) for path in files[name]] for name in names})
+    try:
+        return load_dataset("parquet", data_files={name: [str(path) for path in files[name]] for name in names})
+    except DatasetGenerationError as error:
+        cause = " ".join(str(error.__cause__ or error).split())
+        raise CorpusError(f"the files of {folder} are no one dataset, make them again together: {cause}") from error
 
 
 def _files_of_splits(folder: Path) -> dict[str, list[Path]]:

@@ -189,3 +189,10 @@ def test_splits_come_in_the_order_of_plain_datasets(tmp_path):
 def test_processes_are_counted_from_one(tmp_path):
     with pytest.raises(ValueError, match="num_proc must be 1 or more, got 0"):
         write_dataset(DatasetDict(train=rows_of(None)), tmp_path, num_proc=0)
+
+
+def test_files_with_other_columns_are_no_one_dataset(tmp_path):
+    write_shard(rows_of(None), tmp_path / shard_name("train", 0, 1))
+    write_shard(Dataset.from_dict({"words": ["hello"]}), tmp_path / shard_name("test", 0, 1))
+    with pytest.raises(CorpusError, match=r"make them again together: .*words"):
+        read_dataset(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.report import write_report
 from speechcue_hf.evaluation.runs import describer_sha256, find_beside, read_record
-from speechcue_hf.filenames import CONFUSION_FILE, PROMPT_FILE, RESULTS_FILE, TRAINING_FILE
+from speechcue_hf.filenames import CONFUSION_FILE, PROMPT_FILE, RESULTS_FILE, SEEDS_FILE, TRAINING_FILE
+from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 
 EXAMPLES = """examples:
   speechcue evaluate --dataset data/described --model runs/demo --split test -o runs/demo
   speechcue evaluate --dataset data/described --model Qwen/Qwen3-0.6B --prompt speechcuellm -o runs/zero-shot
+  speechcue evaluate --dataset data/described --model Qwen/Qwen3-0.6B -o runs/few-shot \\
+      --prompt '{"extends": "speechcue", "demonstrations": 6}'
   speechcue evaluate --dataset data/described --model runs/demo --decode generate -o runs/demo-generated
   speechcue evaluate --predictions old.csv --matching instructerc --labels happy,sad,neutral,angry,excited,frustrated \\
       -o runs/old
@@ -32,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="test", help="split that is scored (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for results, predictions and picture")
     parser.add_argument("--corpus", help="name of the corpus, for the results and the card")
-    parser.add_argument("--prompt", help="preset or prompt file (default: the one beside the model, else speechcue)")
+    parser.add_argument(
+        "--prompt", help="preset, prompt file or settings as JSON (default: the one beside the model, else speechcue)"
+    )
     parser.add_argument("--token-budget", type=int, help="most tokens of prompt and answer (default: as in training)")
     parser.add_argument("--decode", choices=("score", "generate"), default="score", help="how answers are read")
     parser.add_argument("--normalisation", choices=("sum", "mean"), default="sum", help="over the tokens of a label")
@@ -44,17 +50,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Score, write the report and print the figures.
+    """Score, write the report and print the figures; a folder of runs with several seeds, one after the other.
 
     Raises:
         EvaluationError: If model, dataset and labels do not fit together.
     """
+    if arguments.model is not None and (Path(arguments.model) / SEEDS_FILE).is_file():
+        _run_seeds(arguments)
+    else:
+        _run_once(arguments)
+
+
+def _run_seeds(arguments: argparse.Namespace) -> None:
+    """Score the run of each seed into a folder of its own, and write mean and standard deviation of the scores."""
+    from speechcue_hf.training.spread import spread_lines, spread_of
+
+    seeds = read_record(Path(arguments.model) / SEEDS_FILE)["seeds"]
+    scores = []
+    for name in (f"seed-{seed}" for seed in seeds):
+        places = {"model": str(Path(arguments.model) / name), "output": arguments.output / name}
+        results = _run_once(argparse.Namespace(**{**vars(arguments), **places}))
+        scores.append({metric: results[metric] for metric in ("weighted_f1", "macro_f1", "accuracy")})
+    spread = spread_of(scores)
+    path = arguments.output / f"seeds-{arguments.split}.json"
+    path.write_text(json.dumps({"seeds": seeds, "split": arguments.split, **spread}, indent=2) + "\n", encoding="utf-8")
+    print(f"Mean and standard deviation over seeds {', '.join(map(str, seeds))}, split {arguments.split}:")
+    print(*spread_lines(spread), sep="\n")
+    print(f"Written to {path}")
+
+
+def _run_once(arguments: argparse.Namespace) -> dict[str, Any]:
     results, predictions = _score_predictions(arguments) if arguments.predictions else _score_model(arguments)
     results = {"corpus": arguments.corpus, "split": arguments.split, **results}
     write_report(arguments.output, results, predictions)
     print_summary(results)
     print(f"Written to {arguments.output}: {RESULTS_FILE}, predictions.parquet, {CONFUSION_FILE}")
     print(f"Next: speechcue card {arguments.output}")
+    return results
 
 
 def print_summary(results: dict[str, Any]) -> None:
@@ -73,7 +105,6 @@ def print_summary(results: dict[str, Any]) -> None:
 def _score_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:
     from speechcue_hf.evaluation.evaluate import Decoding, evaluate_model
     from speechcue_hf.models.loading import load_model
-    from speechcue_hf.prompts.specification import load_prompt
 
     if arguments.dataset is None:
         raise EvaluationError("--model needs --dataset: the folder that `speechcue describe` wrote.")
@@ -99,7 +130,17 @@ def _score_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset
         training=training,
         describer_sha256=describer_sha256(arguments.dataset),
         token_budget=budget,
+        train=read_train(arguments.dataset, prompt),
     )
+
+
+def read_train(folder: Path, prompt: PromptSpecification) -> Dataset | None:
+    """Read the training split of a dataset folder for a prompt that shows demonstrations; None for any other prompt.
+
+    Raises:
+        EvaluationError: If there is no such split.
+    """
+    return read_split(folder, "train") if prompt.demonstrations else None
 
 
 def read_split(folder: Path, split: str) -> Dataset:

@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         EvaluationError: If the split does not exist or the prompt tells nothing of the voice.
     """
-    from speechcue_hf.commands.evaluate import read_split
+    from speechcue_hf.commands.evaluate import read_split, read_train
     from speechcue_hf.cues.describe import SpeechDescriber
     from speechcue_hf.evaluation.evaluate import Decoding
     from speechcue_hf.evaluation.intervention import TRUE, intervene
@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
         shift=arguments.shift,
         seed=arguments.seed,
         decoding=Decoding(sharing=arguments.sharing),
+        train=read_train(arguments.dataset, prompt),
     )
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "intervention.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -51,13 +51,13 @@ def _print_summary(path: Path, dataset: str) -> None:
 
 
 def _print_spread(path: Path) -> None:
+    from speechcue_hf.training.spread import spread_lines
+
     summary = json.loads(path.read_text(encoding="utf-8"))
     scores = {name.removeprefix("eval_"): spread for name, spread in summary.items() if name != "seeds"}
     print(f"Mean and standard deviation over seeds {', '.join(map(str, summary['seeds']))}, on the selection split:")
-    for name, spread in scores.items():
-        deviation = "" if spread["sd"] is None else f" ± {spread['sd']:.4f}"
-        print(f"  {name} {spread['mean']:.4f}{deviation}")
-    print(f"Written to {path}")
+    print(*spread_lines(scores), sep="\n")
+    print(f"Written to {path}. Next: speechcue evaluate --model {path.parent} ..., which scores all of them")
 
 
 def recipe_arguments(arguments: argparse.Namespace) -> list[str]:

@@ -17,6 +17,7 @@ from speechcue_hf.evaluation.shared import score_shared
 from speechcue_hf.prompts.budget import TokenBudget
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import PromptSpecification
+from speechcue_hf.training.subset import share_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -63,6 +64,7 @@ def evaluate_model(
     training: Mapping[str, Any] | None = None,
     describer_sha256: str | None = None,
     token_budget: int | None = None,
+    train: Dataset | None = None,
 ) -> tuple[dict[str, Any], Dataset]:
     """Score a model on the labelled utterances of a split.
 
@@ -76,6 +78,8 @@ def evaluate_model(
             a model that was not fine-tuned.
         describer_sha256: Fingerprint of the describer that worded the dataset; None for text alone.
         token_budget: Most tokens of prompt and answer; longer prompts lose their oldest turns. None leaves them whole.
+        train: The described training split, for a prompt that shows demonstrations. Those of a model that was trained
+            on a share of it come from that share.
 
     Returns:
         The results (scores, and the facts that make them comparable) and the table of predictions.
@@ -89,7 +93,9 @@ def evaluate_model(
     if training is not None:
         check_training(training, prompt, labels, describer_sha256)
     budget = None if token_budget is None else TokenBudget(tokenizer, token_budget)
-    rows = build_prompts(dataset, prompt, budget=budget)
+    if train is not None and training is not None:
+        train = share_of(train, training["data_percent"], training["seed"])
+    rows = build_prompts(dataset, prompt, budget=budget, train=train)
     labelled = rows.filter(lambda emotion: emotion is not None, input_columns="emotion", desc="Labelled rows")
     if not len(labelled):
         raise EvaluationError("No row has an emotion, so there is nothing to compare predictions with.")

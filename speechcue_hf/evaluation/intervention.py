@@ -39,6 +39,7 @@ def intervene(
     shift: float = 2.0,
     seed: int = 0,
     decoding: Decoding = CLOSED_SET,
+    train: Dataset | None = None,
 ) -> dict[str, Any]:
     """Score a split with true, exchanged, raised, lowered and no cues, and say how the answers change.
 
@@ -52,6 +53,7 @@ def intervene(
         shift: By how many standard deviations of all training rows.
         seed: For the exchange of cues.
         decoding: How labels are scored.
+        train: The described training split, for a prompt that shows demonstrations; their cues stay as they are.
 
     Returns:
         ``labels``, ``n``, ``shift``, ``seed`` and ``variants``: for each variant ``weighted_f1``, ``accuracy``,
@@ -72,7 +74,7 @@ def intervene(
     true: list[int] = []
     scores: dict[str, LabelScores] = {}
     for name, rows, wording in variants:
-        labelled = [row for row in build_prompts(rows, wording) if row["emotion"] is not None]
+        labelled = [row for row in build_prompts(rows, wording, train=train) if row["emotion"] is not None]
         if not labelled:
             raise EvaluationError("No row has an emotion, so there is nothing to compare answers with.")
         true = [row["emotion"] for row in labelled]

@@ -128,7 +128,8 @@ def load_prompt(prompt: str | Path | Mapping[str, Any] | PromptSpecification) ->
     """Find a prompt.
 
     Args:
-        prompt: Name of a preset, path of a prompt file (``.json``), settings as in such a file, or a prompt.
+        prompt: Name of a preset, path of a prompt file (``.json``), settings as in such a file (a mapping, or JSON, as
+            on a command line), or a prompt.
 
     Returns:
         The prompt, with the settings of those it extends.
@@ -187,17 +188,24 @@ def _settings(prompt: str | Path | Mapping[str, Any]) -> dict[str, Any]:
 
 def _own_settings(prompt: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
     """Settings as they stand in one file, and the folder that holds the template they name."""
+    if isinstance(prompt, str) and prompt.startswith("{"):
+        prompt = _parse(prompt, "the prompt")
     if isinstance(prompt, Mapping):
         return {"name": f"{prompt.get('extends', 'own')} with changes", **prompt}, Path()
     preset = str(prompt) in presets()
     path: Any = _PRESETS / f"{prompt}.json" if preset else Path(prompt)
     if not path.name.endswith(".json"):
         raise PromptError(f"there is no prompt {prompt!r}: give the path of a .json file, or one of {presets()}")
-    try:
-        settings = json.loads(_read(path))
-    except json.JSONDecodeError as error:
-        raise PromptError(f"{path} is not valid JSON: {error}") from error
+    settings = _parse(_read(path), str(path))
     return {"name": path.name.removesuffix(".json"), **settings}, _PRESETS if preset else path.parent
+
+
+def _parse(text: str, what: str) -> dict[str, Any]:
+    try:
+        settings: dict[str, Any] = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise PromptError(f"{what} is not valid JSON: {error}") from error
+    return settings
 
 
 def _read(path: Any) -> str:

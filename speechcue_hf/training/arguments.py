@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -38,11 +37,6 @@ class FineTuning:
     train_split: str = field(default="train", metadata={"help": "Split that is trained on."})
     data_percent: float = field(default=100.0, metadata={"help": "Share of the training dialogues."})
     seeds: list[int] | None = field(default=None, metadata={"help": "Train once with each of these seeds."})
-
-    def __post_init__(self) -> None:
-        # As TRL does with its own mappings on the command line.
-        if isinstance(self.prompt, str) and self.prompt.startswith("{"):
-            self.prompt = json.loads(self.prompt)
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,7 +26,8 @@ from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
 from speechcue_hf.training.checks import check_settings, check_splits, find_checkpoint
 from speechcue_hf.training.record import count_rows, keep_beside, sha256_of, training_record, write_json
-from speechcue_hf.training.subset import sample_dialogues
+from speechcue_hf.training.spread import spread_of
+from speechcue_hf.training.subset import share_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -172,7 +172,7 @@ def prepare_material(
         What the run trains on.
     """
     specification = load_prompt(data.prompt or "speechcue")
-    train = _share(dataset[data.train_split], data.data_percent, training.seed)
+    train = share_of(dataset[data.train_split], data.data_percent, training.seed)
     chosen = DatasetDict(train=train, validation=dataset[data.selection_split])
     names = label_names(train.features)
     texts = _texts(train, specification)
@@ -220,15 +220,6 @@ def _encode_row(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> d
 
 def _labelled(rows: Dataset) -> Dataset:
     return rows.select([index for index, emotion in enumerate(rows["emotion"]) if emotion is not None])
-
-
-def _share(rows: Dataset, percent: float, seed: int) -> Dataset:
-    """The rows of a share of the dialogues."""
-    if percent == 100:
-        return rows
-    dialogues = rows["dialogue_id"]
-    drawn = sample_dialogues(dialogues, rows["emotion"], percent, seed)
-    return rows.select([index for index, dialogue in enumerate(dialogues) if dialogue in drawn])
 
 
 def _context(base: str, revision: str) -> int:
@@ -306,12 +297,6 @@ def _with_seeds(run: Callable[[TrainingSettings], Path], seeds: Sequence[int], t
     runs = [run(replace(training, seed=seed, output_dir=str(output / f"seed-{seed}"))) for seed in seeds]
     if training.process_index == 0:
         best = [json.loads((folder / TRAINING_FILE).read_text(encoding="utf-8"))["best"] for folder in runs]
-        scores = {name: _spread([scores[name] for scores in best]) for name in best[0] if name != "step"}
-        write_json({"seeds": list(seeds), **scores}, output / SEEDS_FILE)
+        scores = [{name: value for name, value in scores.items() if name != "step"} for scores in best]
+        write_json({"seeds": list(seeds), **spread_of(scores)}, output / SEEDS_FILE)
     return output
-
-
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    """Mean and sample standard deviation (None for a single value)."""
-    sd = statistics.stdev(values) if len(values) > 1 else None
-    return {"mean": statistics.mean(values), "sd": sd, "values": list(values)}

@@ -6,6 +6,27 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from datasets import Dataset
+
+
+def share_of(rows: Dataset, percent: float, seed: int) -> Dataset:
+    """Take a share of the dialogues of a corpus, whole and in order, as :func:`sample_dialogues` draws them.
+
+    Args:
+        rows: One row per utterance, with ``dialogue_id`` and ``emotion``.
+        percent: How much of the dialogues, over 0 to 100.
+        seed: Makes the draw reproducible.
+
+    Returns:
+        The rows of the dialogues drawn.
+
+    Raises:
+        ValueError: If ``percent`` is not over 0 and at most 100.
+    """
+    dialogues = rows["dialogue_id"]
+    drawn = sample_dialogues(dialogues, rows["emotion"], percent, seed)
+    return rows.select([index for index, dialogue in enumerate(dialogues) if dialogue in drawn])
+
 
 def sample_dialogues(dialogues: Sequence[str], emotions: Sequence[int | None], percent: float, seed: int) -> set[str]:
     """Draw a share of the dialogues, the same share of those in which each emotion is the most frequent.

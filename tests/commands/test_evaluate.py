@@ -5,7 +5,9 @@ import pytest
 from datasets import Dataset
 
 from speechcue_hf.cli import main
+from speechcue_hf.evaluation import evaluate
 from speechcue_hf.models.tiny import build_tiny_model
+from speechcue_hf.prompts.specification import load_prompt
 
 
 @pytest.fixture
@@ -27,6 +29,35 @@ def test_scores_a_model_that_was_not_trained_here(described_folder, model_folder
     assert f"weighted F1   {100 * results['weighted_f1']:6.2f} %" in capsys.readouterr().out
     columns = Dataset.from_parquet(str(output / "predictions.parquet")).column_names
     assert columns == ["utterance_id", "dialogue_id", "label", "prediction", "probabilities", "margin"]
+
+
+def test_few_shot_shows_rows_of_train(described_folder, model_folder, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        evaluate, "predict", lambda rows, *rest, real=evaluate.predict: shown.append(rows) or real(rows, *rest)
+    )
+    arguments = ["evaluate", "--dataset", str(described_folder), "--model", str(model_folder), "-o", str(tmp_path)]
+    prompt = {"extends": "speechcue", "history": 1, "demonstrations": 3}
+    assert main([*arguments, "--prompt", json.dumps(prompt)]) == 0
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["prompt"]["sha256"] == load_prompt(prompt).fingerprint != load_prompt("speechcue").fingerprint
+    drawn = [names for rows in shown for names in rows["demonstrations"]]
+    assert len(drawn) == 12
+    assert all(len(names) == 3 and all(name.startswith("train") for name in names) for names in drawn)
+
+
+def test_runs_with_several_seeds_are_scored_one_after_the_other(described_folder, model_folder, tmp_path, capsys):
+    runs, output = tmp_path / "runs", tmp_path / "scored"
+    for seed in (1, 11):
+        (runs / f"seed-{seed}").parent.mkdir(exist_ok=True)
+        (runs / f"seed-{seed}").symlink_to(model_folder)
+    (runs / "seeds.json").write_text('{"seeds": [1, 11]}')
+    assert main(["evaluate", "--dataset", str(described_folder), "--model", str(runs), "-o", str(output)]) == 0
+    each = [json.loads((output / f"seed-{seed}" / "results.json").read_text()) for seed in (1, 11)]
+    summary = json.loads((output / "seeds-test.json").read_text())
+    assert summary["weighted_f1"]["values"] == [results["weighted_f1"] for results in each]
+    assert (summary["weighted_f1"]["mean"], summary["weighted_f1"]["sd"]) == (each[0]["weighted_f1"], 0)
+    assert f"weighted_f1 {each[0]['weighted_f1']:.4f} ± 0.0000" in capsys.readouterr().out
 
 
 def test_sharing_and_batches_change_no_prediction(described_folder, model_folder, tmp_path):

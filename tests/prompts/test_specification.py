@@ -74,6 +74,8 @@ def test_broken_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(PromptError, match=r"broken\.json is not valid JSON"):
         load_prompt(tmp_path / "broken.json")
+    with pytest.raises(PromptError, match="the prompt is not valid JSON"):
+        load_prompt('{"extends": speechcue}')
     (tmp_path / "bad.jinja").write_text("{% macro %}")
     (tmp_path / "bad.json").write_text('{"extends": "speechcue", "template": "bad.jinja"}')
     with pytest.raises(PromptError, match="not valid in line 1"):

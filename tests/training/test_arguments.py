@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from speechcue_hf.prompts.specification import load_prompt
 from speechcue_hf.training.arguments import parse_arguments
 
 RECIPE = "prompt:\n  extends: speechcuellm_meld\n  impression: true\nlearning_rate: 1.0e-4\nseed: 5\n"
@@ -22,10 +23,10 @@ def test_recipe_then_command_line(recipe: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("given", "read"),
-    [("speechcue", "speechcue"), ('{"extends": "speechcue", "history": 3}', {"extends": "speechcue", "history": 3})],
+    [("speechcue", None), ('{"extends": "speechcue", "history": 3}', 3)],
 )
-def test_prompt_on_the_command_line(recipe: list[str], given: str, read: object) -> None:
-    assert parse_arguments([*recipe, "--prompt", given])[0].prompt == read
+def test_prompt_on_the_command_line(recipe: list[str], given: str, read: int | None) -> None:
+    assert load_prompt(parse_arguments([*recipe, "--prompt", given])[0].prompt or "").history == read
 
 
 def test_defaults_never_truncate_and_keep_the_best_epoch(recipe: list[str]) -> None:

@@ -43,15 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     name = next((argument for argument in arguments if argument in COMMANDS), None)
-    parsed = _parser(name).parse_args(arguments)
-    logging.basicConfig(level=logging.DEBUG if parsed.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
-    logging.getLogger("speechcue_hf").setLevel(logging.DEBUG if parsed.verbose else logging.INFO)
+    verbose = not {"-v", "--verbose"}.isdisjoint(arguments)
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.getLogger("speechcue_hf").setLevel(logging.DEBUG if verbose else logging.INFO)
     if are_progress_bars_disabled():  # By HF_HUB_DISABLE_PROGRESS_BARS, which datasets does not look at.
         datasets.disable_progress_bars()
     try:
+        parsed = _parser(name).parse_args(arguments)
         parsed.run(parsed)
     except (SpeechcueError, OSError, ValueError, ImportError) as error:
-        if parsed.verbose:
+        if verbose:
             logging.exception("speechcue %s failed", name)
         cure = " (`speechcue doctor` finds what is not installed)" if isinstance(error, ImportError) else ""
         print(f"speechcue {name}: {error}{cure}", file=sys.stderr)

@@ -42,11 +42,12 @@ def test_a_failure_is_one_line_and_exit_code_1(capsys, monkeypatch):
     assert capsys.readouterr().err == "speechcue doctor: train_sent_emo.csv has 9,988 rows, the release has 9,989\n"
 
 
-def test_a_missing_library_leads_to_the_doctor(capsys, monkeypatch):
-    def needs_torch():
+@pytest.mark.parametrize("when", [lambda fails: lambda name: command_that(fails), lambda fails: fails])
+def test_a_missing_library_leads_to_the_doctor(when, capsys, monkeypatch):
+    def needs_torch(*_):
         raise ModuleNotFoundError("No module named 'torch'")
 
-    monkeypatch.setattr(cli, "import_module", lambda name: command_that(needs_torch))
+    monkeypatch.setattr(cli, "import_module", when(needs_torch))
     assert cli.main(["train"]) == 1
     assert capsys.readouterr().err == (
         "speechcue train: No module named 'torch' (`speechcue doctor` finds what is not installed)\n"

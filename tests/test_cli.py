@@ -1,5 +1,6 @@
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,16 @@ def test_each_command_has_help_with_examples(name, capsys):
         cli.main([name, "--help"])
     assert stop.value.code == 0
     assert f"speechcue {name}" in capsys.readouterr().out.split("examples:")[1]
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_examples_in_the_help_can_be_typed_as_they_stand(name):
+    examples = cli.import_module(f"speechcue_hf.commands.{name}").EXAMPLES.replace("\\\n", " ")
+    lines = [shlex.split(line, comments=True) for line in examples.splitlines() if line.startswith("  speechcue ")]
+    assert lines
+    for line in lines:
+        arguments = [argument.replace("$SLURM_ARRAY_TASK_ID", "0") for argument in line[1:]]
+        assert cli._parser(name).parse_args(arguments).command == name
 
 
 @pytest.mark.parametrize("wrong", [[], ["nonsense"], ["doctor", "--nonsense"]])

@@ -19,7 +19,7 @@ EXAMPLES = """examples:
   speechcue describe data/measured -o data/described
   speechcue describe data/measured -o data/described --levels 3 --baseline running
   speechcue describe data/meld -o data/paper --wording speechcuellm --speakers Phoebe Rachel Chandler Joey Monica Ross
-  speechcue describe data/new -o data/new-described --describer runs/tiny
+  speechcue describe data/new -o data/new-described --describer runs/demo
 """
 
 

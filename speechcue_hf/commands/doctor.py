@@ -8,7 +8,7 @@ from speechcue_hf.environment import examine, library_versions
 from speechcue_hf.errors import SpeechcueError
 
 EXAMPLES = """examples:
-  speechcue doctor            look at everything; exit code 1 when something cannot work
+  speechcue doctor            # exit code 1 when something cannot work
 """
 
 MARKS = {"ok": "  ok      ", "note": "  note    ", "problem": "  PROBLEM "}

@@ -15,7 +15,7 @@ EXAMPLES = """examples:
   speechcue plot clip.wav -o clip.png
   speechcue plot clip.wav --describer data/described -o clip.png
   speechcue plot data/demo --describer data/described --dialogue party -o dialogue.png
-  speechcue plot data/described --utterance party_03 -o turn.png      (no audio: levels and words only)
+  speechcue plot data/described --utterance party_03 -o turn.png      # no audio: levels and words only
 """
 
 

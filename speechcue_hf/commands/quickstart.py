@@ -8,7 +8,7 @@ from pathlib import Path
 from speechcue_hf.models.base import TINY_MODEL
 
 EXAMPLES = """examples:
-  speechcue quickstart                                            a tiny random model, under two minutes on a CPU
+  speechcue quickstart                                            # a tiny random model, under two minutes on a CPU
   speechcue quickstart -o first --model HuggingFaceTB/SmolLM2-135M-Instruct
 """
 
@@ -24,9 +24,9 @@ TINY = """
 The model has a million random parameters and saw 64 utterances: it shows that every step works and learns little.
 """
 NEXT = """Next:
-  speechcue quickstart -o first --model HuggingFaceTB/SmolLM2-135M-Instruct    a model that knows English
-  speechcue prepare folder --data-dir my_conversations -o data/mine            your own recordings
-  speechcue check meld --data-dir MELD.Raw                                     a corpus you have"""
+  speechcue quickstart -o first --model HuggingFaceTB/SmolLM2-135M-Instruct    # a model that knows English
+  speechcue prepare folder --data-dir my_conversations -o data/mine            # your own recordings
+  speechcue check meld --data-dir MELD.Raw                                     # a corpus you have"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from speechcue_hf.filenames import SEEDS_FILE, TRAINING_FILE
 
 EXAMPLES = """examples:
-  speechcue train --config recipes/quickstart.yaml --dataset data/described --output-dir runs/tiny
+  speechcue train --config recipes/quickstart.yaml --dataset data/described --output-dir runs/demo
   speechcue train --config recipes/quickstart.yaml --dataset data/described --output-dir runs/long num_train_epochs=9
 
 Any setting of the recipe can follow as setting=value. For several processes or GPUs use
-  accelerate launch recipes/sft.py --config recipes/quickstart.yaml --dataset data/described --output_dir runs/tiny
+  accelerate launch recipes/sft.py --config recipes/quickstart.yaml --dataset data/described --output_dir runs/demo
 """
 
 

@@ -1,8 +1,13 @@
 """Fixtures that tests of several folders share: a described corpus of twelve tiny dialogues."""
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
+
+# Before datasets is imported: tests neither read nor fill the cache of whoever runs them.
+_CACHE = tempfile.TemporaryDirectory(prefix="speechcue-tests-", ignore_cleanup_errors=True)
+os.environ["HF_HOME"] = _CACHE.name
 
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value

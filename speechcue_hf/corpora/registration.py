@@ -18,8 +18,6 @@ from datasets import packaged_modules
 from datasets.data_files import DataFilesDict, DataFilesList
 from datasets.load import DatasetModule, PackagedDatasetModuleFactory
 
-from speechcue_hf import __version__
-
 CORPORA = ("iemocap", "meld", "emorynlp", "dailydialog", "demo", "folder")
 NAMESPACE = "speechcue/"
 DEMO = NAMESPACE + "demo"
@@ -30,7 +28,8 @@ def register() -> None:
     """Enter the loaders under ``speechcue/<corpus>`` in ``datasets``; calling it again changes nothing."""
     if NAMESPACE + CORPORA[0] in packaged_modules._PACKAGED_DATASETS_MODULES:
         return
-    names = {NAMESPACE + corpus: (f"speechcue_hf.corpora.{corpus}", __version__) for corpus in CORPORA}
+    code = code_digest(Path(__file__).parent)
+    names = {NAMESPACE + corpus: (f"speechcue_hf.corpora.{corpus}", code) for corpus in CORPORA}
     packaged_modules._PACKAGED_DATASETS_MODULES.update(names)
     stock_module = PackagedDatasetModuleFactory.get_module
 
@@ -41,7 +40,7 @@ def register() -> None:
 
 
 def corpus_module(name: str, data_dir: str | None) -> DatasetModule:
-    """The builder module of a corpus, with a hash that changes when a watched file or this package does.
+    """The builder module of a corpus, with a hash that changes when a watched file or a loader does.
 
     Args:
         name: Registered name, such as ``speechcue/meld``.
@@ -50,13 +49,27 @@ def corpus_module(name: str, data_dir: str | None) -> DatasetModule:
     Returns:
         What ``datasets.load.dataset_module_factory`` returns for a packaged module.
     """
-    module_path, version = packaged_modules._PACKAGED_DATASETS_MODULES[name]
+    module_path, code = packaged_modules._PACKAGED_DATASETS_MODULES[name]
     watched = import_module(module_path).watched
     has_folder = data_dir is not None or name == DEMO
     state = file_states(watched(Path(data_dir or "").expanduser().absolute())) if has_folder else []
-    digest = hashlib.sha256("\n".join([version, datasets.__version__, *state]).encode()).hexdigest()
+    digest = hashlib.sha256("\n".join([code, datasets.__version__, *state]).encode()).hexdigest()
     no_files = DataFilesDict({"train": DataFilesList([], origin_metadata=[])})
     return DatasetModule(module_path, digest, {"dataset_name": name.replace("/", "_"), "data_files": no_files})
+
+
+def code_digest(folder: Path) -> str:
+    """Fingerprint of the loaders: rows that other code made must not come from the cache.
+
+    Args:
+        folder: The package of the loaders; its modules and the facts beside them count, and the module above it that
+            opens clips.
+
+    Returns:
+        SHA-256, 64 hexadecimal digits.
+    """
+    files = [*folder.glob("*.py"), *folder.glob("*.json"), folder.parent / "audio.py"]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
 
 
 def file_states(paths: Iterable[Path]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from speechcue_hf.models.tiny import build_tiny_model, train_tokenizer
+from speechcue_hf.models.tiny import build_tiny_model, one_thread, train_tokenizer
 
 TEXTS = ["How does Ann feel in the last turn?", "Ann: I lost my keys, again!", "happy", "sad", "neutral"]
 
@@ -32,6 +32,18 @@ def test_chat_template_is_chatml_and_any_text_survives() -> None:
     )
     assert tokenizer.eos_token_id == tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert tokenizer.pad_token_id not in (None, tokenizer.eos_token_id)
+
+
+def test_one_thread_for_a_while() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(KeyError), one_thread():
+            assert torch.get_num_threads() == 1
+            raise KeyError
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_too_small_a_vocabulary_is_refused() -> None:

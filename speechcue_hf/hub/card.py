@@ -117,7 +117,8 @@ def usage_example(prompt: PromptSpecification, labels: Mapping[str, list[str]], 
     environment.filters["literal"] = _literal
     template = environment.from_string((_TEMPLATES / "example.py.jinja").read_text(encoding="utf-8"))
     shown = [{name: value for name, value in turn.items() if name in columns} for turn in turns]
-    return template.render(source=source, names=labels["names"], words=labels["words"], turns=shown)
+    few_shot = prompt.demonstrations > 0
+    return template.render(source=source, few_shot=few_shot, names=labels["names"], words=labels["words"], turns=shown)
 
 
 def _card_data(

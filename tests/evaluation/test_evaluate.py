@@ -46,13 +46,13 @@ def test_unlabelled_turns_are_history_and_are_counted(described, llama, tokenize
 
 def test_results_say_how_they_came_about(described, llama, tokenizer):
     results, _ = evaluate_model(
-        described, llama, tokenizer, PROMPT, training=TRAINING, describer_sha256="d" * 64, token_budget=260
+        described, llama, tokenizer, PROMPT, training=TRAINING, describer_sha256="d" * 64, token_budget=240
     )
     assert results["seed"] == 11
     assert results["prompt"] == TRAINING["prompt"]
     assert results["describer_sha256"] == "d" * 64
     assert (results["decode"], results["normalisation"]) == ("score", "sum")
-    assert results["token_budget"] == 260 and 0 < results["shortened"] < results["n"]
+    assert results["token_budget"] == 240 and 0 < results["shortened"] < results["n"]
     assert results["libraries"]["torch"]
     assert results["weighted_f1_interval"]["dialogues"] == 2
     assert json.loads(json.dumps(results)) == results

@@ -69,6 +69,17 @@ def test_example_runs_as_it_stands(run, monkeypatch, capsys):
     assert answers == ["I got the job!", "So you are leaving."]
 
 
+def test_example_of_a_few_shot_model_runs_beside_its_corpus(run, dataset_folder, monkeypatch, capsys):
+    prompt = load_prompt({"extends": "speechcue", "demonstrations": 3})
+    prompt.save(run)
+    (run / "data").mkdir()
+    (run / "data" / "described").symlink_to(dataset_folder)
+    labels = json.loads((run / "training.json").read_text())["labels"]
+    monkeypatch.chdir(run)
+    exec(usage_example(prompt, labels, source="."), {})
+    assert "So you are leaving. -> " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("prompt", presets())
 def test_every_preset_gets_the_columns_it_reads(prompt):
     """The part of the example that builds prompts runs for every preset; the model is left out."""

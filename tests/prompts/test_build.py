@@ -213,6 +213,15 @@ def test_text_only_prompt_needs_no_measurement(meld: Dataset) -> None:
     assert len(build_prompts(meld.select_columns(columns), "speechcue_text")) == 4
 
 
+@pytest.mark.parametrize("prompt", ["speechcue", "speechcuellm", "instructerc"])
+def test_a_dialogue_without_words_or_names_keeps_its_rows(meld: Dataset, prompt: str) -> None:
+    nothing = {"text": None, "speaker": None, "speech_description": None, "emotion": None}
+    rows = build_prompts(meld.map(lambda row: nothing, features=meld.features), prompt)
+    assert rows["utterance_id"] == meld["utterance_id"]
+    assert all(messages[0]["content"] for messages in rows["prompt"])
+    assert rows["completion"] == [None] * 4
+
+
 def test_an_empty_dataset_stays_empty(meld: Dataset) -> None:
     assert len(build_prompts(meld.select([]))) == 0
 

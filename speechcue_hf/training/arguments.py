@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import datasets
 import torch
+from huggingface_hub.utils import are_progress_bars_disabled  # type: ignore[attr-defined]
 from trl import ModelConfig, SFTConfig, TrlParser  # type: ignore[attr-defined]
 
 from speechcue_hf.models.base import TINY_MODEL
@@ -63,6 +65,8 @@ class TrainingSettings(SFTConfig):
         names = {setting.name for setting in fields(self)}
         if "activation_checkpointing" in names and self.activation_checkpointing is None:
             self.activation_checkpointing = self.gradient_checkpointing
+        if datasets.are_progress_bars_disabled() or are_progress_bars_disabled():
+            self.disable_tqdm = True
         super().__post_init__()  # type: ignore[no-untyped-call]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset, DatasetDict
-from transformers import AutoConfig, AutoModelForCausalLM, set_seed
+from transformers import AutoConfig, AutoModelForCausalLM, PrinterCallback, set_seed
 from trl import SFTTrainer, get_peft_config, get_quantization_config  # type: ignore[attr-defined]
 
 from speechcue_hf.corpora.parquet import read_dataset
@@ -255,6 +255,8 @@ def _make_trainer(
         processing_class=material.tokenizer,
         peft_config=adapter,
     )
+    # What stands for the bar where bars are off prints raw numbers among our lines; training.json has them.
+    trainer.remove_callback(PrinterCallback)
     network: Any = trainer.model
     if model.use_peft:
         # PEFT writes a card with every checkpoint, which names the base model by its path on this machine.

@@ -1,6 +1,8 @@
 import warnings
 from pathlib import Path
 
+import datasets
+import huggingface_hub.utils
 import pytest
 
 from speechcue_hf.prompts.specification import load_prompt
@@ -47,3 +49,13 @@ def test_checkpointing_works_by_its_old_name_without_a_warning(recipe: list[str]
 def test_unknown_settings_are_refused(recipe: list[str]) -> None:
     with pytest.raises(ValueError, match="learning_rte"):
         parse_arguments([*recipe, "--learning_rte", "1"])
+
+
+@pytest.mark.parametrize("library", [datasets, huggingface_hub.utils], ids=["datasets", "hub"])
+def test_the_switches_of_the_hub_and_of_datasets_turn_the_bar_off(recipe: list[str], library) -> None:
+    assert not parse_arguments(recipe)[2].disable_tqdm
+    library.disable_progress_bars()
+    try:
+        assert parse_arguments(recipe)[2].disable_tqdm
+    finally:
+        library.enable_progress_bars()

@@ -7,7 +7,7 @@ from typing import Any
 
 import datasets
 import torch
-from huggingface_hub.utils import are_progress_bars_disabled  # type: ignore[attr-defined]
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled
 from trl import ModelConfig, SFTConfig, TrlParser  # type: ignore[attr-defined]
 
 from speechcue_hf.models.base import TINY_MODEL

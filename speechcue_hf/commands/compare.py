@@ -39,6 +39,8 @@ def run(arguments: argparse.Namespace) -> None:
         f"  difference    {100 * result['difference']:+6.2f}     "
         f"(95 % interval {100 * low:+.2f} to {100 * high:+.2f}, p = {result['p_value']:.4f})"
     )
+    if result["warning"]:
+        print(f"  {result['warning']}")
     print(
         f"  right in both {result['both']}, only in the first {result['only_first']}, "
         f"only in the second {result['only_second']}, in neither {result['neither']}"

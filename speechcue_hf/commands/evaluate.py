@@ -97,6 +97,8 @@ def print_summary(results: dict[str, Any]) -> None:
         f"  weighted F1   {100 * results['weighted_f1']:6.2f} %   "
         f"(95 % interval over dialogues {100 * interval['low']:.2f} to {100 * interval['high']:.2f})"
     )
+    if interval["warning"]:
+        print(f"  {interval['warning']}")
     print(f"  macro F1      {100 * results['macro_f1']:6.2f} %")
     print(f"  accuracy      {100 * results['accuracy']:6.2f} %")
     print(f"  invalid       {100 * results['invalid_rate']:6.2f} %")

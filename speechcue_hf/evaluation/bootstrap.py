@@ -10,6 +10,31 @@ from collections.abc import Sequence
 
 import numpy as np
 
+FEWEST_DIALOGUES = 20
+"""A bootstrap draws from what it has: fewer dialogues than this vary too little to stand for others."""
+
+
+def few_dialogues_warning(dialogues: int) -> str | None:
+    """Say that there are too few dialogues for a bootstrap over them; None if there are enough.
+
+    Args:
+        dialogues: How many there are to draw from.
+
+    Returns:
+        One sentence, or None from ``FEWEST_DIALOGUES`` on.
+
+    Example:
+        >>> few_dialogues_warning(2)
+        'Do not trust the interval or any p-value: 2 dialogues are too few to draw from, it takes at least 20.'
+    """
+    if dialogues >= FEWEST_DIALOGUES:
+        return None
+    counted = "1 dialogue is" if dialogues == 1 else f"{dialogues} dialogues are"
+    return (
+        f"Do not trust the interval or any p-value: {counted} too few to draw from, it takes at least "
+        f"{FEWEST_DIALOGUES}."
+    )
+
 
 def weighted_f1_from_counts(counts: np.ndarray) -> np.ndarray:
     """Weighted F1 of confusion matrices.

@@ -12,6 +12,7 @@ from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.bootstrap import (
     bootstrap_weighted_f1,
     counts_by_dialogue,
+    few_dialogues_warning,
     interval,
     sign_probability,
     weighted_f1_from_counts,
@@ -31,14 +32,14 @@ def compare_runs(first: Path, second: Path, *, draws: int = BOOTSTRAP_DRAWS, see
 
     Returns:
         ``weighted_f1`` of both runs, their ``difference`` (second minus first) with its 95 % ``interval`` and two-sided
-        ``p_value``, ``n`` and ``dialogues``, and how many utterances ``both``, ``only_first``, ``only_second`` and
-        ``neither`` got right.
+        ``p_value``, ``n``, ``dialogues``, a ``warning`` if these are too few (else None), and how many utterances
+        ``both``, ``only_first``, ``only_second`` and ``neither`` got right.
 
     Raises:
         EvaluationError: If the runs have other label sets, other utterances or other true labels.
     """
     labels = _common_labels(first, second)
-    tables = [read_predictions(folder).sort("utterance_id") for folder in (first, second)]
+    tables = [_sorted_by_utterance(read_predictions(folder)) for folder in (first, second)]
     _check_same_utterances(*tables, names=(str(first), str(second)))
     true = references(tables[0], labels)
     answers = [label_numbers(table["prediction"], labels) for table in tables]
@@ -54,12 +55,17 @@ def compare_runs(first: Path, second: Path, *, draws: int = BOOTSTRAP_DRAWS, see
         "difference": scores[1] - scores[0],
         "interval": list(interval(differences)),
         "p_value": sign_probability(differences),
+        "warning": few_dialogues_warning(len(counts[0])),
         "draws": draws,
         "both": int((right_first & right_second).sum()),
         "only_first": int((right_first & ~right_second).sum()),
         "only_second": int((~right_first & right_second).sum()),
         "neither": int((~right_first & ~right_second).sum()),
     }
+
+
+def _sorted_by_utterance(table: Dataset) -> Dataset:
+    return table.select(np.argsort(np.array(table["utterance_id"][:])))
 
 
 def _common_labels(first: Path, second: Path) -> list[str]:

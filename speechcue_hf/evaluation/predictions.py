@@ -7,10 +7,12 @@ scoring, or ``output`` (the text) from generation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 from datasets import Dataset, Features, List, Value
+from pyarrow import csv, json, parquet
 
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.answers import MATCHING_RULES
@@ -20,7 +22,6 @@ from speechcue_hf.filenames import PREDICTIONS_FILE
 COLUMNS = ("utterance_id", "dialogue_id", "label", "prediction")
 
 _SHARED = {name: Value("string") for name in COLUMNS}
-_READERS = {".parquet": Dataset.from_parquet, ".csv": Dataset.from_csv, ".jsonl": Dataset.from_json}
 
 
 def predictions_from_scores(rows: Dataset, scores: LabelScores) -> Dataset:
@@ -89,12 +90,16 @@ def read_predictions(path: Path) -> Dataset:
         The table.
 
     Raises:
-        EvaluationError: If the file is missing, lacks a column or holds an utterance twice.
+        EvaluationError: If the file is missing or broken, lacks a column or holds an utterance twice.
     """
     path = path / PREDICTIONS_FILE if path.is_dir() else path
     if not path.is_file() or path.suffix not in _READERS:
         raise EvaluationError(f"{path} is no predictions file: expected a .parquet, .csv or .jsonl that exists.")
-    table: Dataset = _READERS[path.suffix](str(path))
+    try:
+        # Not through datasets' loaders, which leave a copy in the cache.
+        table = Dataset(_READERS[path.suffix](path))
+    except pa.ArrowInvalid as error:
+        raise EvaluationError(f"{path.name} cannot be read as {path.suffix} ({error}).") from error
     needed = ["utterance_id", "dialogue_id", "label"]
     missing = [name for name in needed if name not in table.column_names]
     if missing or not {"prediction", "output"} & set(table.column_names):
@@ -133,6 +138,23 @@ def references(predictions: Dataset, labels: Sequence[str]) -> list[int]:
         if number is None:
             raise EvaluationError(f"Utterance {utterance_id} has no label, so it cannot be scored: leave it out.")
     return [number for number in numbers if number is not None]
+
+
+def _read_csv(path: Path) -> pa.Table:
+    """Words stay words, whatever they look like; an empty field is null."""
+    words = dict.fromkeys((*COLUMNS, "output"), pa.string())
+    return csv.read_csv(
+        path,
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(column_types=words, null_values=[""], strings_can_be_null=True),
+    )
+
+
+_READERS: dict[str, Callable[[Path], pa.Table]] = {
+    ".parquet": parquet.read_table,
+    ".csv": _read_csv,
+    ".jsonl": json.read_json,
+}
 
 
 def _row_columns(rows: Dataset) -> dict[str, list[str]]:

@@ -12,7 +12,12 @@ import numpy as np
 from datasets import Dataset
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.bootstrap import bootstrap_weighted_f1, counts_by_dialogue, interval
+from speechcue_hf.evaluation.bootstrap import (
+    bootstrap_weighted_f1,
+    counts_by_dialogue,
+    few_dialogues_warning,
+    interval,
+)
 from speechcue_hf.evaluation.metrics import classification_metrics
 from speechcue_hf.evaluation.plots import plot_confusion_matrix
 from speechcue_hf.evaluation.predictions import label_numbers, references
@@ -32,7 +37,8 @@ def summarise(predictions: Dataset, labels: Sequence[str], *, draws: int = BOOTS
 
     Returns:
         The scores of ``classification_metrics``, and ``weighted_f1_interval`` with its ``low`` and ``high`` end,
-        ``confidence``, ``draws`` and the number of ``dialogues`` drawn from.
+        ``confidence``, ``draws``, the number of ``dialogues`` drawn from and a ``warning`` if they are too few, else
+        None.
 
     Raises:
         EvaluationError: If there are no rows, or labels outside the label set.
@@ -51,6 +57,7 @@ def summarise(predictions: Dataset, labels: Sequence[str], *, draws: int = BOOTS
             "confidence": 0.95,
             "draws": draws,
             "dialogues": len(counts),
+            "warning": few_dialogues_warning(len(counts)),
         },
     }
 

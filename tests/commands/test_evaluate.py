@@ -26,7 +26,10 @@ def test_scores_a_model_that_was_not_trained_here(described_folder, model_folder
     assert (results["corpus"], results["split"], results["n"], results["seed"]) == ("demo", "validation", 12, None)
     assert results["prompt"]["name"] == "speechcue" and len(results["describer_sha256"]) == 64
     assert str(tmp_path) not in (output / "results.json").read_text()
-    assert f"weighted F1   {100 * results['weighted_f1']:6.2f} %" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"weighted F1   {100 * results['weighted_f1']:6.2f} %" in printed
+    assert "2 dialogues are too few" in results["weighted_f1_interval"]["warning"]
+    assert results["weighted_f1_interval"]["warning"] in printed
     columns = Dataset.from_parquet(str(output / "predictions.parquet")).column_names
     assert columns == ["utterance_id", "dialogue_id", "label", "prediction", "probabilities", "margin"]
 

@@ -4,6 +4,7 @@ import pytest
 from speechcue_hf.evaluation.bootstrap import (
     bootstrap_weighted_f1,
     counts_by_dialogue,
+    few_dialogues_warning,
     interval,
     sign_probability,
     weighted_f1_from_counts,
@@ -81,6 +82,12 @@ def test_chance_differences_are_rarely_called_real():
         first, second = (bootstrap_weighted_f1(count, draws=300, seed=seed) for count in counts)
         small += sign_probability(second - first) < 0.05
     assert 1 <= small <= 12
+
+
+@pytest.mark.parametrize(("dialogues", "warned"), [(1, "1 dialogue is too few"), (19, "19 dialogues are"), (20, None)])
+def test_too_few_dialogues_are_said(dialogues, warned):
+    warning = few_dialogues_warning(dialogues)
+    assert warning is None if warned is None else warned in warning
 
 
 def test_interval_refuses_senseless_confidence():

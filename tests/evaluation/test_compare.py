@@ -42,6 +42,7 @@ def test_a_clear_difference_is_found_and_signed(runs):
     assert result["difference"] == pytest.approx(scores[1] - scores[0])
     assert 0 < result["interval"][0] < result["difference"] < result["interval"][1]
     assert result["p_value"] < 0.01
+    assert (result["dialogues"], result["warning"]) == (50, None)
     assert result["both"] == ((first == true) & (second == true)).sum()
     assert result["only_second"] == ((first != true) & (second == true)).sum()
     assert sum(result[key] for key in ("both", "only_first", "only_second", "neither")) == result["n"] == 400

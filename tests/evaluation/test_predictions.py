@@ -22,6 +22,21 @@ def test_reads_tables_of_every_kind(tmp_path, suffix):
     assert read_predictions(path).to_dict() == COLUMNS
 
 
+def test_words_of_a_csv_stay_words(tmp_path):
+    path = tmp_path / "predictions.csv"
+    path.write_text('utterance_id,dialogue_id,label,output\n007,1,sad,"None of\nthese"\n008,1,NA,\n', encoding="utf-8")
+    table = read_predictions(path).to_dict()
+    assert table["utterance_id"] == ["007", "008"] and table["label"] == ["sad", "NA"]
+    assert table["output"] == ["None of\nthese", None]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_a_broken_file_is_named(tmp_path, suffix):
+    (tmp_path / f"broken.{suffix}").write_text('{"a": 1\n"1,2\n3')
+    with pytest.raises(EvaluationError, match=rf"broken\.{suffix} "):
+        read_predictions(tmp_path / f"broken.{suffix}")
+
+
 def test_missing_file_and_columns_are_named(tmp_path):
     with pytest.raises(EvaluationError, match=r"nothing\.csv is no predictions file"):
         read_predictions(tmp_path / "nothing.csv")

@@ -28,7 +28,7 @@ def test_scores_a_model_that_was_not_trained_here(described_folder, model_folder
     assert str(tmp_path) not in (output / "results.json").read_text()
     printed = capsys.readouterr().out
     assert f"weighted F1   {100 * results['weighted_f1']:6.2f} %" in printed
-    assert "2 dialogues are too few" in results["weighted_f1_interval"]["warning"]
+    assert "3 dialogues are too few" in results["weighted_f1_interval"]["warning"]
     assert results["weighted_f1_interval"]["warning"] in printed
     columns = Dataset.from_parquet(str(output / "predictions.parquet")).column_names
     assert columns == ["utterance_id", "dialogue_id", "label", "prediction", "probabilities", "margin"]

@@ -1,10 +1,11 @@
 """What scoring a test set costs: greedy generation, closed-set scoring, and scoring with shared beginnings.
 
-    SPEECHCUE_CORPORA=/data python benchmarks/scoring.py --dialogues 8
+    OMP_NUM_THREADS=1 SPEECHCUE_CORPORA=/data python benchmarks/scoring.py
 
 The model has SmolLM2-135M's architecture and random parameters (speed does not depend on them), on the CPU in float32.
 Prompts are those of MELD's test split with the published measurements in our own words; ``SPEECHCUE_CORPORA`` names the
-folder that holds ``meld/``. Token counts are of the whole split, times of its first dialogues.
+folder that holds ``meld/``. Token counts are of the whole split, times of dialogues spread evenly over it. What it
+printed stands in ``scoring.md``.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ MEASUREMENTS = {
 def main() -> None:
     """Print token counts, then times."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dialogues", type=int, default=8, help="test dialogues that are timed")
+    parser.add_argument("--dialogues", type=int, default=12, help="test dialogues that are timed")
     parser.add_argument("--batch-size", type=int, default=8, help="prompts in one pass, where each runs by itself")
     parser.add_argument("--tokens-per-pass", type=int, default=256, help="tokens in one pass, with shared beginnings")
     arguments = parser.parse_args()
@@ -57,9 +58,9 @@ def main() -> None:
     print("Tokens run              by itself     shared    ratio")
     for name, dataset in (("MELD test", test), ("dialogues of 50 turns", long_dialogues(test, turns=50))):
         print_tokens(name, model, tokenizer, dataset)
-    chosen = set(list(dict.fromkeys(test["dialogue_id"]))[: arguments.dialogues])
-    timed = test.select([row for row, dialogue in enumerate(test["dialogue_id"]) if dialogue in chosen])
     if arguments.dialogues:
+        timed = spread_dialogues(test, arguments.dialogues)
+        print_tokens("timed dialogues", model, tokenizer, timed)
         print_times(model, tokenizer, timed, arguments)
 
 
@@ -89,6 +90,13 @@ def long_dialogues(dataset: Dataset, turns: int) -> Dataset:
     )
 
 
+def spread_dialogues(dataset: Dataset, count: int) -> Dataset:
+    """Some of the dialogues, at even distances, so that they are as long and as short as all are."""
+    dialogues = list(dict.fromkeys(dataset["dialogue_id"]))
+    chosen = {dialogues[place * len(dialogues) // count] for place in range(count)}
+    return dataset.select([row for row, dialogue in enumerate(dataset["dialogue_id"]) if dialogue in chosen])
+
+
 def small_llama() -> LlamaForCausalLM:
     """SmolLM2-135M's architecture with random parameters."""
     torch.manual_seed(0)
@@ -116,7 +124,7 @@ def print_tokens(name: str, model: LlamaForCausalLM, tokenizer: PreTrainedTokeni
 def print_times(
     model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, dataset: Dataset, arguments: argparse.Namespace
 ) -> None:
-    """Time the ways to label the same prompts, each once after a warm-up."""
+    """Time the ways to label the same prompts, each once after a warm-up; other programs disturb CPU time least."""
     prompts = list(build_prompts(dataset, "speechcue")["prompt"])
     size = arguments.batch_size
 
@@ -133,14 +141,17 @@ def print_times(
         ),
     }
     score_labels(model, tokenizer, prompts[:2], MELD)
-    print(f"\n{len(prompts)} prompts of {arguments.dialogues} dialogues     wall s     CPU s    ratio")
-    slowest = None
+    print(f"\ntorch threads: {torch.get_num_threads()}, load average: {os.getloadavg()[0]:.1f}")
+    print(
+        f"{f'{len(prompts)} prompts of {arguments.dialogues} dialogues':<32}   wall s    CPU s  generation / this (CPU)"
+    )
+    generation = None
     for name, label in ways.items():
         wall, cpu = time.perf_counter(), time.process_time()
         label()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        slowest = slowest or wall
-        print(f"{name:<32} {wall:8.1f}  {cpu:8.1f} {slowest / wall:8.2f}", flush=True)
+        generation = generation or cpu
+        print(f"{name:<32} {wall:8.1f} {cpu:8.1f} {generation / cpu:8.2f}", flush=True)
 
 
 if __name__ == "__main__":

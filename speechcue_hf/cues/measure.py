@@ -12,9 +12,8 @@ import numpy as np
 from datasets import Dataset, DatasetDict, Features, IterableDataset, Value, concatenate_datasets
 
 from speechcue_hf.audio import decode
-from speechcue_hf.cues.analysis import LONGEST, analyse
+from speechcue_hf.cues import analysis, speechcuellm
 from speechcue_hf.cues.settings import GROUPS, MEASUREMENT_COLUMNS, MeasurementSettings
-from speechcue_hf.cues.speechcuellm import measure_like_paper
 from speechcue_hf.cues.turns import TURN_COLUMNS, TurnFollower, add_turn_taking, has_turns
 from speechcue_hf.errors import AudioError
 
@@ -26,12 +25,19 @@ CLIP_COLUMNS = tuple(column for column in MEASUREMENT_COLUMNS if column not in T
 """What one clip alone can tell; turn-taking needs the row before."""
 
 _DEFAULT = MeasurementSettings()
+_PROCEDURES = {
+    "default": (analysis.analyse, analysis.LONGEST),
+    "speechcuellm": (speechcuellm.measure_like_paper, speechcuellm.LONGEST),
+}
+"""By preset: the procedure, and how many seconds of a file are decoded for it."""
 
 
 def measure_speech(row: Mapping[str, Any], settings: MeasurementSettings = _DEFAULT) -> dict[str, float | str | None]:
     """Measure one clip: decoded once, analysed once. A function for ``Dataset.map``.
 
-    A clip that cannot be measured does not raise: its values are None and ``measurement_note`` has the reason.
+    A clip that cannot be measured does not raise: its values are None and ``measurement_note`` has the reason. So does
+    a file that is longer than any utterance: the default measures its first 120 s, the paper's preset leaves files
+    beyond 600 s alone; ``duration_s`` is always that of the whole file.
 
     Args:
         row: With ``audio``: ``{"path": ..., "bytes": ...}``, or None where there is no clip.
@@ -47,12 +53,12 @@ def measure_speech(row: Mapping[str, Any], settings: MeasurementSettings = _DEFA
     """
     if row["audio"] is None:
         return _as_columns({}, ["audio missing"], settings)
-    like_paper = settings.preset == "speechcuellm"
+    procedure, longest = _PROCEDURES[settings.preset]
     try:
-        clip = decode(row["audio"], limit=None if like_paper else LONGEST)
+        clip = decode(row["audio"], limit=longest)
     except AudioError as error:
         return _as_columns({}, [str(error)], settings)
-    return _as_columns(*(measure_like_paper if like_paper else analyse)(clip, settings.groups), settings)
+    return _as_columns(*procedure(clip, settings.groups), settings)
 
 
 def measure_dataset(
@@ -150,7 +156,8 @@ def _as_columns(
     values: Mapping[str, float | None], reasons: list[str], settings: MeasurementSettings
 ) -> dict[str, float | str | None]:
     """All clip columns in their order, None for those not chosen or not finite."""
-    chosen = {column: value for column, value in values.items() if column in settings.columns}
+    columns = settings.columns
+    chosen = {column: value for column, value in values.items() if column in columns}
     finite = {column: value for column, value in chosen.items() if value is not None and np.isfinite(value)}
     return {
         **{column: finite.get(column) for column in CLIP_COLUMNS},

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 _SHORTEST_PAUSE = 0.3
 """In s."""
+_VOICING = (0.02, 30, 4, False, 0.03, 0.25, 0.01, 0.35, 0.25, 450)
+"""Step in s, floor in Hz, candidates, very accurate, silence and voicing thresholds, octave cost, octave jump cost,
+voiced/unvoiced cost, ceiling in Hz."""
 
 
-def find_rhythm_as_published(sound: parselmouth.Sound, voicing: parselmouth.Pitch) -> Rhythm | None:
+def find_rhythm_as_published(sound: parselmouth.Sound) -> Rhythm | None:
     """Find syllable nuclei: peaks of intensity followed by a dip of 2 dB, voiced, within speech; the last never counts.
 
     Source: de Jong & Wempe (2009), Behavior Research Methods 41, in the form Feinberg gave it for parselmouth. The same
@@ -25,7 +28,6 @@ def find_rhythm_as_published(sound: parselmouth.Sound, voicing: parselmouth.Pitc
 
     Args:
         sound: At least 0.128 s long, else Praat raises an error.
-        voicing: Pitch of the same sound.
 
     Returns:
         The rhythm, or None when no peak stands out of the noise.
@@ -37,8 +39,12 @@ def find_rhythm_as_published(sound: parselmouth.Sound, voicing: parselmouth.Pitc
     times, heights = _peaks(intensity, above=max(quantile - BELOW_PEAK, lowest))
     if not len(times):
         return None
-    sounding = sounding_stretches(intensity, quantile - BELOW_PEAK - highest, _SHORTEST_PAUSE)
-    return Rhythm(select_nuclei(times[_dips_after(intensity, times, heights)], sounding, voicing), sounding)
+    # The script gives the threshold below the maximum, and Praat takes it off again.
+    sounding = sounding_stretches(intensity, highest - abs(quantile - BELOW_PEAK - highest), _SHORTEST_PAUSE)
+    times = times[_dips_after(intensity, times, heights)]
+    # The pitch is half of all the cost, and clips of one syllable have no peak left to ask it about.
+    nuclei = select_nuclei(times, sounding, sound.to_pitch_ac(*_VOICING)) if len(times) else times
+    return Rhythm(nuclei, sounding)
 
 
 def _quantile(values: Floats, share: float) -> float:
@@ -67,14 +73,15 @@ def _inner_peaks(values: Floats) -> npt.NDArray[np.intp]:
 def _peaks(intensity: parselmouth.Intensity, above: float) -> tuple[Floats, Floats]:
     """Times (s) and levels (dB) of the maxima of an intensity contour that exceed a threshold."""
     import parselmouth
-    from parselmouth.praat import call
+    from parselmouth.praat import run
 
     levels = intensity.values[0]
     if not len(_inner_peaks(levels)):
         return np.zeros(0), np.zeros(0)
-    # As `Down to Matrix` and `To Sound (slice)` make it: each Praat command costs a tenth of a millisecond.
+    # As `Down to Matrix` and `To Sound (slice)` make it: each call of Praat costs a tenth of a millisecond.
     contour = parselmouth.Sound(levels, 1 / intensity.dx, intensity.x1 - intensity.dx / 2)
-    times: Floats = call(call(contour, "To PointProcess (extrema)", 1, "yes", "no", "Sinc70"), "To Matrix").values[0]
+    (points,) = run(contour, 'To PointProcess (extrema): 1, "yes", "no", "Sinc70"\nTo Matrix')
+    times: Floats = points.values[0]
     heights = cubic(levels, (times - intensity.x1) / intensity.dx)
     return times[heights > above], heights[heights > above]
 

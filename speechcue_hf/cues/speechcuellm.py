@@ -16,6 +16,9 @@ from speechcue_hf.cues.published_syllables import find_rhythm_as_published
 if TYPE_CHECKING:
     import parselmouth
 
+LONGEST = 600.0
+"""In s. The longest clip of MELD lasts 305; each minute of a file at 16 kHz takes Praat 2 s and tens of MB."""
+
 
 def measure_like_paper(clip: Clip, groups: tuple[str, ...]) -> tuple[Values, list[str]]:
     """Measure a clip by the procedure of SpeechCueLLM.
@@ -24,15 +27,18 @@ def measure_like_paper(clip: Clip, groups: tuple[str, ...]) -> tuple[Values, lis
     Findings; its syllable nuclei are those of de Jong & Wempe (2009), Behavior Research Methods 41.
 
     Args:
-        clip: All channels, at the file's own sampling rate.
+        clip: All channels, at the file's own sampling rate; of a file beyond ``LONGEST`` only the start need be there.
         groups: Which of ``loudness``, ``pitch``, ``rhythm``, ``hnr`` to measure.
 
     Returns:
         The paper's numbers (``PAPER_COLUMNS``), None where it has none, and the reasons for those. Without a voiced
-        frame, pitch range and variation are 0, as published.
+        frame, pitch range and variation are 0, as published. A file beyond ``LONGEST`` has its duration only, because
+        the numbers of a part of it would not be the paper's.
     """
     import parselmouth
 
+    if clip.duration > LONGEST:
+        return {"duration_s": clip.duration}, [f"longer than {LONGEST:g} s: not measured"]
     sound = parselmouth.Sound(clip.samples, clip.rate)
     values, reasons = measure_groups(_MEASURES, sound, groups)
     return {"duration_s": sound.duration, **values}, reasons
@@ -51,8 +57,7 @@ def _pitch(sound: parselmouth.Sound) -> Measured:
 
 
 def _rhythm(sound: parselmouth.Sound) -> Measured:
-    voicing = sound.to_pitch_ac(0.02, 30, 4, False, 0.03, 0.25, 0.01, 0.35, 0.25, 450)
-    rhythm = find_rhythm_as_published(sound, voicing)
+    rhythm = find_rhythm_as_published(sound)
     rate = rhythm.articulation_rate if rhythm else None
     return {"articulation_rate_per_s": rate}, "no syllable nucleus" if rate is None else None
 

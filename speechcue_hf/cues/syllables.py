@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -78,7 +77,7 @@ def find_rhythm(sound: parselmouth.Sound, voicing: parselmouth.Pitch) -> Rhythm 
     # A syllable cut off by an end of the clip has its peak there: beyond the ends it is silent.
     walled = np.concatenate([[-300.0], levels, [-300.0]])
     peaks, _ = find_peaks(walled, height=threshold, prominence=DIP)
-    sounding = sounding_stretches(intensity, threshold - levels.max(), _SHORTEST_PAUSE)
+    sounding = sounding_stretches(intensity, threshold, _SHORTEST_PAUSE)
     if not len(sounding):
         return None
     return Rhythm(select_nuclei(intensity.xs()[peaks - 1], sounding, voicing), sounding)
@@ -96,15 +95,34 @@ def select_nuclei(times: Floats, sounding: Floats, voicing: parselmouth.Pitch) -
 
 
 def sounding_stretches(intensity: parselmouth.Intensity, threshold: float, shortest_pause: float) -> Floats:
-    """Start and end (s) of the stretches louder than ``threshold`` dB re the maximum, shape ``(stretches, 2)``."""
-    from parselmouth import PraatWarning
-    from parselmouth.praat import call
+    """Stretches of speech as Praat's ``To TextGrid (silences)`` finds them: short sounds go first, then short pauses.
 
-    limits = (threshold, shortest_pause, _SHORTEST_SOUNDING)
-    with warnings.catch_warnings():
-        # That a clip is evenly loud is for the numbers to say, not for a message per clip.
-        warnings.simplefilter("ignore", PraatWarning)
-        grid = call(intensity, "To TextGrid (silences)", *limits, "silent", "sounding")
-    table = call(call(grid, "Extract tier", 1), "Down to TableOfReal", "sounding")
-    stretches: Floats = call(table, "To Matrix").values[:, :2]
-    return stretches
+    In arrays, because the four Praat commands it takes cost half a millisecond per clip.
+
+    Args:
+        intensity: The contour; its frames below the threshold are silent.
+        threshold: In dB, absolute.
+        shortest_pause: In s; shorter silences belong to the speech around them.
+
+    Returns:
+        Start and end of each stretch in s, shape ``(stretches, 2)``; none where everything is silent.
+    """
+    start, end = intensity.xmin, intensity.xmax
+    loud = np.concatenate([[False], intensity.values[0] >= threshold, [False]])
+    # A change of state lies at the first frame of the new one, the ends of the clip where the clip ends.
+    edges = np.concatenate([[start], intensity.xs()[1:], [end]])
+    sounding = edges[np.diff(loud)].reshape(-1, 2)
+    # A clip that sounds throughout does so however short it is.
+    sounding = _at_least(min(_SHORTEST_SOUNDING, end - start), sounding)
+    pauses = _at_least(shortest_pause, _between(sounding, start, end))
+    return _at_least(np.finfo(float).tiny, _between(pauses, start, end))
+
+
+def _between(stretches: Floats, start: float, end: float) -> Floats:
+    """What lies between stretches, from ``start`` to ``end``; empty where they touch one of these."""
+    return np.concatenate([[start], stretches.ravel(), [end]]).reshape(-1, 2)
+
+
+def _at_least(seconds: float, stretches: Floats) -> Floats:
+    """The stretches that last so long."""
+    return stretches[stretches[:, 1] - stretches[:, 0] >= seconds]

@@ -1,5 +1,6 @@
 """The paper's preset against Praat called directly, step by step, on clips of every kind."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -77,6 +78,34 @@ def test_a_clip_too_short_for_praat_keeps_what_can_be_measured():
     assert measured["duration_s"] == 0.05
     assert measured["intensity_mean_db"] is None
     assert "loudness: Sound: shorter than window length" in measured["measurement_note"]
+
+
+def test_one_hour_has_its_duration_and_a_reason(tmp_path):
+    path = tmp_path / "hour.flac"
+    with soundfile.SoundFile(path, "w", 16000, 1) as file:
+        file.write(voice(120, 10))
+        for _ in range(359):
+            file.write(np.zeros(160000))
+    tracemalloc.start()
+    measured = measure_speech({"audio": {"path": str(path), "bytes": None}}, PAPER)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert {column for column, value in measured.items() if value is not None} == {"duration_s", "measurement_note"}
+    assert measured["duration_s"] == 3600.0
+    assert measured["measurement_note"] == "longer than 600 s: not measured"
+    # A whole hour in float64 would take 460 MB.
+    assert peak < 200e6
+
+
+def test_five_minutes_are_measured_whole(tmp_path):
+    settings = replace(PAPER, groups=("loudness",))
+    quiet, loud = voice(120, 300, level=0.01), voice(120, 5, level=0.1)
+    start, whole = (
+        measure_speech({"audio": as_bytes(samples)}, settings) for samples in (quiet, np.append(quiet, loud))
+    )
+    assert whole["duration_s"] == 305
+    assert whole["measurement_note"] is None
+    assert whole["intensity_mean_db"] > start["intensity_mean_db"] + 3
 
 
 def test_groups_leave_numbers_out_and_the_rest_as_it_is():

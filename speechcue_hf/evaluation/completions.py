@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from datasets.utils import tqdm
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.prompts.encoding import Message, encode_completion, encode_prompts
+from speechcue_hf.prompts.encoding import Message, answer_message, encode_completion, encode_prompts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 PROMPTS_PER_BATCH = 256
+ENDING = 4
+"""Tokens at the end of a prompt that can change how the answer behind it is cut into tokens."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ def encode_for_scoring(
 ) -> EncodedPrompts:
     """Tokenise prompts and labels, and check that they fit the model before any time is spent.
 
-    A prompt's tokens are a prefix of those of prompt and answer, and the answer begins behind the same generation
-    prompt in every row, so the labels are tokenised once.
+    A prompt's tokens are a prefix of those of prompt and answer, and chat templates end every prompt alike, so the
+    labels are tokenised once for each way in which prompts end.
 
     Args:
         model: The language model.
@@ -56,8 +58,8 @@ def encode_for_scoring(
         The tokens.
 
     Raises:
-        EvaluationError: If the tokenizer has no chat template, or a prompt with its longest label has more tokens than
-            the model has positions.
+        EvaluationError: If the tokenizer has no chat template, labels get other tokens behind another prompt, or a
+            prompt with its longest label has more tokens than the model has positions.
         PromptError: If the chat template does not let an answer be told from its prompt.
         ValueError: If there are no prompts.
     """
@@ -70,13 +72,33 @@ def encode_for_scoring(
         raise ValueError("there are no prompts to score")
     starts = tqdm(range(0, len(prompts), PROMPTS_PER_BATCH), desc="Tokenising prompts", unit="batch")
     batches = (encode_prompts(tokenizer, prompts[start : start + PROMPTS_PER_BATCH]) for start in starts)
-    answers = [[{"role": "assistant", "content": label}] for label in labels]
-    encoded = EncodedPrompts(
-        [prompt for batch in batches for prompt in batch],
-        [encode_completion(tokenizer, prompts[0], answer)[1] for answer in answers],
-    )
+    prompt_ids = [prompt for batch in batches for prompt in batch]
+    encoded = EncodedPrompts(prompt_ids, _encode_labels(tokenizer, prompts, prompt_ids, labels))
     _check_context(model, encoded)
     return encoded
+
+
+def _encode_labels(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[Message]],
+    prompt_ids: Sequence[Sequence[int]],
+    labels: Sequence[str],
+) -> list[list[int]]:
+    """Token ids of each label behind any of the prompts."""
+    row_of_ending: dict[tuple[int, ...], int] = {}
+    for row, ids in enumerate(prompt_ids):
+        row_of_ending.setdefault(tuple(ids[-ENDING:]), row)
+    answers = [[answer_message(label)] for label in labels]
+    completions = [
+        [encode_completion(tokenizer, prompts[row], answer)[1] for answer in answers] for row in row_of_ending.values()
+    ]
+    for row, found in zip(row_of_ending.values(), completions, strict=True):
+        if found != completions[0]:
+            raise EvaluationError(
+                f"The tokenizer cuts the labels into other tokens behind prompt {row} than behind prompt 0. "
+                "Let the chat template end every prompt alike, with a generation prompt."
+            )
+    return completions[0]
 
 
 def _check_context(model: PreTrainedModel, encoded: EncodedPrompts) -> None:

@@ -2,7 +2,7 @@ import pytest
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
-from speechcue_hf.errors import EvaluationError
+from speechcue_hf.errors import EvaluationError, PromptError
 from speechcue_hf.evaluation.completions import encode_for_scoring
 
 from .conftest import CHATML, LABELS, LLAMA3, make_model, make_tokenizer
@@ -32,6 +32,18 @@ def test_tokens_equal_those_trl_trains_on(template, prompts, tmp_path):
 def test_completion_is_label_and_end_token(tokenizer, prompts):
     encoded = encode_for_scoring(make_model(), tokenizer, prompts, LABELS)
     assert [tokenizer.decode(completion) for completion in encoded.completions] == [f"{it}<|im_end|>" for it in LABELS]
+
+
+def test_a_label_that_merges_with_a_later_prompt_is_refused():
+    """Behind the first prompt the label stands alone, behind the second one it swallows the space."""
+    tokenizer = make_tokenizer(
+        "{% for message in messages %}{{ message.content }}{% if message.role == 'assistant' %}<|im_end|>{% endif %}"
+        "{% endfor %}"
+    )
+    ask = [[{"role": "user", "content": text}] for text in ("Mood?", "Mood? ")]
+    assert len(encode_for_scoring(make_model(), tokenizer, ask[:1], ["happy", "sad"]).completions) == 2
+    with pytest.raises(PromptError, match="renders a prompt differently"):
+        encode_for_scoring(make_model(), tokenizer, ask, ["happy", "sad"])
 
 
 def test_missing_chat_template_says_so(prompts):

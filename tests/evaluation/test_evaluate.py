@@ -89,7 +89,8 @@ def test_a_prompt_of_text_alone_needs_no_describer(described, llama, tokenizer):
     assert results["n"] == 11
 
 
-def test_a_split_without_labels_is_refused(described, llama, tokenizer):
+def test_a_split_without_labels_or_rows_is_refused(described, llama, tokenizer):
     blank = described.map(lambda row: {"emotion": None}, features=described.features)
-    with pytest.raises(EvaluationError, match="No row has an emotion"):
-        evaluate_model(blank, llama, tokenizer, PROMPT)
+    for split in (blank, described.select([])):
+        with pytest.raises(EvaluationError, match="No row has an emotion"):
+            evaluate_model(split, llama, tokenizer, PROMPT)

@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
@@ -52,6 +53,27 @@ def test_nothing_of_this_machine_or_left_empty_reaches_the_card(run, dataset_fol
     for trace in (str(run.parent), str(dataset_folder), "/tmp", "/root", "/home", "base_model:", "None |", "undefined"):
         assert trace not in content, trace
     assert not re.search(r"\{\{|\{%|TODO|\[More Information", content)
+
+
+def test_no_record_holds_a_path_or_a_token(run, dataset_folder):
+    assert main(["card", str(run)]) == 0
+    records = [*run.glob("*.json"), run / "README.md"]
+    assert {"training.json", "results.json", "adapter_config.json"} <= {path.name for path in records}
+    for path in records:
+        content = path.read_text() if path.name != "tokenizer.json" else ""
+        for trace in (str(run.parent), str(dataset_folder), "/tmp", "/root", "/home"):
+            assert trace not in content, f"{trace} in {path.name}"
+        assert not re.search(r"hf_[A-Za-z0-9]{20,}", content), path.name
+
+
+def test_a_card_leads_nowhere_that_does_not_exist(run):
+    links = re.findall(r"\]\(([^)]+)\)", model_card(run).content)
+    assert links == ["confusion_matrix.png"] and (run / links[0]).is_file()
+
+
+def test_a_card_made_inside_the_folder_has_its_name(run, monkeypatch):
+    monkeypatch.chdir(run)
+    assert "\n# my-run\n" in model_card(Path(".")).content
 
 
 def test_a_base_model_on_the_hub_is_linked(run):

@@ -18,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for table and pictures")
     parser.add_argument("--split", default="test", help="split that is scored (default: %(default)s)")
     parser.add_argument("--on", choices=("z", "level"), default="z", help="z-scores or levels (default: %(default)s)")
-    parser.add_argument("--cues", help="measurement columns, separated by commas (default: all that were described)")
+    parser.add_argument(
+        "--cues", help="measurement columns, separated by commas (default: those of the published table)"
+    )
     parser.add_argument("--seed", type=int, default=42, help="default: %(default)s")
 
 

@@ -1,13 +1,21 @@
-"""Fixtures that tests of several folders share: a described corpus of twelve tiny dialogues."""
+"""Fixtures that tests of several folders share: a described corpus of twelve tiny dialogues, and a Hub on loopback."""
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 # Before datasets is imported: tests neither read nor fill the cache of whoever runs them.
 _CACHE = tempfile.TemporaryDirectory(prefix="speechcue-tests-", ignore_cleanup_errors=True)
 os.environ["HF_HOME"] = _CACHE.name
+
+# Before huggingface_hub is imported: every client speaks to a Hub of our own, so that no test reaches the network.
+from tests.hub.hub_server import TOKEN, Hub
+
+_HUB = Hub()
+os.environ |= {"HF_ENDPOINT": _HUB.endpoint, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+os.environ.pop("HF_TOKEN", None)
 
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
@@ -62,3 +70,12 @@ def described_folder(all_splits: DatasetDict, tmp_path_factory: pytest.TempPathF
     write_dataset(all_splits, folder)
     (folder / "describer.json").write_text('{"version": 1}')
     return folder
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """An empty Hub, which the test's clients are signed in to."""
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    _HUB.clear()
+    yield _HUB
+    _HUB.clear()

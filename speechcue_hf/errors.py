@@ -27,3 +27,7 @@ class TrainingError(SpeechcueError):
 
 class EvaluationError(SpeechcueError):
     """A model, a dataset and a label set do not fit together for scoring."""
+
+
+class WritingError(SpeechcueError):
+    """A writer, the store of what was written, and what is asked do not fit together."""

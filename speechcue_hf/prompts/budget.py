@@ -1,4 +1,7 @@
-"""A token budget: prompts that exceed it lose their oldest turns, never the question or the answer."""
+"""A token budget: prompts that exceed it lose turns, the oldest first, never the question or the answer.
+
+A prompt that shows later turns loses these after all past ones, the last first.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +47,10 @@ class TokenBudget:
             labels: The label words.
 
         Returns:
-            How many of its oldest turns each prompt must lose; 0 for those that fit.
+            How many of its expendable turns each prompt must lose; 0 for those that fit.
 
         Raises:
-            PromptError: If a prompt exceeds the budget with its last turn alone.
+            PromptError: If a prompt exceeds the budget with the turn that is asked about alone.
         """
         limit = self.limit - self._longest_answer(labels)
         lengths = self._lengths(prompts, shown)
@@ -60,21 +63,22 @@ class TokenBudget:
         self, row: Mapping[str, Any], parts: PromptParts, before: Sequence[Message], length: int, limit: int
     ) -> int:
         """Turns to drop, guessed from the tokens of each by itself and then made sure of on the whole prompt."""
+        expendable = parts.expendable
         dropped, excess = 0, length - limit
         while excess > 0:
-            if dropped == len(parts.turns) - 1:
+            if dropped == len(expendable):
                 raise PromptError(
                     f"the prompt of {row['utterance_id']!r} exceeds the budget of {self.limit} tokens by {excess} "
-                    "with its last turn alone: raise the budget" + (", or show fewer demonstrations" if before else "")
+                    "with that turn alone: raise the budget" + (", or show fewer demonstrations" if before else "")
                 )
-            while excess > 0 and dropped < len(parts.turns) - 1:
-                excess -= len(self.tokenizer(parts.turns[dropped], add_special_tokens=False)["input_ids"])
+            while excess > 0 and dropped < len(expendable):
+                excess -= len(self.tokenizer(expendable[dropped], add_special_tokens=False)["input_ids"])
                 dropped += 1
-            excess = self._lengths([parts.without_oldest(dropped)], [before])[0] - limit
+            excess = self._lengths([parts.without(dropped)], [before])[0] - limit
         return dropped
 
     def _lengths(self, prompts: Sequence[PromptParts], shown: Sequence[Sequence[Message]]) -> list[int]:
-        messages = [[*before, user_message(parts.text)] for parts, before in zip(prompts, shown, strict=True)]
+        messages = [[*before, *parts.messages] for parts, before in zip(prompts, shown, strict=True)]
         return [len(ids) for ids in encode_prompts(self.tokenizer, messages)]
 
     def _longest_answer(self, labels: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""A described dataset becomes prompt–completion rows, one for each utterance, from past turns only."""
+"""A described dataset becomes prompt–completion rows, one for each utterance; later turns show where a prompt asks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, IterableDataset
 
 from speechcue_hf.errors import PromptError
 from speechcue_hf.prompts.demonstrations import Demonstrations, solved_messages
-from speechcue_hf.prompts.dialogue import Row, dialogue_prompts
-from speechcue_hf.prompts.encoding import answer_message, user_message
+from speechcue_hf.prompts.dialogue import Row, dialogue_prompts, told_scope
+from speechcue_hf.prompts.encoding import answer_message
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 
 if TYPE_CHECKING:
@@ -36,19 +36,22 @@ def build_prompts(
     Args:
         dataset: One row per utterance, dialogues contiguous and in speaking order, ``turn`` counting from 0 in each.
         prompt: Name of a preset, path of a prompt file, or a prompt.
-        budget: Shorten prompts to a number of tokens, oldest turns first; None leaves them as long as they are.
+        budget: Shorten prompts to a number of tokens, oldest turns first, then later ones, last first; None leaves them
+            as long as they are.
         train: The described training split, for a prompt that shows demonstrations; a ``DatasetDict`` has its own.
 
     Returns:
         The same kind of dataset with one row per row: ``dialogue_id``, ``turn``, ``utterance_id``, ``emotion`` as they
         were, ``prompt`` (a list of messages), ``completion`` (a list of one assistant message, the label word; null
-        where ``emotion`` is), ``turns_dropped``, which says how many turns the budget left out, ``demonstrations``, the
-        utterance ids of those shown, and ``prompt_name`` and ``prompt_sha256``, which say what made them.
+        where ``emotion`` is), ``turns_dropped``, which says how many turns the budget left out, ``future_turns``, how
+        many later turns the prompt shows, ``biography_scope`` of the biography that it tells (``history``,
+        ``dialogue``, or null without one), ``demonstrations``, the utterance ids of those shown, and ``prompt_name``
+        and ``prompt_sha256``, which say what made them.
 
     Raises:
         PromptError: If a column is missing, the rows of a dialogue are not contiguous, ``emotion`` is no
-            ``ClassLabel``, the prompt is not valid, a turn alone exceeds the budget, or the training split that
-            demonstrations need is not there or too small.
+            ``ClassLabel``, the prompt is not valid, a turn alone exceeds the budget, a biography does not say whether
+            it saw later turns, or the training split that demonstrations need is not there or too small.
 
     Example:
         >>> rows = build_prompts(described, "speechcuellm")  # doctest: +SKIP
@@ -100,6 +103,7 @@ def needed_columns(specification: PromptSpecification) -> list[str]:
     columns += ["gender"] if specification.speakers == "gender" else []
     columns += ["speech_description"] if specification.description else []
     columns += ["speech_impression"] if specification.impression else []
+    columns += ["biography", "biography_scope"] if specification.biography else []
     columns += ["duration_s"] if specification.shortest_clip is not None and specification.heard else []
     columns += ["f0_mean_hz_level", "f0_sd_hz_level", "f0_range_hz_level"] if specification.context_cues else []
     return columns
@@ -113,11 +117,16 @@ def _checked_features(dataset: Dataset | IterableDataset, specification: PromptS
     missing = [column for column in columns if column not in dataset.features]
     if missing:
         raise PromptError(
-            f"prompt {specification.name!r} needs the columns {missing}, which the dataset lacks: "
-            "run `speechcue measure` and `speechcue describe`, or take a prompt of text only such as 'speechcue_text'"
+            f"prompt {specification.name!r} needs the columns {missing}, which the dataset lacks: {_cure(missing)}"
         )
     label_names(dataset.features)
     return Features({column: dataset.features[column] for column in columns})
+
+
+def _cure(missing: Sequence[str]) -> str:
+    if missing[0].startswith("biography"):
+        return "run `speechcue biographies`, or take a prompt without, such as 'bioserc_text' or 'speechcue'"
+    return "run `speechcue measure` and `speechcue describe`, or take a prompt of text only such as 'speechcue_text'"
 
 
 def label_names(features: Features) -> list[str]:
@@ -152,6 +161,8 @@ def _output(emotion: ClassLabel) -> Features:
             "prompt": messages,
             "completion": messages,
             "turns_dropped": Value("int32"),
+            "future_turns": Value("int32"),
+            "biography_scope": Value("string"),
             "demonstrations": List(Value("string")),
             "prompt_name": Value("string"),
             "prompt_sha256": Value("string"),
@@ -179,13 +190,15 @@ def _render_batch(
     drawn = _drawn(dialogues, demonstrations)
     shown = [solved_messages(examples) for examples in drawn]
     dropped = [0] * len(rows) if budget is None else budget.excess(rows, prompts, shown, words)
-    texts = [parts.without_oldest(count).text for parts, count in zip(prompts, dropped, strict=True)]
+    told = [parts.without(count) for parts, count in zip(prompts, dropped, strict=True)]
     answers = [None if row["emotion"] is None else words[row["emotion"]] for row in rows]
     return {
         **{column: [row[column] for row in rows] for column in ("dialogue_id", "turn", "utterance_id", "emotion")},
-        "prompt": [[*before, user_message(text)] for before, text in zip(shown, texts, strict=True)],
+        "prompt": [[*before, *parts.messages] for before, parts in zip(shown, told, strict=True)],
         "completion": [None if answer is None else [answer_message(answer)] for answer in answers],
         "turns_dropped": dropped,
+        "future_turns": [parts.future_turns for parts in told],
+        "biography_scope": [told_scope(row, specification) for row in rows],
         "demonstrations": [[example["utterance_id"] for example in examples] for examples in drawn],
         "prompt_name": [specification.name] * len(rows),
         "prompt_sha256": [specification.fingerprint] * len(rows),

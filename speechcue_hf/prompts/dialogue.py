@@ -1,12 +1,13 @@
-"""The prompts of one dialogue: each turn is rendered once, and no prompt sees a later turn."""
+"""The prompts of one dialogue: each turn is rendered once, and no prompt sees a later turn unless it asks for some."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from speechcue_hf.errors import PromptError
+from speechcue_hf.prompts.encoding import Message, system_message, user_message
 from speechcue_hf.prompts.specification import PromptSpecification, compile_template
 
 Row = Mapping[str, Any]
@@ -15,28 +16,51 @@ GENDER_NUMBERS = {"male": 0, "female": 1}
 """As SpeechCueLLM numbers the two speakers of an IEMOCAP dialogue."""
 
 
+BIOGRAPHY_SCOPES = ("history", "dialogue")
+"""What a biography was written from: the turns before the row's own, or all of the dialogue, later turns included."""
+
+
 @dataclass(frozen=True)
 class PromptParts:
     """One prompt in the parts that prompts of the same dialogue may share.
 
     Args:
         opening: What stands before the conversation.
-        turns: The turns shown, oldest first, the target last.
+        turns: The turns shown, in speaking order.
         question: What stands after the conversation.
+        future_turns: How many of the turns come after the target; it is the last of the others.
+        in_system: Whether opening and turns are told in a system message.
     """
 
     opening: str
     turns: tuple[str, ...]
     question: str
+    future_turns: int = 0
+    in_system: bool = False
 
     @property
-    def text(self) -> str:
+    def messages(self) -> list[Message]:
         """The whole prompt."""
-        return self.opening + "".join(self.turns) + self.question
+        told = self.opening + "".join(self.turns)
+        if self.in_system:
+            return [system_message(told), user_message(self.question)]
+        return [user_message(told + self.question)]
 
-    def without_oldest(self, count: int) -> PromptParts:
-        """The prompt without its ``count`` oldest turns; the target always stays."""
-        return PromptParts(self.opening, self.turns[min(count, len(self.turns) - 1) :], self.question)
+    @property
+    def expendable(self) -> tuple[str, ...]:
+        """The turns in the order in which a budget takes them: the oldest first, then those after the target, last first.
+
+        So the target stays, and of the turns after it those that follow it at once stay longest.
+        """
+        target = len(self.turns) - 1 - self.future_turns
+        return (*self.turns[:target], *reversed(self.turns[target + 1 :]))
+
+    def without(self, count: int) -> PromptParts:
+        """The prompt without the first ``count`` of its expendable turns."""
+        past = len(self.turns) - 1 - self.future_turns
+        oldest, latest = min(count, past), max(0, count - past)
+        kept = self.turns[oldest : len(self.turns) - latest]
+        return replace(self, turns=kept, future_turns=self.future_turns - latest)
 
 
 def dialogue_prompts(
@@ -50,23 +74,48 @@ def dialogue_prompts(
         labels: The label words, in order.
 
     Returns:
-        One prompt per turn, made from that turn and those before it.
+        One prompt per turn, made from that turn, those before it and as many after it as the prompt shows.
 
     Raises:
-        PromptError: If a row lacks what the prompt needs, such as a gender.
+        PromptError: If a row lacks what the prompt needs, such as a gender or the scope of its biography.
     """
     turns = _turns(dialogue, specification)
     macros: Any = compile_template(specification.template).make_module({"prompt": specification, "labels": labels})
     plain = [macros.turn(turn, False) for turn in turns]
     cued = [macros.turn(turn, True) for turn in turns] if specification.context_cues else plain
-    opening = macros.opening()
     prompts = []
-    for last, target in enumerate(turns):
-        first = 0 if specification.history is None else max(0, last - specification.history)
-        told = max(first, last + 1 - specification.context_cues)
-        shown = (*plain[first:told], *cued[told : last + 1])
-        prompts.append(PromptParts(opening, shown, macros.question(target)))
+    for place, target in enumerate(turns):
+        first = 0 if specification.history is None else max(0, place - specification.history)
+        told = max(first, place + 1 - specification.context_cues)
+        later = plain[place + 1 : place + 1 + specification.future]
+        shown = (*plain[first:told], *cued[told : place + 1], *later)
+        opening, question = macros.opening(target), macros.question(target)
+        prompts.append(PromptParts(opening, shown, question, len(later), specification.system_message))
     return prompts
+
+
+def told_scope(row: Row, specification: PromptSpecification) -> str | None:
+    """What the biography that a prompt tells was written from.
+
+    Args:
+        row: The row.
+        specification: The prompt.
+
+    Returns:
+        ``history`` or ``dialogue``; None where the prompt tells no biography.
+
+    Raises:
+        PromptError: If the scope of a biography that is told is neither of these.
+    """
+    if not specification.biography or not row["biography"]:
+        return None
+    if row["biography_scope"] not in BIOGRAPHY_SCOPES:
+        raise PromptError(
+            f"row {row['utterance_id']!r} has a biography of scope {row['biography_scope']!r}, so nobody can tell "
+            "whether it saw later turns: set the column biography_scope to history or dialogue"
+        )
+    scope: str = row["biography_scope"]
+    return scope
 
 
 def _turns(dialogue: Sequence[Row], specification: PromptSpecification) -> list[dict[str, Any]]:
@@ -76,20 +125,21 @@ def _turns(dialogue: Sequence[Row], specification: PromptSpecification) -> list[
         {
             "speaker": speaker,
             "text": (row["text"] or "").translate(repairs),
+            "biography": row["biography"] or None if specification.biography else None,
             **_heard(row, specification),
             **_cues(row, specification),
         }
-        for row, speaker in zip(dialogue, _speakers(dialogue, specification.speakers), strict=True)
+        for row, speaker in zip(dialogue, _speakers(dialogue, specification), strict=True)
     ]
 
 
-def _speakers(dialogue: Sequence[Row], by: str) -> list[Any]:
+def _speakers(dialogue: Sequence[Row], specification: PromptSpecification) -> list[Any]:
     """How the prompt calls the speaker of each turn."""
-    if by == "gender":
+    if specification.speakers == "gender":
         return [_gender_number(row) for row in dialogue]
     names = [row["speaker"] for row in dialogue]
-    if by == "name":
-        return names
+    if specification.speakers == "name":
+        return [specification.speaker_names.get(name, name) for name in names]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return [numbers[name] for name in names]
 

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 Message = dict[str, str]
 
 
+def system_message(text: str) -> Message:
+    """What the model is told before any question."""
+    return {"role": "system", "content": text}
+
+
 def user_message(text: str) -> Message:
     """A question to the model."""
     return {"role": "user", "content": text}

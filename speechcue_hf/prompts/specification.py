@@ -3,12 +3,13 @@
 A prompt file is JSON with the settings below; what it leaves out comes from the prompt it ``extends``. The template
 defines three macros, so that turns are rendered once and the conversation can be shared by all prompts of a dialogue:
 
-- ``opening()`` stands before the conversation,
+- ``opening(target)`` stands before the conversation,
 - ``turn(turn, cued)`` renders one turn; ``cued`` says whether its cues are to be told,
 - ``question(target)`` stands after the conversation.
 
 They see ``prompt`` (the settings) and ``labels`` (the label words in order); a turn has ``speaker``, ``text``,
-``description``, ``impression``, ``pitch`` and ``variation`` (names of levels), each None where it is not there.
+``description``, ``impression``, ``biography``, ``pitch`` and ``variation`` (names of levels), each None where it is not
+there or not to be told.
 """
 
 from __future__ import annotations
@@ -38,8 +39,11 @@ class PromptSpecification:
         name: Name of the preset, or of the prompt file without its suffix.
         template: Text of the Jinja2 template.
         history: Turns shown before the target; None shows all from the start of the dialogue.
+        future: Turns shown after the target, which no model can have that follows a conversation as it happens.
+        system_message: Tell opening and conversation in a system message, and the question alone in the user's.
         description: Tell the target's ``speech_description``.
         impression: Tell the target's ``speech_impression``.
+        biography: Tell the ``biography`` of the target's speaker.
         shortest_clip: In s; clips that are not longer get neither description nor impression. None: all clips do.
         context_cues: How many of the last turns, the target included, are followed by their cues.
         audio_only: Show no text, only what is heard.
@@ -47,6 +51,7 @@ class PromptSpecification:
         question_count: How often the question is asked.
         speakers: Call speakers by ``name``, by number in order of ``appearance`` in the dialogue, or by ``gender``
             (0 male, 1 female).
+        speaker_names: Speaker → name in the prompt, for speakers called by ``name`` but not by their own.
         demonstrations: How many solved rows of the training split are shown before the question (few-shot).
         demonstrations_drawn: ``balanced`` shows every label equally often, as far as their number allows; ``random``
             draws from all rows alike.
@@ -58,14 +63,18 @@ class PromptSpecification:
     name: str
     template: str
     history: int | None
+    future: int
+    system_message: bool
     description: bool
     impression: bool
+    biography: bool
     shortest_clip: float | None
     context_cues: int
     audio_only: bool
     question: Literal["fine_tuned", "zero_shot"]
     question_count: int
     speakers: Literal["name", "appearance", "gender"]
+    speaker_names: Mapping[str, str]
     demonstrations: int
     demonstrations_drawn: Literal["balanced", "random"]
     demonstrations_seed: int
@@ -75,6 +84,8 @@ class PromptSpecification:
     def __post_init__(self) -> None:
         if self.history is not None and self.history < 0:
             raise ValueError(f"history must be 0 or more turns, or null for all, got {self.history}")
+        if self.future < 0:
+            raise ValueError(f"future must be 0 or more turns, got {self.future}")
         if self.question not in ("fine_tuned", "zero_shot"):
             raise ValueError(f"question must be fine_tuned or zero_shot, got {self.question!r}")
         if self.speakers not in ("name", "appearance", "gender"):
@@ -83,6 +94,11 @@ class PromptSpecification:
             raise ValueError(f"demonstrations must be 0 or more, got {self.demonstrations}")
         if self.demonstrations_drawn not in ("balanced", "random"):
             raise ValueError(f"demonstrations_drawn must be balanced or random, got {self.demonstrations_drawn!r}")
+        if self.demonstrations and self.system_message:
+            raise ValueError(
+                "demonstrations are earlier questions of a chat, which has one system message: "
+                "set system_message to false, and each tells its own conversation"
+            )
         if self.audio_only and not self.heard:
             raise ValueError("a prompt of audio only needs the description, the impression or both")
 
@@ -90,6 +106,11 @@ class PromptSpecification:
     def heard(self) -> bool:
         """Whether the prompt tells anything of the target's voice."""
         return self.description or self.impression
+
+    @property
+    def sees_future(self) -> bool:
+        """Whether the prompt shows turns after the target; the biographies it tells may have seen some as well."""
+        return self.future > 0
 
     @property
     def fingerprint(self) -> str:

@@ -35,7 +35,7 @@ def test_saved_prompt_is_the_same_prompt(tmp_path: Path, meld: Dataset) -> None:
 
 
 def test_own_prompt_file_extends_a_preset(tmp_path: Path, meld: Dataset) -> None:
-    template = "{% macro opening() %}{{ labels[0] }}|{% endmacro %}{% macro turn(turn, cued) %}.{% endmacro %}"
+    template = "{% macro opening(target) %}{{ labels[0] }}|{% endmacro %}{% macro turn(turn, cued) %}.{% endmacro %}"
     template += "{% macro question(target) %}{{ target.text }}?{% endmacro %}"
     (tmp_path / "mine.jinja").write_text(template)
     settings = {"extends": "speechcue_text", "template": "mine.jinja", "history": 1, "label_words": {"neutral": "calm"}}

@@ -31,3 +31,7 @@ class EvaluationError(SpeechcueError):
 
 class WritingError(SpeechcueError):
     """A writer, the store of what was written, and what is asked do not fit together."""
+
+
+class CaptionError(SpeechcueError):
+    """A dataset lacks what captions need, or a task is unknown."""

@@ -1,0 +1,108 @@
+"""Settings of BiosERC's encoder classifier. Also loaded from the Hub as remote code, so it imports transformers only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import AutoConfig, PreTrainedConfig
+
+ROBERTA_LARGE = {
+    "model_type": "roberta",
+    "vocab_size": 50265,
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    "max_position_embeddings": 514,
+    "type_vocab_size": 1,
+    "layer_norm_eps": 1e-5,
+}
+
+BIOGRAPHIES = ("none", "static", "attention")
+CUES = ("none", "z_scores", "description")
+SCOPES = (None, "history", "dialogue")
+
+
+class BiosErcConfig(PreTrainedConfig):
+    """Settings of :class:`BiosErcForUtteranceClassification`; ``id2label`` or ``num_labels`` set the labels.
+
+    Args:
+        encoder_config: Of the text encoder, any that ``AutoModel`` builds; RoBERTa-large by default.
+        context_before: Turns before the target that the encoder reads with it.
+        context_after: Turns after the target that it reads; more than 0 sees the future.
+        max_tokens: Most tokens of target and context; None: as many as the encoder has positions for.
+        causal: Whether the layers over the dialogue see the turns up to the target only; false sees the future.
+        num_attention_heads: Of every attention over the dialogue; divides half the encoder's width.
+        dropout: Share of values dropped in training, in all layers over the encoder.
+        frozen_layers: How many of the encoder's layers, counted from below, are not trained; with the first of them its
+            embeddings, with the last the whole encoder.
+        biographies: ``"none"``; ``"static"`` adds a head on the speaker's own; ``"attention"`` attends from utterance
+            and own biography to those of the dialogue.
+        biography_scope: What they were written from: ``"history"``, or ``"dialogue"``, which sees the future.
+        cues: ``"none"``; ``"z_scores"`` of the measurements ``cue_names``; ``"description"``, their sentence, read by the
+            same encoder.
+        cue_names: Columns of the z-scores, in order.
+
+    Raises:
+        ValueError: If a setting is not one of those.
+    """
+
+    model_type = "bioserc"
+    sub_configs = {"encoder_config": AutoConfig}  # noqa: RUF012, transformers reads it from the class
+
+    encoder_config: dict[str, Any] | PreTrainedConfig | None = None
+    context_before: int = 2
+    context_after: int = 0
+    max_tokens: int | None = None
+    causal: bool = True
+    num_attention_heads: int = 8
+    dropout: float | int = 0.2
+    frozen_layers: int = 0
+    biographies: str = "none"
+    biography_scope: str | None = None
+    cues: str = "none"
+    cue_names: list[str] | tuple[str, ...] = ()
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if not isinstance(self.encoder_config, PreTrainedConfig):
+            settings = dict(self.encoder_config or ROBERTA_LARGE)
+            self.encoder_config = AutoConfig.for_model(settings.pop("model_type"), **settings)
+        super().__post_init__(**kwargs)
+        _one_of("biographies", self.biographies, BIOGRAPHIES)
+        _one_of("biography_scope", self.biography_scope, SCOPES)
+        _one_of("cues", self.cues, CUES)
+        self._check()
+
+    @property
+    def sees_future(self) -> bool:
+        """Whether an utterance's logits depend on what is said after it."""
+        whole = self.biographies != "none" and self.biography_scope == "dialogue"
+        return self.context_after > 0 or not self.causal or whole
+
+    @property
+    def encoder_is_frozen(self) -> bool:
+        """Whether no part of the encoder is trained."""
+        return self.frozen_layers == self.encoder_config.num_hidden_layers
+
+    def _check(self) -> None:
+        layers, width = self.encoder_config.num_hidden_layers, self.encoder_config.hidden_size
+        if not 0 <= self.frozen_layers <= layers:
+            raise ValueError(f"frozen_layers must be 0 to {layers}, the encoder's layers, got {self.frozen_layers}")
+        if width % (2 * self.num_attention_heads):
+            raise ValueError(
+                f"num_attention_heads must divide {width // 2}, half the encoder's width, got {self.num_attention_heads}"
+            )
+        if min(self.context_before, self.context_after) < 0:
+            raise ValueError("context_before and context_after are numbers of turns, they cannot be negative")
+        if (self.biographies != "none") != (self.biography_scope is not None):
+            raise ValueError("biographies and biography_scope go together: give both or neither")
+        if (self.cues == "z_scores") != bool(self.cue_names):
+            raise ValueError("cue_names name the columns of z-scores: give them with cues='z_scores', and only then")
+
+
+def _one_of(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+
+
+BiosErcConfig.register_for_auto_class()

@@ -1,0 +1,299 @@
+"""BiosERC's encoder classifier: every utterance of a dialogue gets its emotion, from itself and from the turns around it.
+
+After Xue et al., "BiosERC: Integrating Biography Speakers Supported by LLMs for ERC Tasks" (ICANN 2024), with masks that
+hold for any number of dialogues in a batch and, by default, hide later turns. Also loaded from the Hub as remote code, so
+it imports nothing of this package but its configuration.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoModel, PreTrainedModel
+from transformers.modeling_outputs import TokenClassifierOutput
+
+from .configuration_bioserc import BiosErcConfig
+
+ROWS_PER_PASS = 32
+"""Texts that go through the encoder together; they are sorted by length first, so that few of their tokens are padding."""
+
+
+class MaskedAttention(nn.Module):
+    """Multi-head attention that each query limits to the keys it may see; a query that may see none gets zeros."""
+
+    def __init__(self, query_width: int, key_width: int, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.query = nn.Linear(query_width, width)
+        self.key = nn.Linear(key_width, width)
+        self.value = nn.Linear(key_width, width)
+        self.output = nn.Linear(width, width)
+        self.heads = heads
+        self.dropout = dropout
+
+    def forward(self, queries: Tensor, keys: Tensor, visible: Tensor) -> Tensor:
+        """Attend.
+
+        Args:
+            queries: Shape ``(batch, queries, query_width)``.
+            keys: Keys and values, shape ``(batch, keys, key_width)``.
+            visible: Which keys each query may see, boolean, shape ``(batch, queries, keys)``.
+
+        Returns:
+            Shape ``(batch, queries, width)``.
+        """
+        sees_any = visible.any(-1, keepdim=True)
+        mixed = functional.scaled_dot_product_attention(
+            self._split(self.query(queries)),
+            self._split(self.key(keys)),
+            self._split(self.value(keys)),
+            # A softmax over nothing would be NaN, in the gradient too: it sees everything here, and counts for nothing below.
+            attn_mask=(visible | ~sees_any).unsqueeze(1),
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        joined: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        return joined * sees_any
+
+    def _split(self, vectors: Tensor) -> Tensor:
+        """From ``(batch, rows, width)`` to ``(batch, heads, rows, width / heads)``."""
+        return vectors.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class BiosErcForUtteranceClassification(PreTrainedModel):
+    """Encoder, layers over the dialogue, and one linear head for each view of an utterance; the logits are their sum.
+
+    The views: the utterance itself, the utterance after a transformer layer over the dialogue, attention of that to the
+    turns of the same speaker, attention to those of the others, and, if asked for, biographies.
+    """
+
+    config_class = BiosErcConfig
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+
+    def __init__(self, config: BiosErcConfig) -> None:
+        super().__init__(config)
+        width, heads, labels = config.encoder_config.hidden_size, config.num_attention_heads, config.num_labels
+        self.encoder = _without_pooler(AutoModel.from_config(config.encoder_config))
+        self.utterance = nn.Linear(width, width)
+        if config.cues != "none":
+            # Beside each z-score stands whether it was measured.
+            self.cues = nn.Linear(2 * len(config.cue_names) if config.cues == "z_scores" else width, width, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+        self.dialogue = nn.TransformerEncoderLayer(width, heads, 4 * width, config.dropout, batch_first=True)
+        self.same_speaker = MaskedAttention(width, width, width // 2, heads, config.dropout)
+        self.other_speakers = MaskedAttention(width, width, width // 2, heads, config.dropout)
+        views = {"utterance": width, "dialogue": width, "same_speaker": width // 2, "other_speakers": width // 2}
+        if config.biographies == "attention":
+            self.biographies = MaskedAttention(2 * width, width, width // 2, heads, config.dropout)
+        if config.biographies != "none":
+            views["biography"] = width if config.biographies == "static" else width // 2
+        self.heads = nn.ModuleDict({name: nn.Linear(size, labels) for name, size in views.items()})
+        self.post_init()
+        self.freeze()
+
+    @classmethod
+    def from_encoder(cls, source: str, *, revision: str = "main", **settings: Any) -> BiosErcForUtteranceClassification:
+        """Put a new classifier on a pretrained encoder.
+
+        Args:
+            source: Hub id or folder of the encoder.
+            revision: Branch, tag or commit on the Hub.
+            **settings: Of :class:`BiosErcConfig`, but ``encoder_config``.
+
+        Returns:
+            The model, in single precision, its heads random.
+
+        Raises:
+            ValueError: If a setting does not fit the encoder.
+            OSError: If there is no such encoder.
+        """
+        encoder = AutoModel.from_pretrained(source, revision=revision, dtype=torch.float32)
+        model = cls(BiosErcConfig(encoder_config=encoder.config, **settings))
+        model.encoder = _without_pooler(encoder)
+        model.freeze()
+        return model
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """Load as any model of transformers, with the encoder's lower layers frozen again."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        model.freeze()
+        return loaded
+
+    def freeze(self) -> None:
+        """Take the encoder's embeddings and lowest layers out of training, as ``config.frozen_layers`` says."""
+        frozen, layers = self.config.frozen_layers, self.config.encoder_config.num_hidden_layers
+        if frozen:
+            self.encoder.requires_grad_(False)
+            stack = next(it for it in self.encoder.modules() if isinstance(it, nn.ModuleList) and len(it) == layers)
+            stack[frozen:].requires_grad_(True)
+
+    def train(self, mode: bool = True) -> BiosErcForUtteranceClassification:
+        """Switch between training and evaluation; a wholly frozen encoder stays in evaluation."""
+        super().train(mode)
+        if self.config.encoder_is_frozen:
+            self.encoder.eval()
+        return self
+
+    @property
+    def token_limit(self) -> int:
+        """Most tokens of one text: ``config.max_tokens``, or what the encoder has positions for if that is less."""
+        tables = [it for name, it in self.encoder.named_modules() if name.endswith("position_embeddings")]
+        positions: int = self.config.encoder_config.max_position_embeddings
+        if tables and tables[0].padding_idx is not None:
+            # RoBERTa and its kin count positions from after the one of the padding.
+            positions = tables[0].num_embeddings - tables[0].padding_idx - 1
+        return min(positions, self.config.max_tokens or positions)
+
+    def encode(self, input_ids: Tensor, attention_mask: Tensor, span_mask: Tensor) -> Tensor:
+        """Read texts with the encoder, each with the mean over its span.
+
+        Args:
+            input_ids: Token ids, shape ``(dialogues, texts, tokens)``.
+            attention_mask: 0 on padding; all 0 for a text that is not there, shape ``(dialogues, texts, tokens)``.
+            span_mask: 1 on the tokens that are averaged, shape ``(dialogues, texts, tokens)``.
+
+        Returns:
+            Shape ``(dialogues, texts, encoder width)``; zeros for a text that is not there.
+        """
+        lengths = attention_mask.sum(-1).flatten()
+        order = lengths.argsort(stable=True)[int((lengths == 0).sum()) :]
+        flat = [tensor.flatten(0, 1) for tensor in (input_ids, attention_mask, span_mask)]
+        parts = [
+            self._mean(*(tensor[rows, : int(lengths[rows].max())] for tensor in flat))
+            for rows in order.split(ROWS_PER_PASS)
+        ]
+        means = torch.cat(parts) if len(order) else self.utterance.weight.new_zeros(0, self.utterance.in_features)
+        empty = means.new_zeros(len(lengths), means.shape[-1])
+        return empty.index_copy(0, order, means).unflatten(0, input_ids.shape[:2])
+
+    def forward(
+        self,
+        speakers: Tensor,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        span_mask: Tensor | None = None,
+        utterance_vectors: Tensor | None = None,
+        cues: Tensor | None = None,
+        description_ids: Tensor | None = None,
+        description_mask: Tensor | None = None,
+        description_vectors: Tensor | None = None,
+        own_biography: Tensor | None = None,
+        visible_biographies: Tensor | None = None,
+        biography_ids: Tensor | None = None,
+        biography_mask: Tensor | None = None,
+        biography_vectors: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> TokenClassifierOutput:
+        """Judge every utterance of some dialogues. Texts come as tokens, or as the vectors that :meth:`encode` made.
+
+        Args:
+            speakers: Number of each utterance's speaker, one number per person in a dialogue, −1 where a shorter
+                dialogue is padded, shape ``(dialogues, utterances)``.
+            input_ids: Each utterance between its marks, with its context, shape ``(dialogues, utterances, tokens)``.
+            attention_mask: 0 on padding, same shape.
+            span_mask: 1 on the tokens of the utterance itself, same shape.
+            utterance_vectors: In place of these three, shape ``(dialogues, utterances, encoder width)``.
+            cues: z-scores, NaN where not measured, shape ``(dialogues, utterances, cues)``.
+            description_ids: Descriptions of the voice, shape ``(dialogues, utterances, tokens)``.
+            description_mask: 0 on padding, same shape.
+            description_vectors: In place of these two, shape ``(dialogues, utterances, encoder width)``.
+            own_biography: Which of the dialogue's biographies is the speaker's, −1 for none, shape
+                ``(dialogues, utterances)``.
+            visible_biographies: Which an utterance may attend to, boolean, shape
+                ``(dialogues, utterances, biographies)``.
+            biography_ids: Shape ``(dialogues, biographies, tokens)``.
+            biography_mask: 0 on padding, same shape.
+            biography_vectors: In place of these two, shape ``(dialogues, biographies, encoder width)``.
+            labels: Class ids, −100 where there is no loss, shape ``(dialogues, utterances)``.
+
+        Returns:
+            ``logits``, shape ``(dialogues, utterances, labels)``, and with ``labels`` the mean cross-entropy as ``loss``.
+        """
+        if utterance_vectors is None:
+            utterance_vectors = self.encode(input_ids, attention_mask, span_mask)
+        hidden = self.utterance(utterance_vectors)
+        if self.config.cues == "z_scores":
+            hidden = hidden + self.cues(torch.cat([cues.nan_to_num(0.0), cues.isfinite().to(cues.dtype)], dim=-1))
+        elif self.config.cues == "description":
+            hidden = hidden + self.cues(self._texts(description_ids, description_mask, description_vectors))
+        utterances = self.dropout(torch.tanh(hidden))
+        views = self._views(utterances, speakers)
+        if self.config.biographies != "none":
+            biographies = self._texts(biography_ids, biography_mask, biography_vectors)
+            views["biography"] = self._biography_view(utterances, biographies, own_biography, visible_biographies)
+        logits = sum(self.heads[name](view) for name, view in views.items())
+        loss = None if labels is None else functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
+        return TokenClassifierOutput(loss=loss, logits=logits)
+
+    def _views(self, utterances: Tensor, speakers: Tensor) -> dict[str, Tensor]:
+        """What the dialogue makes of each utterance, by head."""
+        exists = speakers >= 0
+        turns = torch.arange(speakers.shape[1], device=speakers.device)
+        visible = exists.unsqueeze(1) & exists.unsqueeze(2)
+        if self.config.causal:
+            visible = visible & (turns <= turns.unsqueeze(1))
+        same = speakers.unsqueeze(1) == speakers.unsqueeze(2)
+        # Padding sees itself, since a softmax over nothing would be NaN.
+        hidden = ~(visible | torch.eye(len(turns), dtype=torch.bool, device=speakers.device))
+        placed = utterances + sinusoidal_positions(turns, utterances.shape[-1]).to(utterances.dtype)
+        dialogue = self.dialogue(placed, src_mask=hidden.repeat_interleave(self.config.num_attention_heads, dim=0))
+        return {
+            "utterance": utterances,
+            "dialogue": dialogue,
+            "same_speaker": self.same_speaker(dialogue, dialogue, visible & same),
+            "other_speakers": self.other_speakers(dialogue, dialogue, visible & ~same),
+        }
+
+    def _biography_view(self, utterances: Tensor, biographies: Tensor, own: Tensor, visible: Tensor) -> Tensor:
+        """The speaker's own biography, or what utterance and own biography attend to among all."""
+        # One row of zeros more, which is where −1 points.
+        known = functional.pad(biographies, (0, 0, 0, 1))
+        index = torch.where(own < 0, biographies.shape[1], own).unsqueeze(-1).expand(-1, -1, known.shape[-1])
+        mine = known.gather(1, index)
+        if self.config.biographies == "static":
+            return mine
+        # Without any biography in the batch there is still the row of zeros, which nobody sees.
+        attended: Tensor = self.biographies(
+            torch.cat([utterances, mine], dim=-1), known, functional.pad(visible, (0, 1), value=False)
+        )
+        return attended
+
+    def _texts(self, input_ids: Tensor | None, attention_mask: Tensor | None, vectors: Tensor | None) -> Tensor:
+        """Vectors of whole texts."""
+        return self.encode(input_ids, attention_mask, attention_mask) if vectors is None else vectors
+
+    def _mean(self, input_ids: Tensor, attention_mask: Tensor, span_mask: Tensor) -> Tensor:
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        weights = span_mask.to(states.dtype).unsqueeze(-1)
+        return (states * weights).sum(1) / weights.sum(1)
+
+
+def sinusoidal_positions(turns: Tensor, width: int) -> Tensor:
+    """Positions as sines and cosines of falling frequency, for dialogues of any length (Vaswani et al. 2017).
+
+    Args:
+        turns: Positions, shape ``(turns,)``.
+        width: Even number of values.
+
+    Returns:
+        Shape ``(turns, width)``: sines in the even columns, cosines in the odd ones.
+    """
+    rates = torch.exp(torch.arange(0, width, 2, device=turns.device) * (-math.log(10000.0) / width))
+    angles = turns.unsqueeze(1) * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+
+
+def _without_pooler(encoder: Any) -> Any:
+    """Drop the layer over the first token that some encoders bring: nothing would use or train it."""
+    if "pooler" in dict(encoder.named_children()):
+        encoder.pooler = None
+    return encoder
+
+
+BiosErcForUtteranceClassification.register_for_auto_class("AutoModelForSequenceClassification")

@@ -1,0 +1,47 @@
+"""Write what a store lacks: each text is asked for once and kept as soon as it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from datasets.utils import tqdm
+
+from speechcue_hf.errors import WritingError
+from speechcue_hf.writers.request import Writer, WritingRequest, Written
+from speechcue_hf.writers.store import TextStore
+
+EMPTY = "the model answered with an empty text"
+
+
+def write_missing(requests: Sequence[WritingRequest], writer: Writer, store: TextStore) -> None:
+    """Ask a writer for the texts that a store lacks.
+
+    A run that was killed goes on where it stood. A request that failed has its reason in the store and is asked again
+    by the next run; so is one that was answered with an empty text.
+
+    Args:
+        requests: What is wanted; requests of one key are asked once.
+        writer: Who writes.
+        store: Where each answer goes as soon as it is there.
+
+    Raises:
+        WritingError: If the writer answers what was not asked, or leaves a request without an answer.
+    """
+    distinct = {request.key: request for request in requests}
+    missing = [request for key, request in distinct.items() if key not in store]
+    open_keys = {request.key for request in missing}
+    with tqdm(total=len(distinct), initial=len(distinct) - len(missing), unit=" texts", desc="Writing") as bar:
+        for answer in writer.write(missing) if missing else ():
+            if answer.key not in open_keys:
+                raise WritingError(f"the writer answered {answer.key}, which was not asked or is answered already")
+            open_keys.remove(answer.key)
+            store.append(_without_empty_text(answer))
+            bar.update()
+    if open_keys:
+        raise WritingError(f"the writer left {len(open_keys)} of {len(missing)} requests without an answer: run again")
+
+
+def _without_empty_text(answer: Written) -> Written:
+    empty = answer.text is not None and not answer.text.strip()
+    return replace(answer, text=None, reason=EMPTY) if empty else answer

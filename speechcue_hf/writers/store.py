@@ -1,0 +1,179 @@
+"""The store of what a writer wrote: one JSON line for each answer, added at once, so that a killed run loses none.
+
+The first line says which model, decoding settings and prompt wrote it; a run with others is refused. The answers follow
+in the order in which they came, failed ones with their reason; of several lines with one key the last holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.utils import WeakFileLock
+
+from speechcue_hf.errors import WritingError
+from speechcue_hf.writers.request import Written
+
+FORMAT_VERSION = 1
+
+
+class TextStore:
+    """Answers by key, in a file; make one with :func:`open_store`.
+
+    Args:
+        path: The file, which begins with a header.
+        answers: What it holds.
+    """
+
+    def __init__(self, path: Path, answers: Mapping[str, Written]) -> None:
+        self._path = path
+        self._answers = dict(answers)
+
+    def __len__(self) -> int:
+        """Number of texts; failed requests do not count."""
+        return sum(answer.text is not None for answer in self._answers.values())
+
+    def __contains__(self, key: str) -> bool:
+        """Whether there is a text, so that the request need not be asked again."""
+        return key in self._answers and self._answers[key].text is not None
+
+    def __getitem__(self, key: str) -> Written:
+        """The last answer to a request, be it a text or a reason.
+
+        Raises:
+            KeyError: If it was never answered.
+        """
+        return self._answers[key]
+
+    def append(self, answer: Written) -> None:
+        """Add an answer to the file, whole and on the disk before this returns.
+
+        Args:
+            answer: What came.
+        """
+        _append_line(self._path, asdict(answer))
+        self._answers[answer.key] = answer
+
+
+@contextmanager
+def open_store(path: Path, *, writer: Mapping[str, Any], prompt: Mapping[str, str]) -> Iterator[TextStore]:
+    """Open a store for one run; nobody else can open it meanwhile.
+
+    What a killed run left of its last line is removed.
+
+    Args:
+        path: The file; it and its folder are made if need be.
+        writer: The writer's identity.
+        prompt: Name and hash of what all requests are rendered with, ``{"name", "sha256"}``.
+
+    Yields:
+        The store.
+
+    Raises:
+        WritingError: If another run has it open, it was written by another model, decoding or prompt, or a line of it
+            is damaged.
+
+    Example:
+        >>> with open_store(Path("biographies.jsonl"), writer={"model": "tiny"}, prompt=prompt) as store:
+        ...     write_missing(requests, writer, store)  # doctest: +SKIP
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = _as_read({"format_version": FORMAT_VERSION, "writer": dict(writer), "prompt": dict(prompt)})
+    with _alone(path):
+        _drop_torn_line(path)
+        if path.stat().st_size == 0:
+            _append_line(path, header)
+        found, answers = _read(path)
+        _check_header(path, found, header)
+        yield TextStore(path, answers)
+
+
+def stored_keys(path: Path) -> set[str]:
+    """Keys of the texts in a store, whoever wrote it, without opening it.
+
+    Args:
+        path: The file; it need not exist.
+
+    Returns:
+        The keys.
+
+    Raises:
+        WritingError: If a line of it is damaged.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        return set()
+    return {key for key, answer in _read(path)[1].items() if answer.text is not None}
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock beside the store, which the system gives back when a run is killed."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(WeakFileLock(path.with_name(f".{path.name}.lock"), timeout=0.1))
+        except TimeoutError as error:
+            raise WritingError(f"another run writes to {path}: wait for it, or give another store") from error
+        yield
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off what follows the last end of a line: a run was killed while it wrote it."""
+    with path.open("ab+") as file:
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _append_line(path: Path, content: Mapping[str, Any]) -> None:
+    with path.open("ab") as file:
+        file.write(json.dumps(content, ensure_ascii=False).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Written]]:
+    """Header and answers; the last line may be torn."""
+    *lines, _ = path.read_bytes().split(b"\n")
+    header, *entries = (_parsed(path, number, line) for number, line in enumerate(lines, start=1))
+    try:
+        answers = [Written(**entry) for entry in entries]
+    except TypeError as error:
+        raise WritingError(f"{path} is no store of texts ({error}): give another store") from error
+    return header, {answer.key: answer for answer in answers}
+
+
+def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        entry: dict[str, Any] = json.loads(line)
+    except ValueError as error:
+        raise WritingError(f"{path}, line {number} is damaged ({error}): remove it, or give another store") from error
+    return entry
+
+
+def _check_header(path: Path, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+    """Refuse texts of another model, decoding or prompt: they must not mix."""
+    stored, wanted = _flat(found), _flat(header)
+    differing = [name for name in {**stored, **wanted} if stored.get(name) != wanted.get(name)]
+    if differing:
+        what = ", ".join(f"{name} {stored.get(name)!r} and not {wanted.get(name)!r}" for name in differing)
+        raise WritingError(
+            f"{path} was written with {what}: give another store, or the model, settings and prompt it was written with"
+        )
+
+
+def _flat(header: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """``{"writer": {"model": "tiny"}}`` → ``{"writer model": "tiny"}``."""
+    flat: dict[str, Any] = {}
+    for name, value in header.items():
+        flat |= _flat(value, f"{before}{name} ") if isinstance(value, dict) else {f"{before}{name}": value}
+    return flat
+
+
+def _as_read(content: dict[str, Any]) -> dict[str, Any]:
+    """What reading it back from JSON gives: tuples become lists."""
+    read: dict[str, Any] = json.loads(json.dumps(content))
+    return read

@@ -1,0 +1,145 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from speechcue_hf.errors import WritingError
+from speechcue_hf.writers.request import Written, request_key
+from speechcue_hf.writers.store import open_store, stored_keys
+
+WRITER = {"model": "tiny", "decoding": {"temperature": 0.7, "stop": ("a", "b")}}
+PROMPT = {"name": "speechcue", "sha256": "0" * 64}
+
+
+def answer(key, text="Ann is kind.", reason=None):
+    return Written(key, text, reason, 10, 4)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "deep" / "store.jsonl"
+
+
+def test_what_was_appended_is_there_again(path):
+    with open_store(path, writer=WRITER, prompt=PROMPT) as store:
+        store.append(answer("a", 'Ann says "è\u2028"\nand leaves.'))
+        store.append(answer("b", None, "busy"))
+        assert "a" in store and "b" not in store and len(store) == 1
+    with open_store(path, writer=WRITER, prompt=PROMPT) as store:
+        assert store["a"] == answer("a", 'Ann says "è\u2028"\nand leaves.')
+        assert store["b"].reason == "busy" and "b" not in store
+        assert stored_keys(path) == {"a"}
+    header = json.loads(path.read_text(encoding="utf-8").splitlines()[0])
+    assert header["writer"]["model"] == "tiny" and header["prompt"] == PROMPT
+
+
+def test_the_last_answer_holds(path):
+    with open_store(path, writer=WRITER, prompt=PROMPT) as store:
+        store.append(answer("a", None, "busy"))
+        store.append(answer("a"))
+    with open_store(path, writer=WRITER, prompt=PROMPT) as store:
+        assert store["a"].text == "Ann is kind."
+
+
+def test_every_torn_end_is_cut_off_and_nothing_else(path):
+    with open_store(path, writer=WRITER, prompt=PROMPT) as store:
+        store.append(answer("a"))
+        store.append(answer("b", "è"))
+    whole = path.read_bytes()
+    ends = [place for place, byte in enumerate(whole) if byte == ord("\n")]
+    for length in sorted({0, 1, *ends, *(end + 1 for end in ends), *(end - 1 for end in ends), len(whole) - 20}):
+        path.write_bytes(whole[:length])
+        complete = whole[:length].count(b"\n")
+        with open_store(path, writer=WRITER, prompt=PROMPT) as store:
+            assert len(store) == max(0, complete - 1)
+            store.append(answer("c"))
+        with open_store(path, writer=WRITER, prompt=PROMPT) as store:
+            assert store["c"] == answer("c")
+
+
+@pytest.mark.parametrize(
+    ("writer", "prompt", "says"),
+    [
+        (WRITER | {"model": "big"}, PROMPT, "writer model 'tiny' and not 'big'"),
+        (WRITER | {"decoding": {"temperature": 0.0, "stop": ["a", "b"]}}, PROMPT, "temperature 0.7 and not 0.0"),
+        (WRITER | {"revision": "main"}, PROMPT, "writer revision None and not 'main'"),
+        (WRITER, PROMPT | {"name": "bioserc"}, "prompt name 'speechcue' and not 'bioserc'"),
+        (WRITER, PROMPT | {"sha256": "1" * 64}, "prompt sha256 '000"),
+    ],
+)
+def test_a_store_of_another_run_is_refused_and_left_alone(path, writer, prompt, says):
+    with open_store(path, writer=WRITER, prompt=PROMPT) as store:
+        store.append(answer("a"))
+    before = path.read_bytes()
+    with pytest.raises(WritingError, match=says) as error, open_store(path, writer=writer, prompt=prompt):
+        pass
+    assert "give another store" in str(error.value) and str(path) in str(error.value)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "says"), [(b'{"key": "b"\n', "line 3 is damaged"), (b'{"dialogue": 1}\n', "no store of texts")]
+)
+def test_a_damaged_store_is_named(path, line, says):
+    with open_store(path, writer=WRITER, prompt=PROMPT) as store:
+        store.append(answer("a"))
+    path.write_bytes(path.read_bytes() + line)
+    with pytest.raises(WritingError, match=says), open_store(path, writer=WRITER, prompt=PROMPT):
+        pass
+
+
+def test_one_run_at_a_time(path):
+    with (
+        open_store(path, writer=WRITER, prompt=PROMPT),
+        pytest.raises(WritingError, match="another run writes to"),
+        open_store(path, writer=WRITER, prompt=PROMPT),
+    ):
+        pass
+
+
+def test_no_store_has_no_keys(path):
+    assert stored_keys(path) == set()
+
+
+KILLED = """
+import sys, threading
+from pathlib import Path
+from speechcue_hf.writers.run import write_missing
+from speechcue_hf.writers.store import open_store
+from tests.writers.scripted import ScriptedWriter, request
+
+def answer(asked):
+    if len(writer.asked) == 6:
+        print("five are written", flush=True)
+        threading.Event().wait()
+    return "Said " + asked.messages[0]["content"]
+
+writer = ScriptedWriter(answer)
+with open_store(Path(sys.argv[1]), writer=writer.identity, prompt={"name": "p", "sha256": "0"}) as store:
+    write_missing([request(str(number)) for number in range(20)], writer, store)
+"""
+
+
+def test_a_killed_run_goes_on_where_it_stood(path):
+    from speechcue_hf.writers.run import write_missing
+    from tests.writers.scripted import ScriptedWriter, request
+
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, "-c", KILLED, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as run:
+        assert run.stdout.readline() == b"five are written\n"
+        run.send_signal(signal.SIGKILL)
+    path.write_bytes(path.read_bytes() + b'{"key": "torn", "te')
+    requests = [request(str(number)) for number in range(20)]
+    writer = ScriptedWriter(lambda asked: "Said " + asked.messages[0]["content"])
+    with open_store(path, writer=writer.identity, prompt={"name": "p", "sha256": "0"}) as store:
+        assert len(store) == 5
+        write_missing(requests, writer, store)
+        assert [store[asked.key].text for asked in requests] == [f"Said {number}" for number in range(20)]
+    assert len(writer.asked) == 15
+    keys = [json.loads(line)["key"] for line in path.read_text().splitlines()[1:]]
+    assert sorted(keys) == sorted(request_key(asked.messages) for asked in requests)

@@ -1,0 +1,192 @@
+"""Captions of a dataset: one row per utterance and task, with question and answer as chat messages.
+
+Columns: ``dialogue_id``, ``utterance_id``, ``turn``, ``speaker``, ``gender``, ``text``, ``emotion`` and
+``audio_status`` of the utterance, as far as the dataset has them; ``task``; ``pitch``, ``speed`` and ``volume`` in the
+words of captions; ``caption``, ``caption_note`` (why there is none, else null) and ``caption_key`` (its key in the
+store, null where a template wrote it); ``prompt`` and ``completion``, messages whose content is a list of parts. The
+audio itself is not repeated: it is found by ``utterance_id``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from datasets import Dataset, DatasetDict, Features, List, Value
+
+from speechcue_hf.captions.check import check_caption
+from speechcue_hf.captions.facts import CUE_COLUMNS, CUE_WORDS, cue_word
+from speechcue_hf.captions.tasks import CaptionTask, render
+from speechcue_hf.errors import CaptionError
+
+AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict)
+Row = Mapping[str, Any]
+
+KEPT = ("dialogue_id", "utterance_id", "turn", "speaker", "gender", "text", "emotion", "audio_status")
+"""Columns of the utterance that stay, as far as they are there."""
+
+MESSAGES = List({"role": Value("string"), "content": List({"type": Value("string"), "text": Value("string")})})
+
+
+@dataclass(frozen=True)
+class Captioner:
+    """Writes captions by template: ``dataset.map(captioner, batched=True, remove_columns=..., features=...)``.
+
+    Args:
+        tasks: The tasks; each row becomes one row for each of them.
+        level_count: Number of levels of the describer that made the ``<measurement>_level`` columns.
+        emotions: Names of the classes of ``emotion``, in their order.
+    """
+
+    tasks: tuple[CaptionTask, ...]
+    level_count: int
+    emotions: tuple[str, ...]
+
+    def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+        """Caption a batch of described rows.
+
+        Args:
+            batch: Column → values.
+
+        Returns:
+            The columns of this module, ``len(tasks)`` rows for each row of the batch.
+        """
+        rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+        captioned = [self.caption(row, task) for row in rows for task in self.tasks]
+        return {column: [row[column] for row in captioned] for column in captioned[0]}
+
+    def caption(self, row: Row, task: CaptionTask) -> dict[str, Any]:
+        """Caption one row for one task.
+
+        Args:
+            row: A described row.
+            task: The task.
+
+        Returns:
+            The columns of this module.
+        """
+        facts = self.facts(row)
+        asked = {part: fact if part in task.parts else None for part, fact in facts.items()}
+        note = _why_not(row, task, asked)
+        caption = None if note else render("caption", **asked)
+        note = note or check_caption(str(caption), facts, task.parts, self.emotions)
+        kept = {column: row[column] for column in KEPT if column in row}
+        words = {cue: facts[cue] for cue in CUE_WORDS}
+        return {**kept, "task": task.name, **words, "prompt": question(task), **captioned(caption, note, None)}
+
+    def facts(self, row: Row) -> dict[str, str | None]:
+        """What is known of a row, by part; None where nothing is."""
+        emotion = row.get("emotion")
+        return {
+            "gender": row.get("gender"),
+            **{cue: cue_word(cue, row, self.level_count) for cue in CUE_WORDS},
+            "transcript": " ".join((row.get("text") or "").split()) or None,
+            "emotion": None if emotion is None else self.emotions[emotion],
+        }
+
+
+def caption_dataset(dataset: AnyDataset, tasks: Sequence[CaptionTask], level_count: int) -> AnyDataset:
+    """Write captions by template.
+
+    Args:
+        dataset: Described rows, or splits of them.
+        tasks: From :func:`~speechcue_hf.captions.tasks.caption_task`.
+        level_count: ``levels`` of the describer that described them.
+
+    Returns:
+        The columns of this module, one row per utterance and task, an utterance's tasks together. An utterance that a
+        task cannot be answered for keeps its row, with a note and without a caption.
+
+    Raises:
+        CaptionError: If the dataset lacks a column that a task needs.
+    """
+    if isinstance(dataset, DatasetDict):
+        return DatasetDict({split: caption_dataset(rows, tasks, level_count) for split, rows in dataset.items()})
+    _check_columns(dataset, tasks)
+    emotion = dataset.features.get("emotion")
+    captioner = Captioner(tuple(tasks), level_count, () if emotion is None else tuple(emotion.names))
+    return dataset.with_format(None).map(
+        captioner,
+        batched=True,
+        remove_columns=dataset.column_names,
+        features=caption_features(dataset.features),
+        desc="Writing captions",
+    )
+
+
+def caption_features(features: Features) -> Features:
+    """The features of captions.
+
+    Args:
+        features: Those of the described dataset.
+
+    Returns:
+        Those of the columns of this module.
+    """
+    kept = {column: features[column] for column in KEPT if column in features}
+    text = {name: Value("string") for name in ("task", *CUE_WORDS, "caption", "caption_note", "caption_key")}
+    return Features({**kept, **text, "prompt": MESSAGES, "completion": MESSAGES})
+
+
+def question(task: CaptionTask) -> list[dict[str, Any]]:
+    """The messages that ask a task's question about a clip; the clip comes first.
+
+    Args:
+        task: The task.
+
+    Returns:
+        One message of the user, for ``apply_chat_template`` of a processor.
+    """
+    parts = [{"type": "audio", "text": None}, {"type": "text", "text": task.question}]
+    return [{"role": "user", "content": parts}]
+
+
+def captioned(caption: str | None, note: str | None, key: str | None) -> dict[str, Any]:
+    """The columns that a caption fills. One with a note is refused.
+
+    Args:
+        caption: The text, or None.
+        note: Why there is none, or why it is refused; None for a good caption.
+        key: Its key in the store, or None.
+
+    Returns:
+        ``caption``, ``caption_note``, ``caption_key`` and ``completion``.
+    """
+    good = None if note else caption
+    answer = [{"role": "assistant", "content": [{"type": "text", "text": good}]}]
+    return {
+        "caption": good,
+        "caption_note": note,
+        "caption_key": key,
+        "completion": None if good is None else answer,
+    }
+
+
+def _why_not(row: Row, task: CaptionTask, asked: Mapping[str, str | None]) -> str | None:
+    """Why a task cannot be answered for a row."""
+    if row.get("audio_status", "ok") not in ("ok", "too_short"):
+        return f"the clip is {row['audio_status']}"
+    if "emotion" in task.parts and asked["emotion"] is None:
+        return "the utterance has no emotion label"
+    if task.cues and not any(asked[cue] for cue in task.cues):
+        return row.get("measurement_note") or f"{' and '.join(task.cues)} not measured"
+    return None if any(asked.values()) else f"{' and '.join(task.parts)} not known"
+
+
+def _check_columns(dataset: Dataset, tasks: Sequence[CaptionTask]) -> None:
+    if not tasks:
+        raise CaptionError("there is no task to write captions for: give at least one, such as style")
+    needed: dict[str, tuple[str, ...]] = {
+        "utterance_id": ("utterance_id",),
+        "emotion": ("emotion",),
+        "transcript": ("text",),
+    }
+    needed |= {cue: tuple(f"{column}_level" for column in columns) for cue, columns in CUE_COLUMNS.items()}
+    for part in ("utterance_id", *dict.fromkeys(part for task in tasks for part in task.parts)):
+        columns = needed.get(part, ())
+        if columns and not set(columns) & set(dataset.column_names):
+            raise CaptionError(
+                f"the dataset has no column {' or '.join(columns)}, which captions with {part} need: describe it "
+                "first (`speechcue describe`), or leave the part out of the tasks"
+            )

@@ -1,0 +1,60 @@
+"""Whether a caption tells the truth about its utterance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from speechcue_hf.captions.facts import CUE_WORDS
+from speechcue_hf.captions.reading import read_claims, read_genders, read_words
+
+
+def check_caption(
+    caption: str, facts: Mapping[str, str | None], parts: Sequence[str], emotions: Sequence[str] = ()
+) -> str | None:
+    """Compare what a caption states with what was measured and is known.
+
+    Args:
+        caption: The caption.
+        facts: ``pitch``, ``speed`` and ``volume`` in the words of ``CUE_WORDS``, ``gender`` and ``emotion``; None or
+            absent where nothing is known, and then nothing may be stated.
+        parts: Which parts the caption must state, where they are known.
+        emotions: The label set; no other than the own one may be named.
+
+    Returns:
+        What is wrong, for the column ``caption_note``; None if nothing is.
+
+    Example:
+        >>> check_caption("A woman speaks loudly.", {"volume": "quiet"}, ["volume"])
+        'the caption says loud volume, measured is quiet'
+    """
+    claims = read_claims(caption)
+    wrong = [
+        f"the caption says {claim.word} {claim.cue}, measured is {facts.get(claim.cue) or 'nothing'}"
+        for claim in claims
+        if claim.word != facts.get(claim.cue)
+    ]
+    wrong += [f"the caption says {name}, known is {facts.get('gender')}" for name in _other_genders(caption, facts)]
+    wrong += [
+        f"the caption says {name}, labelled is {facts.get('emotion')}" for name in _others(caption, facts, emotions)
+    ]
+    wrong += [f"the caption leaves out the {part}" for part in _unstated(caption, facts, parts)]
+    return "; ".join(dict.fromkeys(wrong)) or None
+
+
+def _unstated(caption: str, facts: Mapping[str, str | None], parts: Sequence[str]) -> list[str]:
+    """Parts that are known and asked for, and that one cannot find in the caption."""
+    stated = {claim.cue for claim in read_claims(caption)}
+    emotion = facts.get("emotion")
+    if emotion is not None and read_words(caption, [emotion]):
+        stated.add("emotion")
+    return [part for part in parts if part in (*CUE_WORDS, "emotion") and facts.get(part) and part not in stated]
+
+
+def _other_genders(caption: str, facts: Mapping[str, str | None]) -> list[str]:
+    known = facts.get("gender")
+    return [] if known is None else sorted(read_genders(caption) - {known})
+
+
+def _others(caption: str, facts: Mapping[str, str | None], emotions: Sequence[str]) -> list[str]:
+    named = read_words(caption, emotions)
+    return [] if facts.get("emotion") in named else sorted(named)

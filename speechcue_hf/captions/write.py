@@ -1,0 +1,95 @@
+"""Captions in the words of a chat model, each compared with the measurements before it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from datasets import Dataset
+
+from speechcue_hf.captions.build import captioned
+from speechcue_hf.captions.check import check_caption
+from speechcue_hf.captions.facts import CUE_WORDS
+from speechcue_hf.captions.tasks import caption_task, render
+from speechcue_hf.writers.request import WritingRequest, Written, request_key
+
+Row = Mapping[str, Any]
+
+
+def caption_requests(rows: Dataset) -> dict[str, WritingRequest]:
+    """What a chat model is asked to word.
+
+    Args:
+        rows: From ``caption_dataset``.
+
+    Returns:
+        Key → request, each once, for the rows that have a caption of a task with measured cues; the others say too
+        little to be worded anew.
+    """
+    emotions = _emotions(rows)
+    requests = (_request(row, emotions) for row in rows if _is_worded(row))
+    return {request.key: request for request in requests}
+
+
+def with_written_captions(rows: Dataset, written: Mapping[str, Written]) -> Dataset:
+    """Put what a chat model wrote in place of the captions by template.
+
+    A text that contradicts the measurements, leaves out what was asked for, or is missing, leaves its row without a
+    caption and with the reason; it is not replaced by the template's.
+
+    Args:
+        rows: From ``caption_dataset``.
+        written: Key → what was written.
+
+    Returns:
+        The rows with ``caption``, ``caption_note``, ``caption_key`` and ``completion`` replaced.
+    """
+    emotions = _emotions(rows)
+    replaced = [_rewritten(row, emotions, written) if _is_worded(row) else row for row in rows]
+    return Dataset.from_list([dict(row) for row in replaced], features=rows.features, split=rows.split)
+
+
+def _emotions(rows: Dataset) -> Sequence[str]:
+    return rows.features["emotion"].names if "emotion" in rows.features else ()
+
+
+def _is_worded(row: Row) -> bool:
+    return row["caption"] is not None and any(row[cue] for cue in caption_task(row["task"]).cues)
+
+
+def _request(row: Row, emotions: Sequence[str]) -> WritingRequest:
+    task = caption_task(row["task"])
+    emotion = emotions[row["emotion"]] if "emotion" in task.parts else None
+    content = render(
+        "request",
+        statement=row["caption"].removeprefix(opening(emotion)).strip(),
+        emotion=emotion,
+        transcript="transcript" in task.parts,
+        cues=[(cue, row[cue]) for cue in task.cues if row[cue]],
+    )
+    messages = ({"role": "user", "content": content},)
+    return WritingRequest(key=request_key(messages), messages=messages, group=row["task"])
+
+
+def opening(emotion: str | None) -> str:
+    """The sentence that every answer about an emotion begins with; empty without one.
+
+    Example:
+        >>> opening("angry")
+        'The emotion is angry.'
+    """
+    nothing = dict.fromkeys((*CUE_WORDS, "gender", "transcript"))
+    return render("caption", **nothing, emotion=emotion)
+
+
+def _rewritten(row: Row, emotions: Sequence[str], written: Mapping[str, Written]) -> Row:
+    task = caption_task(row["task"])
+    key = _request(row, emotions).key
+    answer = written.get(key)
+    if answer is None or answer.text is None:
+        return {**row, **captioned(None, "not written yet" if answer is None else answer.reason, key)}
+    emotion = emotions[row["emotion"]] if row.get("emotion") is not None else None
+    facts = {cue: row[cue] for cue in CUE_WORDS} | {"gender": row.get("gender"), "emotion": emotion}
+    own = " ".join(answer.text.split())
+    caption = f"{opening(emotion)} {own}" if "emotion" in task.parts else own
+    return {**row, **captioned(caption, check_caption(own, facts, task.cues, emotions), key)}

@@ -1,0 +1,33 @@
+import pytest
+
+from speechcue_hf.captions.check import check_caption
+
+FACTS = {"pitch": "high", "speed": "normal", "volume": None, "gender": "female", "emotion": "angry"}
+CUES = ["pitch", "speed", "volume"]
+EMOTIONS = ["happy", "sad", "angry"]
+
+
+@pytest.mark.parametrize(
+    ("caption", "wrong"),
+    [
+        ("A woman speaks with high pitch at normal speed.", None),
+        ("Low pitch and normal speed.", "the caption says low pitch, measured is high"),
+        ("High pitch, normal speed, loud volume.", "the caption says loud volume, measured is nothing"),
+        ("High pitch.", "the caption leaves out the speed"),
+        ("A man speaks with high pitch and normal speed.", "the caption says male, known is female"),
+        ("High pitch and normal speed: she sounds happy.", "the caption says happy, labelled is angry"),
+        ("High pitch and normal speed, not happy but angry.", None),
+        ("High pitch and low pitch, normal speed.", "the caption says low pitch, measured is high"),
+        ("Fine.", "the caption leaves out the pitch; the caption leaves out the speed"),
+    ],
+)
+def test_what_is_wrong_with_a_caption(caption, wrong):
+    assert check_caption(caption, FACTS, CUES, EMOTIONS) == wrong
+
+
+def test_the_emotion_must_be_named_where_it_is_asked_for():
+    assert check_caption("A fine day.", FACTS, ["emotion"]) == "the caption leaves out the emotion"
+
+
+def test_of_what_nothing_is_known_nothing_is_asked():
+    assert check_caption("A fine day.", {}, [*CUES, "emotion", "gender"], EMOTIONS) is None

@@ -1,4 +1,4 @@
-"""Every recipe is read by the parser that trains with it, and the Llama-2 recipes have the paper's settings."""
+"""Every recipe is read by the parser that trains with it, and those of the papers' models have the papers' settings."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from speechcue_hf.training.arguments import ModelSettings, TrainingSettings, par
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SPEECHCUELLM = sorted((RECIPES / "speechcuellm").rglob("*.yaml"))
+BIOSERC = sorted((RECIPES / "bioserc").glob("*/qlora_*.yaml"))
 
 
 def test_there_is_a_recipe_for_each_model_method_and_corpus() -> None:
@@ -54,6 +55,28 @@ def test_llama_2_has_the_settings_of_the_paper(corpus: str, tmp_path: Path) -> N
     assert (training.num_train_epochs, training.per_device_train_batch_size) == (15, 8)
     assert (training.adam_beta1, training.adam_beta2, training.optim) == (0.9, 0.95, "adamw_torch")
     assert read("full")[2].learning_rate == 2e-5
+
+
+def test_there_is_a_bioserc_recipe_for_each_model_and_corpus() -> None:
+    models = ("llama-2-13b", "llama-2-7b", "llama-3.1-8b", "qwen3-8b", "smollm2-135m")
+    assert [path.relative_to(RECIPES / "bioserc").as_posix() for path in BIOSERC] == [
+        f"{model}/qlora_{corpus}.yaml" for model in models for corpus in ("emorynlp", "iemocap", "meld")
+    ]
+
+
+@pytest.mark.parametrize("path", BIOSERC, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_bioserc_has_the_settings_of_the_paper(path: Path, tmp_path: Path) -> None:
+    data, model, training = parse_arguments(["--config", str(path), "--output_dir", str(tmp_path)])
+    assert data.prompt == "bioserc" and data.seeds == [42, 43, 44, 45, 46]
+    assert (model.lora_r, model.lora_alpha, model.lora_dropout) == (32, 128, 0.05)
+    assert model.lora_target_modules == "all-linear"
+    assert (model.load_in_4bit, model.bnb_4bit_quant_type, model.use_bnb_nested_quant) == (True, "nf4", True)
+    assert (training.learning_rate, training.lr_scheduler_type, training.warmup_steps) == (3e-4, "linear", 0.03)
+    assert (training.per_device_train_batch_size, training.gradient_accumulation_steps) == (4, 4)
+    assert (training.num_train_epochs, training.neftune_noise_alpha, training.max_grad_norm) == (3, 5, 0.3)
+    assert training.metric_for_best_model == "weighted_f1" and not training.packing
+    sizes = {"llama-2-7b": "Llama-2-7b", "llama-2-13b": "Llama-2-13b"}
+    assert sizes.get(path.parent.name, "") in str(model.model_name_or_path)
 
 
 @pytest.mark.parametrize("path", sorted((RECIPES / "accelerate_configs").glob("*.yaml")), ids=lambda path: path.stem)

@@ -1,0 +1,293 @@
+"""A chat model on a server that writes: many requests in flight, and what can heal is asked again."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from huggingface_hub import InferenceClient, get_token
+from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError
+
+from speechcue_hf.errors import WritingError
+from speechcue_hf.writers.decoding import GREEDY, Decoding
+from speechcue_hf.writers.request import WritingRequest, Written
+
+if TYPE_CHECKING:
+    from huggingface_hub import ChatCompletionOutput
+
+httpx: Any = import_module(HfHubHTTPError.__mro__[1].__module__)
+"""What huggingface_hub speaks HTTP with: httpx, or httpx2 from its version 2 on."""
+
+MOST_CONNECTIONS = 100
+"""What huggingface_hub's connection pool holds."""
+
+HEALING = {408, 409, 425, 429}
+"""Answers, beside all from 500 on, that say nothing against asking again."""
+
+REFUSALS = {
+    401: "it wants a token: log in with `hf auth login`, set HF_TOKEN, or give the token of this server",
+    402: "the account has no credit left",
+    403: "the token may not use this model: if it is gated, accept its terms on its page on the Hub while logged in, "
+    "and give the token the right to call inference",
+    404: "it has no such model, or no /chat/completions below its address: look at both names",
+    405: "it has no /chat/completions below its address: the address of most servers ends in /v1",
+}
+"""Answers that every other request would get as well, with the cure."""
+
+LONGEST_QUOTE = 200
+"""Characters of a server's own words in a reason."""
+
+HUGGING_FACE = (".huggingface.co", ".huggingface.cloud", ".hf.space")
+"""Hosts that the saved Hugging Face token is meant for."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a server is waited for.
+
+    Args:
+        timeout: Seconds for one answer.
+        retries: How often a request is asked again.
+        first_wait: Seconds before the first retry; doubled before each further one.
+        longest_wait: Most seconds between two tries, unless the server names more (``Retry-After``).
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    timeout: float = 600.0
+    retries: int = 8
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.timeout <= 0 or self.retries < 0 or self.first_wait < 0 or self.longest_wait < 0:
+            raise ValueError(f"timeout must be positive, retries and waits not negative, got {self}")
+
+    def wait(self, failures: int, asked_for: float | None) -> float:
+        """Seconds to wait after so many failures in a row, the half of it by chance so that requests spread."""
+        backoff = min(self.longest_wait, math.ldexp(self.first_wait, failures - 1))
+        return max(backoff * random.uniform(0.5, 1.0), asked_for or 0.0)
+
+
+PATIENT = Patience()
+"""The default: a few minutes, long enough for a server to start again."""
+
+
+class ServerWriter:
+    """Writes with a model behind an OpenAI-compatible server, or with a provider of Hugging Face's.
+
+    Rate limits, server errors, cut connections and time-outs are tried again. A request that still fails, or that the
+    server cannot answer, gets its reason and the others go on. What would befall every request (no token, no such
+    model, nobody at the address) stops the run; what is written by then is handed out first.
+
+    Args:
+        model: Name of the model, as the server or the Hub knows it.
+        base_url: Address of a server of your own (vLLM, ``transformers serve``), such as ``http://localhost:8000/v1``;
+            None asks Hugging Face's Inference Providers.
+        provider: One of the Inference Providers; None leaves the choice to Hugging Face.
+        token: What the server wants to see. None sends the token of ``hf auth login`` to Hugging Face, and no token
+            to any other server.
+        decoding: How tokens are chosen, and how many.
+        concurrency: Requests in flight, 1 to 100.
+        patience: Time-out and retries.
+
+    Raises:
+        ValueError: If ``concurrency`` is out of range, or both a server and a provider are given.
+        WritingError: If Hugging Face is to be asked and there is no token.
+
+    Example:
+        >>> writer = ServerWriter("Qwen/Qwen3-0.6B", base_url="http://localhost:8000/v1")
+        >>> [answer.text for answer in writer.write([request])]
+        ['Ann is warm and quick to laugh.']
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        provider: str | None = None,
+        token: str | None = None,
+        decoding: Decoding = GREEDY,
+        concurrency: int = 16,
+        patience: Patience = PATIENT,
+    ) -> None:
+        if not 1 <= concurrency <= MOST_CONNECTIONS:
+            raise ValueError(f"concurrency must be 1 to {MOST_CONNECTIONS}, got {concurrency}")
+        if base_url is not None and provider is not None:
+            raise ValueError(f"give a server's address or a provider, not both, got provider {provider!r}")
+        if base_url is None and token is None and get_token() is None:
+            raise WritingError(
+                f"There is no token to ask Hugging Face's Inference Providers for {model}: log in with "
+                "`hf auth login` or set HF_TOKEN. A server of your own needs its address (base_url)."
+            )
+        self._model = model
+        self._provider = provider
+        self._place = "Hugging Face's Inference Providers" if base_url is None else f"the server at {_host(base_url)}"
+        self._decoding = decoding
+        self._concurrency = concurrency
+        self._patience = patience
+        client: Any = InferenceClient
+        self._client: InferenceClient = client(
+            base_url=base_url,
+            provider=provider,
+            token=token,
+            timeout=patience.timeout,
+            headers=_headers(base_url, token),
+        )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Model, provider and decoding settings; not where the server stands."""
+        return {
+            "writer": "server",
+            "model": self._model,
+            "revision": None,
+            "provider": self._provider,
+            "decoding": self._decoding.identity,
+        }
+
+    def write(self, requests: Sequence[WritingRequest]) -> Iterator[Written]:
+        """Write.
+
+        Args:
+            requests: What is asked, each key once.
+
+        Yields:
+            One answer for each request, as they come in; one without text, with the reason, where the server sent an
+            empty text or could not answer.
+
+        Raises:
+            WritingError: If the server refuses what every request has in common, or cannot be reached.
+        """
+        stop = threading.Event()
+        refusal: BaseException | None = None
+        pool = ThreadPoolExecutor(self._concurrency)
+        try:
+            running = [pool.submit(self._write_one, request, stop) for request in requests]
+            for done in as_completed(running):
+                if (error := done.exception()) is not None:
+                    stop.set()
+                    refusal = refusal or error
+                elif (answer := done.result()) is not None:
+                    yield answer
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+        if refusal is not None:
+            raise refusal
+
+    def _write_one(self, request: WritingRequest, stop: threading.Event) -> Written | None:
+        """Ask until there is an answer or patience ends; None if the run stops before that."""
+        tries = 0
+        while not stop.is_set():
+            tries += 1
+            try:
+                return _read(request.key, self._ask(request))
+            except (httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError) as error:
+                failure = _judge(error)
+            if not failure.heals or tries > self._patience.retries:
+                return self._give_up(request.key, failure, tries)
+            stop.wait(self._patience.wait(tries, failure.asked_wait))
+        return None
+
+    def _ask(self, request: WritingRequest) -> ChatCompletionOutput:
+        return self._client.chat_completion(
+            list(request.messages),
+            model=self._model,
+            max_tokens=self._decoding.max_new_tokens,
+            temperature=self._decoding.temperature,
+            top_p=self._decoding.top_p if self._decoding.samples else None,
+            seed=self._decoding.seed if self._decoding.samples else None,
+        )
+
+    def _give_up(self, key: str, failure: _Failure, tries: int) -> Written:
+        if failure.stops:
+            raise WritingError(
+                f"{self._place} cannot be used for {self._model}: {failure.reason}. What was written so far is kept; "
+                "run again to go on."
+            )
+        reason = failure.reason if tries == 1 else f"{failure.reason} (asked {tries} times)"
+        return Written(key, text=None, reason=reason, prompt_tokens=None, completion_tokens=None)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why there is no answer, whether asking again may help, and whether every request would fail alike."""
+
+    reason: str
+    heals: bool
+    stops: bool = False
+    asked_wait: float | None = None
+
+
+def _judge(error: Exception) -> _Failure:
+    """What to make of a failed request; the reason goes into datasets, so it names no host."""
+    if isinstance(error, HfHubHTTPError):
+        return _judge_status(error)
+    if isinstance(error, httpx.ConnectError):
+        return _Failure("nothing answers at its address: start it, or look at the address", heals=True, stops=True)
+    if isinstance(error, InferenceTimeoutError):
+        return _Failure("the server did not answer in time", heals=True)
+    return _Failure("the server's answer was cut or is not JSON", heals=True)
+
+
+def _judge_status(error: HfHubHTTPError) -> _Failure:
+    status = error.response.status_code
+    if status in REFUSALS:
+        return _Failure(f"it answers {status}, {REFUSALS[status]}", heals=False, stops=True)
+    said = " ".join((error.server_message or "").split())[:LONGEST_QUOTE]
+    reason = f"the server answered {status}" + (f": {said}" if said else "")
+    return _Failure(reason, heals=status >= 500 or status in HEALING, asked_wait=_retry_after(error.response.headers))
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a server asks to be left alone for, given in seconds or as a date."""
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    try:
+        return max(
+            0.0, float(value) if value.strip().isdigit() else parsedate_to_datetime(value).timestamp() - time.time()
+        )
+    except ValueError:
+        return None
+
+
+def _read(key: str, output: ChatCompletionOutput) -> Written:
+    """The answer in what a server sends; fields it leaves out are None."""
+    text = output.choices[0].message.content if output.choices else None
+    empty = not (text or "").strip()
+    return Written(
+        key,
+        text=None if empty else text,
+        reason="the server answered with an empty text" if empty else None,
+        prompt_tokens=output.usage.prompt_tokens if output.usage else None,
+        completion_tokens=output.usage.completion_tokens if output.usage else None,
+    )
+
+
+def _host(base_url: str) -> str:
+    """Host and port of a server; a name or password in the address stays out of messages."""
+    address = urlsplit(base_url)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise ValueError("base_url must look like http://localhost:8000/v1, the address given has no scheme or no host")
+    return address.hostname if address.port is None else f"{address.hostname}:{address.port}"
+
+
+def _headers(base_url: str | None, token: str | None) -> dict[str, Any] | None:
+    """Hold back the saved Hugging Face token, which huggingface_hub would send to any server."""
+    if base_url is None or token is not None or f".{urlsplit(base_url).hostname}".endswith(HUGGING_FACE):
+        return None
+    return {"authorization": None}

@@ -1,5 +1,8 @@
 """Names of the files that lie beside the rows of a dataset folder and beside the model of a run."""
 
+CORPUS_FILE = "corpus.json"
+"""Beside rows: the corpus they come from, with its licence and labels."""
+
 MEASUREMENT_FILE = "measurement.json"
 """Beside measured rows: the settings they were measured with."""
 

@@ -107,6 +107,7 @@ def _train(described: DatasetDict, output: Path, model: str, seed: int) -> dict[
 
 def _evaluate(test: Dataset, output: Path) -> dict[str, Any]:
     """Score the adapter on the test split and write the report."""
+    from speechcue_hf.corpora.identity import read_identity
     from speechcue_hf.evaluation.evaluate import evaluate_model
     from speechcue_hf.evaluation.report import write_report
     from speechcue_hf.evaluation.runs import describer_sha256, read_record
@@ -124,7 +125,8 @@ def _evaluate(test: Dataset, output: Path) -> dict[str, Any]:
         describer_sha256=describer_sha256(output),
         token_budget=training["token_budget"],
     )
-    results = {"corpus": "demo", "split": "test", **results}
+    identity = read_identity(output / DATA_FOLDER)
+    results = {"corpus": identity and identity.facts, "split": "test", **results}
     write_report(output, results, predictions)
     return results
 

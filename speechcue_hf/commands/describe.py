@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ValueError: If there is a describer and an option that only fitting knows.
     """
+    from speechcue_hf.corpora.identity import carry_records
     from speechcue_hf.corpora.parquet import read_dataset, write_dataset
     from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 
@@ -63,6 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     describer = SpeechDescriber.from_pretrained(arguments.describer) if given else fit_on_train(dataset, arguments)
     described = describe_dataset(dataset, describer)
     write_dataset(described, arguments.output)
+    carry_records(arguments.folder, arguments.output, [MEASUREMENT_FILE])
     describer.save_pretrained(arguments.output)
     if not given:
         from speechcue_hf.cues.plots import plot_distributions

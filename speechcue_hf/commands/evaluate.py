@@ -9,6 +9,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from speechcue_hf.corpora.identity import read_identity
 from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.report import write_report
@@ -32,10 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--model", help="model or adapter: a folder, or an id on the Hub")
     source.add_argument("--predictions", type=Path, help="predictions made before: .parquet, .csv or .jsonl")
-    parser.add_argument("--dataset", type=Path, help="folder that `speechcue describe` wrote; needed with --model")
+    parser.add_argument("--dataset", type=Path, help="folder that `speechcue describe` wrote; with --predictions it only names the corpus")
     parser.add_argument("--split", default="test", help="split that is scored (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for results, predictions and picture")
-    parser.add_argument("--corpus", help="name of the corpus, for the results and the card")
     parser.add_argument(
         "--prompt", help="preset, prompt file or settings as JSON (default: the one beside the model, else speechcue)"
     )
@@ -81,7 +81,8 @@ def _run_seeds(arguments: argparse.Namespace) -> None:
 
 def _run_once(arguments: argparse.Namespace) -> dict[str, Any]:
     results, predictions = _score_predictions(arguments) if arguments.predictions else _score_model(arguments)
-    results = {"corpus": arguments.corpus, "split": arguments.split, **results}
+    identity = read_identity(arguments.dataset) if arguments.dataset else None
+    results = {"corpus": identity and identity.facts, "split": arguments.split, **results}
     write_report(arguments.output, results, predictions)
     print_summary(results)
     print(f"Written to {arguments.output}: {RESULTS_FILE}, predictions.parquet, {CONFUSION_FILE}")
@@ -92,7 +93,8 @@ def _run_once(arguments: argparse.Namespace) -> dict[str, Any]:
 def print_summary(results: dict[str, Any]) -> None:
     """Print the main figures of an evaluation."""
     interval = results["weighted_f1_interval"]
-    print(f"{results['n']} labelled utterances of {interval['dialogues']} dialogues, split {results['split']}")
+    task = f", task {results['corpus']['task']}" if results["corpus"] else ""
+    print(f"{results['n']} labelled utterances of {interval['dialogues']} dialogues, split {results['split']}{task}")
     print(
         f"  weighted F1   {100 * results['weighted_f1']:6.2f} %   "
         f"(95 % interval over dialogues {100 * interval['low']:.2f} to {100 * interval['high']:.2f})"

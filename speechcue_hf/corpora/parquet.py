@@ -19,6 +19,7 @@ from datasets.table import embed_table_storage
 from datasets.utils import tqdm
 
 from speechcue_hf.audio import Clip, decode
+from speechcue_hf.corpora.identity import identify, read_identity, restore_identity, write_identity
 from speechcue_hf.errors import AudioError, CorpusError
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,8 @@ def write_shard(dataset: Dataset, path: Path) -> None:
 def write_dataset(dataset: DatasetDict, folder: Path, num_proc: int = 1) -> None:
     """Write a dataset folder; its files appear only once all splits are written, and replace those of an earlier time.
 
+    Rows that come from a loader of this package get a ``corpus.json`` beside them.
+
     Args:
         dataset: The splits.
         folder: The dataset folder.
@@ -100,6 +103,7 @@ def write_dataset(dataset: DatasetDict, folder: Path, num_proc: int = 1) -> None
         shutil.rmtree(unfinished, ignore_errors=True)
     for path in {path for paths in earlier.values() for path in paths} - {folder / path.name for path in written}:
         path.unlink()
+    write_identity(identify(dataset), folder)
 
 
 def read_dataset(folder: Path) -> DatasetDict:
@@ -109,7 +113,7 @@ def read_dataset(folder: Path) -> DatasetDict:
         folder: A folder that :func:`write_dataset` or a command of this package wrote.
 
     Returns:
-        Its splits, with the features that were written.
+        Its splits, with the features that were written; their info names the corpus if the folder does.
 
     Raises:
         CorpusError: If the folder holds no Parquet of the expected name, not all shards of a split, a damaged file,
@@ -122,10 +126,14 @@ def read_dataset(folder: Path) -> DatasetDict:
         _check_shards(folder, split, shards)
     names = [name for name in SPLITS if name in files] + [name for name in files if name not in SPLITS]
     try:
-        return load_dataset("parquet", data_files={name: [str(path) for path in files[name]] for name in names})
+        dataset = load_dataset("parquet", data_files={name: [str(path) for path in files[name]] for name in names})
     except DatasetGenerationError as error:
         cause = " ".join(str(error.__cause__ or error).split())
         raise CorpusError(f"the files of {folder} are no one dataset, make them again together: {cause}") from error
+    identity = read_identity(folder)
+    if identity is not None:
+        restore_identity(dataset, identity)
+    return dataset
 
 
 def _files_of_splits(folder: Path) -> dict[str, list[Path]]:

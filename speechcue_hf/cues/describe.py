@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from datasets import Dataset, DatasetDict, Features, Value, concatenate_datasets
+from datasets import Dataset, DatasetDict, Features, Value
 
 import speechcue_hf
+from speechcue_hf.corpora.identity import put_beside
 from speechcue_hf.cues import artefact
 from speechcue_hf.cues.facts import CUES, RELIABILITY, Readings
 from speechcue_hf.cues.groups import Group, RowStatistics, fit_group, fit_groups, row_statistics
@@ -359,7 +360,7 @@ def describe_dataset(dataset: AnyDataset, describer: SpeechDescriber) -> AnyData
         desc="Describing speech",
     )
     others = dataset.remove_columns([column for column in describer.features if column in dataset.column_names])
-    return concatenate_datasets([others, described], axis=1)
+    return put_beside(others, described)
 
 
 def measured_values(batch: Batch, cues: Sequence[str]) -> FloatArray:

@@ -9,9 +9,10 @@ from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
-from datasets import Dataset, DatasetDict, Features, IterableDataset, Value, concatenate_datasets
+from datasets import Dataset, DatasetDict, Features, IterableDataset, Value
 
 from speechcue_hf.audio import decode
+from speechcue_hf.corpora.identity import put_beside
 from speechcue_hf.cues import analysis, speechcuellm
 from speechcue_hf.cues.settings import GROUPS, MEASUREMENT_COLUMNS, MeasurementSettings
 from speechcue_hf.cues.turns import TURN_COLUMNS, TurnFollower, add_turn_taking, has_turns
@@ -123,7 +124,7 @@ def measure_clips(dataset: Dataset, settings: MeasurementSettings = _DEFAULT, nu
         raise RuntimeError("the measured rows are not in the order of the dataset")
     replaced = [column for column in measured.column_names if column in dataset.column_names]
     dataset = dataset.remove_columns([column for column in replaced if column != "utterance_id"])
-    return concatenate_datasets([dataset, measured.remove_columns("utterance_id")], axis=1)
+    return put_beside(dataset, measured.remove_columns("utterance_id"))
 
 
 def _measure_stream(dataset: IterableDataset, settings: MeasurementSettings) -> IterableDataset:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from datasets import Dataset, Features, Value, concatenate_datasets
+from datasets import Dataset, Features, Value
+
+from speechcue_hf.corpora.identity import put_beside
 
 TURN_COLUMNS = ("turn_latency_s", "overlap_s")
 NEEDED_COLUMNS = ("dialogue_id", "turn", "start", "end")
@@ -74,4 +76,4 @@ def add_turn_taking(dataset: Dataset) -> Dataset:
         rows = [dict.fromkeys(TURN_COLUMNS)] * len(dataset)
     features = Features({column: Value("float64") for column in TURN_COLUMNS})
     added = {column: [row[column] for row in rows] for column in TURN_COLUMNS}
-    return concatenate_datasets([dataset, Dataset.from_dict(added, features=features)], axis=1)
+    return put_beside(dataset, Dataset.from_dict(added, features=features))

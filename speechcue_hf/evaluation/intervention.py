@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset
 
+from speechcue_hf.corpora.identity import put_beside
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.habits import OVERALL
 from speechcue_hf.errors import EvaluationError
@@ -146,7 +147,7 @@ def _exchange(dataset: Dataset, describer: SpeechDescriber, seed: int) -> Datase
     columns = [name for name in describer.features if name in dataset.column_names]
     order = np.random.default_rng(seed).permutation(len(dataset))
     exchanged = dataset.select_columns(columns).select(order).flatten_indices()
-    return concatenate_datasets([dataset.remove_columns(columns), exchanged], axis=1)
+    return put_beside(dataset.remove_columns(columns), exchanged)
 
 
 def _shift(dataset: Dataset, describer: SpeechDescriber, cue: str, deviations: float) -> Dataset:

@@ -102,6 +102,7 @@ def read_results(folder: Path) -> dict[str, Any]:
 
 
 def _title(results: dict[str, Any]) -> str:
-    where = ", ".join(str(results[key]) for key in ("corpus", "split") if results.get(key))
+    places = ((results.get("corpus") or {}).get("task"), results.get("split"))
+    where = ", ".join(place for place in places if place)
     score = f"weighted F1 {100 * results['weighted_f1']:.1f} %, n = {results['n']}"
     return f"{where}: {score}" if where else score

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, StrictUndefined
 
-from speechcue_hf.corpora.builder import CorpusBuilder
 from speechcue_hf.corpora.registration import CORPORA
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import EvaluationError
@@ -89,7 +87,6 @@ def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None 
         labels=training["labels"]["words"],
         describer=SpeechDescriber.from_pretrained(folder) if _hears(prompt) else None,
         hears=_hears(prompt),
-        corpus=_corpus(results),
         licence=licence,
         example=usage_example(prompt, training["labels"], source=repo_id or "."),
         has_confusion_picture=(folder / CONFUSION_FILE).is_file(),
@@ -140,7 +137,7 @@ def _card_data(
 
 
 def _eval_results(results: Mapping[str, Any]) -> list[EvalResult]:
-    corpus = results["corpus"] or "not named"
+    corpus = (results["corpus"] or {}).get("name", "not named")
     return [
         EvalResult(
             task_type="text-classification",
@@ -163,18 +160,6 @@ def _check_results(results: Mapping[str, Any], training: Mapping[str, Any]) -> N
                 f"{RESULTS_FILE} was scored with {key} {results[key]}, the model was trained with {training[key]}. "
                 "Evaluate it again with the prompt and the describer beside it."
             )
-
-
-def _corpus(results: Mapping[str, Any] | None) -> dict[str, str] | None:
-    """Licence of a corpus that this package loads."""
-    name = results["corpus"] if results else None
-    if name not in CORPORA:
-        return None
-    members = vars(import_module(f"speechcue_hf.corpora.{name}")).values()
-    builder = next(
-        it for it in members if isinstance(it, type) and issubclass(it, CorpusBuilder) and hasattr(it, "LICENSE")
-    )
-    return {"licence": builder.LICENSE}
 
 
 def _record(folder: Path, name: str) -> dict[str, Any] | None:

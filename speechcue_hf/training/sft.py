@@ -15,6 +15,7 @@ from datasets import Dataset, DatasetDict
 from transformers import AutoConfig, AutoModelForCausalLM, PrinterCallback, set_seed
 from trl import SFTTrainer, get_peft_config, get_quantization_config  # type: ignore[attr-defined]
 
+from speechcue_hf.corpora.identity import identify
 from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.filenames import DESCRIBER_FILE, SEEDS_FILE, TRAINING_FILE
@@ -159,7 +160,9 @@ def fine_tune(
     trainer.save_model(str(output))
     if trainer.is_world_process_zero():
         keep_beside(output, material.specification, describer)
+        identity = identify(dataset)
         record = training_record(trainer, model, training) | _material_record(material, data, describer)
+        record["corpus"] = identity and identity.facts
         write_json(record, output / TRAINING_FILE)
     trainer.accelerator.wait_for_everyone()
     return output

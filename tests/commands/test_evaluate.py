@@ -19,11 +19,11 @@ def model_folder(tmp_path: Path) -> Path:
 
 
 def test_scores_a_model_that_was_not_trained_here(described_folder, model_folder, tmp_path, capsys):
-    arguments = ["evaluate", "--dataset", str(described_folder), "--model", str(model_folder), "--corpus", "demo"]
+    arguments = ["evaluate", "--dataset", str(described_folder), "--model", str(model_folder)]
     output = tmp_path / "zero-shot"
     assert main([*arguments, "--split", "validation", "-o", str(output)]) == 0
     results = json.loads((output / "results.json").read_text())
-    assert (results["corpus"], results["split"], results["n"], results["seed"]) == ("demo", "validation", 12, None)
+    assert (results["corpus"], results["split"], results["n"], results["seed"]) == (None, "validation", 12, None)
     assert results["prompt"]["name"] == "speechcue" and len(results["describer_sha256"]) == 64
     assert str(tmp_path) not in (output / "results.json").read_text()
     printed = capsys.readouterr().out

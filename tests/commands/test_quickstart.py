@@ -18,7 +18,7 @@ def made(tmp_path_factory):
 def test_results_are_those_of_the_predictions(made):
     results = json.loads((made / "results.json").read_text())
     rows = pq.read_table(made / "predictions.parquet").to_pydict()
-    assert (results["corpus"], results["split"], results["n"]) == ("demo", "test", 16)
+    assert (results["corpus"]["task"], results["split"], results["n"]) == ("demo-6-erc", "test", 16)
     weighted = f1_score(rows["label"], rows["prediction"], average="weighted", zero_division=0)
     assert results["weighted_f1"] == pytest.approx(weighted)
     assert results["accuracy"] == pytest.approx(accuracy_score(rows["label"], rows["prediction"]))

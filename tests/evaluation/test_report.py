@@ -34,7 +34,7 @@ def test_summary_holds_the_metrics_and_an_interval_around_them(predictions):
 
 
 def test_files_are_written_and_read_back(predictions, tmp_path):
-    results = {"corpus": "demo", "split": "test", **summarise(predictions, LABELS)}
+    results = {"corpus": None, "split": "test", **summarise(predictions, LABELS)}
     write_report(tmp_path / "run", results, predictions)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "confusion_matrix.png",

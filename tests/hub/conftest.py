@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, load_dataset
 
 from speechcue_hf.cli import main
+from speechcue_hf.corpora.identity import identify, restore_identity
 from speechcue_hf.corpora.parquet import write_dataset
 from speechcue_hf.cues.describe import SpeechDescriber
 
@@ -31,7 +33,10 @@ def described_split(split: str) -> Dataset:
 @pytest.fixture(scope="session")
 def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("described")
-    write_dataset(DatasetDict({split: described_split(split) for split in ("train", "validation", "test")}), folder)
+    dataset = DatasetDict({split: described_split(split) for split in ("train", "validation", "test")})
+    identity = replace(identify(load_dataset("speechcue/demo")), labels=tuple(SAID))
+    restore_identity(dataset, identity)
+    write_dataset(dataset, folder)
     cues = {"f0_mean_hz": [100.0 + row for row in range(20)], "intensity_mean_db": [60.0 + row for row in range(20)]}
     SpeechDescriber.fit(Dataset.from_dict(cues), baseline="overall").save_pretrained(folder)
     return folder
@@ -53,7 +58,7 @@ def evaluated(trained: Path, dataset_folder: Path) -> Path:
     """Its results on test, in a folder of their own."""
     output = trained.parent / "evaluated"
     arguments = ["evaluate", "--dataset", str(dataset_folder), "--model", str(trained), "-o", str(output)]
-    assert main([*arguments, "--corpus", "demo"]) == 0
+    assert main(arguments) == 0
     return output
 
 

@@ -25,7 +25,7 @@ def test_card_is_filled_from_the_records(run):
     assert {(it.dataset_type, it.dataset_split) for it in card.data.eval_results} == {("speechcue/demo", "test")}
     for text in (
         f"| weighted F1 | {100 * results['weighted_f1']:.2f} %",
-        f"Measured on {results['n']} labelled utterances in 2 dialogues: the split `test` of demo.",
+        f"Measured on {results['n']} labelled utterances in 2 dialogues: the split `test` of demo (task `demo-3-erc`).",
         f"**{results['weighted_f1_interval']['warning']}**",
         f"`speechcue`, SHA-256 `{training['prompt']['sha256']}`",
         f"SHA-256 `{training['describer_sha256']}`",

@@ -21,6 +21,10 @@ class PromptError(SpeechcueError):
     """A dataset lacks what a prompt needs, or a prompt file is not valid."""
 
 
+class ModelError(SpeechcueError):
+    """A dataset lacks what a model reads, or does not fit it."""
+
+
 class TrainingError(SpeechcueError):
     """A training run cannot start or go on as configured."""
 

@@ -1,0 +1,133 @@
+"""Biographies as columns of a dataset: written where the store lacks them, then given to each row of their speaker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
+
+from datasets import Dataset, DatasetDict, Features, Value, concatenate_datasets
+
+from speechcue_hf.biographies.cleaning import clean_biography
+from speechcue_hf.biographies.requests import NEEDED_COLUMNS, PlannedBiography, dialogues_of, plan_biographies
+from speechcue_hf.biographies.settings import BiographySettings
+from speechcue_hf.writers.request import Writer
+from speechcue_hf.writers.run import write_missing
+from speechcue_hf.writers.store import TextStore
+
+AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict)
+
+BIOGRAPHY_FEATURES = Features(
+    {
+        "biography": Value("string"),
+        "biography_note": Value("string"),
+        "biography_scope": Value("string"),
+        "biography_turns": Value("int32"),
+        "biography_key": Value("string"),
+    }
+)
+"""The columns that biographies come in; ``docs/columns.md`` says what they mean."""
+
+
+class BiographyWriter:
+    """Writes the biographies of whole dialogues; ``map`` it over a split at once, batched.
+
+    :func:`write_biographies` does the same to a dataset, touches no other column and needs no pickling.
+
+    Args:
+        writer: Who writes.
+        store: Where texts go as soon as they are there, opened for this writer and prompt.
+        settings: What biographies are made from.
+
+    Example:
+        >>> settings = BiographySettings()
+        >>> store = open_store(Path("store.jsonl"), writer=writer.identity, prompt=settings.prompt.identity)
+        >>> with store as opened:  # doctest: +SKIP
+        ...     biographer = BiographyWriter(writer, opened, settings)
+        ...     split = split.map(biographer, batched=True, batch_size=None, new_fingerprint="with-biographies")
+    """
+
+    def __init__(self, writer: Writer, store: TextStore, settings: BiographySettings | None = None) -> None:
+        self._writer = writer
+        self._store = store
+        self._settings = settings or BiographySettings()
+
+    def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+        """Write what the store lacks, and give each row its biography.
+
+        Args:
+            batch: Column → values, one per row: whole dialogues, each from its first turn on.
+
+        Returns:
+            The biography columns, one value per row. A row without a biography has null and the reason in
+            ``biography_note``.
+
+        Raises:
+            CorpusError: If a column is missing, or a dialogue does not begin with its first turn.
+            WritingError: If the writer fails as a whole; what was written is kept.
+        """
+        plans = [plan for dialogue in dialogues_of(batch) for plan in plan_biographies(dialogue, self._settings)]
+        write_missing([plan.request for plan in plans if plan.request], self._writer, self._store)
+        texts = self._texts(plans)
+        given = [texts[plan.request.key] if plan.request else (None, plan.note) for plan in plans]
+        return {
+            "biography": [text for text, _ in given],
+            "biography_note": [note for _, note in given],
+            "biography_scope": [self._settings.scope] * len(plans),
+            "biography_turns": [plan.turns for plan in plans],
+            "biography_key": [plan.request.key if plan.request else None for plan in plans],
+        }
+
+    def __getstate__(self) -> NoReturn:
+        """Refuse to be pickled, as for ``num_proc``: model and store are this process's."""
+        raise TypeError("a biography writer has a model and an open store: use it in one process, without num_proc")
+
+    def _texts(self, plans: Sequence[PlannedBiography]) -> dict[str, tuple[str | None, str | None]]:
+        """Key → biography and note, each text cleaned once."""
+        texts = {}
+        for request in {plan.request.key: plan.request for plan in plans if plan.request}.values():
+            answer = self._store[request.key]
+            prompt = request.messages[-1]["content"]
+            limit = self._settings.word_limit
+            cleaned = (None, answer.reason) if answer.text is None else clean_biography(answer.text, prompt, limit)
+            texts[request.key] = cleaned
+        return texts
+
+
+def write_biographies(
+    dataset: AnyDataset, writer: Writer, store: TextStore, settings: BiographySettings | None = None
+) -> AnyDataset:
+    """Add biographies to a dataset.
+
+    Args:
+        dataset: Rows with the shared columns, dialogues whole and in speaking order; or splits of them.
+        writer: Who writes.
+        store: Where texts go as soon as they are there, opened for this writer and prompt. What it holds is not asked
+            again, so that a killed run goes on where it stood.
+        settings: What biographies are made from; by default :class:`BiographySettings`, which see no later turn.
+
+    Returns:
+        The dataset with the biography columns; earlier ones are replaced.
+
+    Raises:
+        CorpusError: If a column is missing, or a dialogue does not begin with its first turn.
+        WritingError: If the writer fails as a whole; what was written is kept.
+
+    Example:
+        >>> settings = BiographySettings(refresh=8)
+        >>> with open_store(path, writer=writer.identity, prompt=settings.prompt.identity) as store:  # doctest: +SKIP
+        ...     dataset = write_biographies(dataset, writer, store, settings)
+    """
+    if isinstance(dataset, DatasetDict):
+        return DatasetDict({split: write_biographies(rows, writer, store, settings) for split, rows in dataset.items()})
+    return with_biographies(dataset, BiographyWriter(writer, store, settings)(needed_batch(dataset)))
+
+
+def needed_batch(dataset: Dataset) -> dict[str, list[Any]]:
+    """The columns that biographies are made from, as far as the dataset has them."""
+    return {column: list(dataset[column]) for column in NEEDED_COLUMNS if column in dataset.column_names}
+
+
+def with_biographies(dataset: Dataset, columns: Mapping[str, Sequence[Any]]) -> Dataset:
+    """Put biography columns into a dataset; those it has are replaced, no other column is touched."""
+    others = dataset.remove_columns([column for column in BIOGRAPHY_FEATURES if column in dataset.column_names])
+    return concatenate_datasets([others, Dataset.from_dict(dict(columns), features=BIOGRAPHY_FEATURES)], axis=1)

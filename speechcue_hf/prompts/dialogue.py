@@ -135,13 +135,14 @@ def _turns(dialogue: Sequence[Row], specification: PromptSpecification) -> list[
 
 def _speakers(dialogue: Sequence[Row], specification: PromptSpecification) -> list[Any]:
     """How the prompt calls the speaker of each turn."""
-    if specification.speakers == "gender":
-        return [_gender_number(row) for row in dialogue]
     names = [row["speaker"] for row in dialogue]
-    if specification.speakers == "name":
-        return [specification.speaker_names.get(name, name) for name in names]
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return [numbers[name] for name in names]
+    called: list[Any] = names
+    if specification.speakers == "gender":
+        called = [_gender_number(row) for row in dialogue]
+    elif specification.speakers == "appearance":
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        called = [numbers[name] for name in names]
+    return [specification.speaker_names.get(name, calling) for name, calling in zip(names, called, strict=True)]
 
 
 def _gender_number(row: Row) -> int:

@@ -51,7 +51,7 @@ class PromptSpecification:
         question_count: How often the question is asked.
         speakers: Call speakers by ``name``, by number in order of ``appearance`` in the dialogue, or by ``gender``
             (0 male, 1 female).
-        speaker_names: Speaker → name in the prompt, for speakers called by ``name`` but not by their own.
+        speaker_names: Speaker → name in the prompt, for those who are called otherwise.
         demonstrations: How many solved rows of the training split are shown before the question (few-shot).
         demonstrations_drawn: ``balanced`` shows every label equally often, as far as their number allows; ``random``
             draws from all rows alike.

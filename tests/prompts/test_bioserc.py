@@ -10,7 +10,8 @@ from speechcue_hf.errors import PromptError
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import load_prompt
 
-IEMOCAP_NAMES = {"Ses01_F": "MARY", "Ses01_M": "JAMES", "Ses05_F": "ELIZABETH", "Ses05_M": "WILLIAM"}
+NAMES = {"Ses01_F": "MARY", "Ses01_M": "JAMES", "Ses05_F": "ELIZABETH", "Ses05_M": "WILLIAM"}
+NAMES |= {"Monica": "SPEAKER_0", "Joey": "SPEAKER_1", "Ross": "SPEAKER_2"}
 
 
 def with_biographies(dataset: Dataset, scope: str = "dialogue") -> Dataset:
@@ -30,16 +31,16 @@ def corpora(meld: Dataset, iemocap: Dataset) -> dict[str, Dataset]:
 
 
 def literal_messages(
-    rows: list[dict[str, Any]], place: int, *, biography: bool, after: int, names: dict[str, str]
+    rows: list[dict[str, Any]], place: int, *, biography: bool, after: int
 ) -> list[dict[str, str]]:
     target = rows[place]
-    name = names.get(target["speaker"], target["speaker"])
+    name = NAMES[target["speaker"]]
     told = biography and target["biography"] is not None
     system = "### You are an expert at analyzing the emotion of utterances among speakers in a conversation."
     if told:
         system += f"\n### Given the characteristic of this speaker, {name}: \n{target['biography']}"
     window = [
-        f" {names.get(row['speaker'], row['speaker'])}: {row['text']}"
+        f" {NAMES[row['speaker']]}: {row['text']}"
         for turn, row in enumerate(rows)
         if place - 5 <= turn <= place + after
     ]
@@ -57,10 +58,9 @@ def test_messages_of_every_turn(corpora: dict[str, Dataset], corpus: str, biogra
     prompt = prompt if biography else {"extends": prompt, "biography": False}
     dataset = with_biographies(corpora[corpus])
     rows = dataset.to_list()
-    names = IEMOCAP_NAMES if corpus.startswith("iemocap") else {}
     built = build_prompts(dataset if biography else dataset.remove_columns(["biography", "biography_scope"]), prompt)
     assert list(built["prompt"]) == [
-        literal_messages(rows, place, biography=biography, after=after, names=names) for place in range(len(rows))
+        literal_messages(rows, place, biography=biography, after=after) for place in range(len(rows))
     ]
     assert built["future_turns"] == [min(after, len(rows) - 1 - place) for place in range(len(rows))]
     assert built["biography_scope"] == (dataset["biography_scope"] if biography else [None] * len(rows))
@@ -70,16 +70,16 @@ def test_one_prompt_as_it_reads(corpora: dict[str, Dataset]) -> None:
     system, user = build_prompts(with_biographies(corpora["meld"]), "bioserc")[2]["prompt"]
     assert system["content"] == (
         "### You are an expert at analyzing the emotion of utterances among speakers in a conversation.\n"
-        "### Given the characteristic of this speaker, Monica: \n"
+        "### Given the characteristic of this speaker, SPEAKER_0: \n"
         "Monica is kind,\nin turn 2.\n"
         "### Given the following conversation as a context \n"
-        " Monica: You\x92re late\x85 \x93again\x94!\n"
-        " Joey: What?\n"
-        " Monica: It’s nine — “sharp”.\n"
-        " Ross: Sorry."
+        " SPEAKER_0: You\x92re late\x85 \x93again\x94!\n"
+        " SPEAKER_1: What?\n"
+        " SPEAKER_0: It’s nine — “sharp”.\n"
+        " SPEAKER_2: Sorry."
     )
     assert user["content"] == (
-        "Based on above conversation and characteristic of the speakers, which emotional label of Monica in the "
+        "Based on above conversation and characteristic of the speakers, which emotional label of SPEAKER_0 in the "
         'utterance "It’s nine — “sharp”.".'
     )
 
@@ -93,11 +93,18 @@ def test_answers_are_the_labels_of_the_corpus(corpora: dict[str, Dataset]) -> No
     assert set(answers["iemocap"]) == {"frustrated"}
 
 
-def test_speakers_by_number_as_the_released_code_calls_them(meld: Dataset) -> None:
-    system, user = build_prompts(meld, {"extends": "bioserc_text", "speakers": "appearance"})[3]["prompt"]
+def test_speakers_by_their_own_names(meld: Dataset) -> None:
+    unknown = meld.map(lambda row: {"speaker": None} if row["turn"] == 1 else {}, features=meld.features)
+    system, user = build_prompts(unknown, {"extends": "bioserc_text", "speakers": "name"})[3]["prompt"]
     turns = system["content"].split("\n")[2:]
-    assert [turn.split(":")[0] for turn in turns] == [" SPEAKER_0", " SPEAKER_1", " SPEAKER_0", " SPEAKER_2"]
-    assert 'emotional label of SPEAKER_2 in the utterance "Sorry.".' in user["content"]
+    assert [turn.split(":")[0] for turn in turns] == [" Monica", " Unknown speaker", " Monica", " Ross"]
+    assert 'emotional label of Ross in the utterance "Sorry.".' in user["content"]
+
+
+def test_iemocap_has_the_papers_name_for_every_actor() -> None:
+    names = "MARY JAMES PATRICIA JOHN JENNIFER ROBERT LINDA MICHAEL ELIZABETH WILLIAM".split()
+    actors = [f"Ses0{session}_{gender}" for session in range(1, 6) for gender in "FM"]
+    assert load_prompt("bioserc").speaker_names == dict(zip(actors, names, strict=True))
 
 
 def test_whole_in_the_users_message(meld: Dataset) -> None:

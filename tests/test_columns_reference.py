@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from speechcue_hf.corpora import dailydialog, demo, emorynlp, folder, iemocap, meld
+from speechcue_hf.captions.build import caption_features
+from speechcue_hf.corpora import dailydialog, demo, emorynlp, folder, iemocap, libritts, meld
 from speechcue_hf.corpora.schema import AUDIO_STATUSES, utterance_features
 from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
 
@@ -19,9 +20,12 @@ def test_every_column_is_in_the_reference() -> None:
         meld.MeldBuilder,
         emorynlp.EmoryNLPBuilder,
         dailydialog.DailyDialogBuilder,
+        libritts.LibriTTSBuilder,
     )
     extras = {column for builder in builders for column in builder.extras(None)}
-    assert named >= {*utterance_features([], {}), *AUDIO_STATUSES, *extras, *folder.COLUMNS, *MEASUREMENT_COLUMNS}
+    captions = caption_features(utterance_features([], {}))
+    measured = {*folder.COLUMNS, *MEASUREMENT_COLUMNS}
+    assert named >= {*utterance_features([], {}), *AUDIO_STATUSES, *extras, *measured, *captions}
 
 
 def test_labels_are_in_class_id_order() -> None:

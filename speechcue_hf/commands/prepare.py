@@ -15,6 +15,7 @@ EXAMPLES = """examples:
   speechcue prepare demo -o data/demo
   speechcue prepare meld --data-dir MELD.Raw -o data/meld --num-proc 2
   speechcue prepare iemocap --data-dir IEMOCAP_full_release --config ser-4 --fold 1 -o data/iemocap-fold1
+  speechcue prepare libritts --data-dir LibriTTS -o data/libritts
   speechcue prepare folder --data-dir my_conversations -o data/mine
 
 Afterwards load_dataset("data/meld") reads the folder, without speechcue_hf and without the corpus. The clips are in it

@@ -18,7 +18,7 @@ from datasets import packaged_modules
 from datasets.data_files import DataFilesDict, DataFilesList
 from datasets.load import DatasetModule, PackagedDatasetModuleFactory
 
-CORPORA = ("iemocap", "meld", "emorynlp", "dailydialog", "demo", "folder")
+CORPORA = ("iemocap", "meld", "emorynlp", "dailydialog", "libritts", "wav_list", "demo", "folder")
 NAMESPACE = "speechcue/"
 DEMO = NAMESPACE + "demo"
 """The one corpus that lies in this package: its loader knows what to watch without a folder."""

@@ -187,3 +187,26 @@ def first_release(text: str) -> str:
     for code, character in control.items():
         text = text.replace(character, chr(code))
     return text.replace("I was", "I\xa0was")
+
+
+LIBRITTS_TEXTS = {
+    "train-clean-100/103/1241/103_1241_000000_000002": ("Mister Smith went home.", "Mr. Smith went home."),
+    "train-clean-100/103/1241/103_1241_000000_000001": ("Hello.", "Hello."),
+    "train-other-500/20/205/20_205_000000_000000": ("It rained.", "It rained."),
+    "dev-clean/84/121123/84_121123_000007_000001": ("Yes.", "Yes."),
+}
+
+
+def libritts(root: Path) -> Path:
+    """Two readers of train and one of dev, clips out of order; returns its folder."""
+    folder = root / "LibriTTS"
+    for name, (text, original) in LIBRITTS_TEXTS.items():
+        stem = folder / name
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        stem.with_name(f"{stem.name}.wav").write_bytes(wav(0.5, 24000))
+        stem.with_name(f"{stem.name}.normalized.txt").write_text(text)
+        stem.with_name(f"{stem.name}.original.txt").write_text(original)
+        stem.with_name("103_1241.trans.tsv").write_text("not read")
+    lines = ["READER\tGENDER\tSUBSET\tNAME", "103\tF\ttrain-clean-100\tKaren", "20\tF\ttrain-other-500\tGesine"]
+    (folder / "speakers.tsv").write_text("\n".join([*lines, "84\tM\tdev-clean\tChristie Nowak"]) + "\n")
+    return folder

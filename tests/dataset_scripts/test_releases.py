@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from speechcue_hf.corpora import meld
+from speechcue_hf.corpora import libritts, meld
 from speechcue_hf.corpora import release as releases
 from speechcue_hf.corpora.parquet import read_dataset
 from tests.corpora import trees
@@ -41,3 +41,16 @@ def test_meld(run, tmp_path):
     dataset = run("meld.py", trees.meld(tmp_path))
     assert dataset.num_rows == {"train": 7, "validation": 2, "test": 3}
     assert dataset["test"][0]["audio"]["path"] == "dia0_utt0.flac"
+
+
+def test_libritts(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(libritts, "SUBSETS", {"dev-clean": ("validation", 1)})
+    dataset = run("libritts.py", trees.libritts(tmp_path))
+    assert dataset.num_rows == {"validation": 1}
+    assert dataset["validation"][0]["audio"] == {"path": "84_121123_000007_000001.wav", "bytes": trees.wav(0.5, 24000)}
+
+
+def test_wav_list(run, tmp_path):
+    (tmp_path / "a.wav").write_bytes(trees.wav(0.5))
+    (tmp_path / "clips.txt").write_text("a\ta.wav\n")
+    assert run("wav_list.py", tmp_path)["train"][0]["audio"]["bytes"] == trees.wav(0.5)

@@ -1,0 +1,28 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["speechcue_hf"]
+# ///
+"""From your copy of LibriTTS to a dataset folder: ``python libritts.py LibriTTS data/libritts``."""
+
+import argparse
+from pathlib import Path
+
+from datasets import load_dataset
+
+import speechcue_hf  # noqa: F401
+from speechcue_hf.corpora.parquet import write_dataset
+
+
+def main() -> None:
+    """Load the subsets that are there and write them with the clips."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("release", help="the folder LibriTTS, with train-clean-100 or other subsets in it")
+    parser.add_argument("output", type=Path, help="dataset folder to write")
+    parser.add_argument("--num-proc", type=int, default=1, help="processes, and files of each split")
+    arguments = parser.parse_args()
+    dataset = load_dataset("speechcue/libritts", data_dir=arguments.release, num_proc=arguments.num_proc)
+    write_dataset(dataset, arguments.output, arguments.num_proc)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Lists of clips as SEmoLLM reads them: one ``id<TAB>path of the wav`` a line, and nothing else known of a clip.
+
+The folder holds ``train``, ``validation`` and ``test`` as ``.tsv`` or ``.txt``, or one list of any other name, whose
+clips are all ``train``. Relative paths start at the list's folder; absolute ones are taken as they stand. Each clip is
+a dialogue of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from speechcue_hf.corpora.builder import CorpusBuilder
+from speechcue_hf.corpora.release import read_utf8
+from speechcue_hf.corpora.schema import Utterance
+from speechcue_hf.errors import CorpusError
+
+SPLITS = ("train", "validation", "test")
+SUFFIXES = (".tsv", ".txt")
+
+
+class WavListBuilder(CorpusBuilder):
+    """Clips named by lists."""
+
+    CORPUS = "wav_list"
+    LICENSE = ""
+    HOMEPAGE = ""
+    CITATION = ""
+
+    def emotions(self) -> Sequence[str]:
+        """A list has no emotion labels."""
+        return ()
+
+    def extras(self) -> Mapping[str, Any]:
+        """A list has the shared columns only."""
+        return {}
+
+    def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
+        """The clips of each list."""
+        splits = {split: read_list(file) for split, file in lists(data_dir).items()}
+        seen: dict[str, str] = {}
+        for split, utterances in splits.items():
+            for utterance in utterances:
+                if (home := seen.setdefault(utterance.utterance_id, split)) != split:
+                    raise CorpusError(
+                        f"{data_dir}: {utterance.utterance_id!r} stands in the lists {home} and {split}: keep it in one"
+                    )
+        return splits
+
+
+def lists(data_dir: Path) -> dict[str, Path]:
+    """The lists of a folder.
+
+    Args:
+        data_dir: The folder.
+
+    Returns:
+        Split → file.
+
+    Raises:
+        CorpusError: If there is none, more than one for a split, or several whose names are no splits.
+    """
+    files = sorted(path for path in data_dir.iterdir() if path.suffix in SUFFIXES and path.is_file())
+    named = [(split, path) for split in SPLITS for path in files if path.stem == split]
+    if len(named) > len(dict(named)) or (not named and len(files) != 1):
+        found = ", ".join(path.name for path in files) or "none"
+        raise CorpusError(
+            f"{data_dir} must hold one list, or one for each of {', '.join(SPLITS)} ({' or '.join(SUFFIXES)}); "
+            f"found: {found}"
+        )
+    return dict(named) or {"train": files[0]}
+
+
+def read_list(file: Path) -> list[Utterance]:
+    """The clips of one list.
+
+    Args:
+        file: The list, utf-8; empty lines are passed over.
+
+    Returns:
+        The clips, in the order of the list; a file that is not there keeps its row.
+
+    Raises:
+        CorpusError: If a line is not ``id<TAB>path``, an id comes twice, or there is no line.
+    """
+    clips: dict[str, Path] = {}
+    for number, line in enumerate(read_utf8(file).splitlines(), start=1):
+        name, tab, path = line.partition("\t")
+        if not line.strip():
+            continue
+        if not tab or not name.strip() or not path.strip() or "\t" in path.strip():
+            raise CorpusError(f"{file}, line {number}: {line!r} is not an id, a tab and the path of a wav")
+        if name.strip() in clips:
+            raise CorpusError(f"{file}, line {number}: the id {name.strip()!r} stands above already: keep one of them")
+        clips[name.strip()] = file.parent / path.strip()
+    if not clips:
+        raise CorpusError(f"{file} names no clip: write one id, tab and path a line")
+    return [Utterance(dialogue_id=name, utterance_id=name, text="", clip=clip) for name, clip in clips.items()]
+
+
+def watched(data_dir: Path) -> list[Path]:
+    """Files whose change makes a new cache entry: the lists and the clips they name.
+
+    Args:
+        data_dir: Folder of the lists.
+
+    Returns:
+        The paths, in a stable order.
+    """
+    if not data_dir.is_dir():
+        return []
+    files = list(lists(data_dir).values())
+    return [*files, *(utterance.clip for file in files for utterance in read_list(file) if utterance.clip)]

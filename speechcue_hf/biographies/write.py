@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from datasets import Dataset, DatasetDict, Features, Value, concatenate_datasets
+from datasets import Dataset, DatasetDict, Features, Value
 
 from speechcue_hf.biographies.cleaning import clean_biography
 from speechcue_hf.biographies.requests import NEEDED_COLUMNS, PlannedBiography, dialogues_of, plan_biographies
 from speechcue_hf.biographies.settings import BiographySettings
+from speechcue_hf.corpora.identity import put_beside
 from speechcue_hf.writers.request import Writer
 from speechcue_hf.writers.run import write_missing
 from speechcue_hf.writers.store import TextStore
@@ -130,4 +131,4 @@ def needed_batch(dataset: Dataset) -> dict[str, list[Any]]:
 def with_biographies(dataset: Dataset, columns: Mapping[str, Sequence[Any]]) -> Dataset:
     """Put biography columns into a dataset; those it has are replaced, no other column is touched."""
     others = dataset.remove_columns([column for column in BIOGRAPHY_FEATURES if column in dataset.column_names])
-    return concatenate_datasets([others, Dataset.from_dict(dict(columns), features=BIOGRAPHY_FEATURES)], axis=1)
+    return put_beside(others, Dataset.from_dict(dict(columns), features=BIOGRAPHY_FEATURES))

@@ -1,0 +1,240 @@
+"""BiosERC's own JSON: published biographies into a dataset, and a dataset with biographies into its files.
+
+Beside ``<corpus>.<train|valid|test>.json``, ``{dialogue: {"labels", "sentences", "genders"}}``, lies
+``<corpus>.<split>_spdescV2_<llm>.json``, ``{dialogue: [the biography of each utterance's speaker]}``. Those biographies
+were written from whole dialogues, their future included.
+
+Source: https://github.com/yingjie7/BiosERC
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, DatasetDict
+
+from speechcue_hf.biographies.requests import Row, dialogues_of
+from speechcue_hf.biographies.write import needed_batch, with_biographies
+from speechcue_hf.errors import CorpusError
+
+MARK = "_spdescV2_"
+SPLIT_NAMES = {"train": "train", "validation": "valid", "test": "test"}
+"""Split → what BiosERC's file names call it."""
+
+EMPTY = "the published biography is empty"
+NOT_PUBLISHED = "no biographies were given for this split"
+
+Published = Mapping[str, Sequence[tuple[str, str]]]
+
+
+@dataclass(frozen=True)
+class PublishedBiographies:
+    """Biographies of one split, as published.
+
+    Args:
+        split: ``train``, ``validation`` or ``test``.
+        llm: The model that wrote them, as the file name says.
+        dialogues: Dialogue of the file → for each utterance its sentence and the biography of its speaker.
+    """
+
+    split: str
+    llm: str
+    dialogues: Published
+
+
+def read_published(path: Path) -> PublishedBiographies:
+    """Read published biographies with the sentences that they belong to.
+
+    Args:
+        path: ``<corpus>.<split>_spdescV2_<llm>.json``; ``<corpus>.<split>.json`` lies in the same folder or in the one
+            above.
+
+    Returns:
+        The biographies.
+
+    Raises:
+        CorpusError: If the name is of another form, a file is missing or damaged, or the two do not fit.
+    """
+    name, mark, llm = path.stem.partition(MARK)
+    splits = {short: split for split, short in SPLIT_NAMES.items()}
+    short = name.rpartition(".")[2]
+    if not mark or short not in splits:
+        raise CorpusError(f"{path.name} is not of the form <corpus>.<train|valid|test>{MARK}<llm>.json")
+    biographies = _read_json(path)
+    data = _read_json(_beside(path, f"{name}.json"))
+    dialogues = {}
+    for dialogue, texts in biographies.items():
+        sentences = data[dialogue]["sentences"] if dialogue in data else []
+        if len(sentences) != len(texts):
+            raise CorpusError(
+                f"{path}: dialogue {dialogue} has {len(texts)} biographies and {len(sentences)} sentences in "
+                f"{name}.json: the files are not of one release"
+            )
+        dialogues[dialogue] = list(zip(sentences, texts, strict=True))
+    return PublishedBiographies(splits[short], llm, dialogues)
+
+
+def join_published(dataset: DatasetDict, published: Sequence[PublishedBiographies]) -> DatasetDict:
+    """Give rows their published biographies, by dialogue and turn; each sentence is checked, none is looked up.
+
+    A dialogue of the file is the one of that id, else the one whose id ends in that number, else, if the file names
+    its dialogues in a way of its own and has as many as the split, the one at the same place.
+
+    Args:
+        dataset: The splits, dialogues whole and in speaking order.
+        published: Biographies of some or all of them; the rows of other splits get none, with a note.
+
+    Returns:
+        The dataset with the biography columns: ``biography_scope`` is ``"dialogue"``, ``biography_key`` null.
+
+    Raises:
+        CorpusError: If a split or dialogue is not there, or a sentence differs from the row's text.
+    """
+    given = {part.split: part for part in published}
+    if unknown := sorted(set(given) - set(map(str, dataset))):
+        raise CorpusError(f"there are biographies of the split {unknown[0]!r}, which the dataset does not have")
+    return DatasetDict({split: _join_split(rows, given.get(str(split))) for split, rows in dataset.items()})
+
+
+def write_published(dataset: DatasetDict, folder: Path, *, corpus: str, llm: str) -> list[Path]:
+    """Write a dataset with biographies as BiosERC's files.
+
+    Args:
+        dataset: Splits ``train``, ``validation`` or ``test`` with the shared columns and ``biography``.
+        folder: Where to; it is made if need be.
+        corpus: What the file names call it: ``iemocap``, ``meld`` or ``emorynlp``. The speakers of ``iemocap`` are
+            told by gender, F or M; those of others by a one-hot vector in order of appearance.
+        llm: The model that wrote the biographies.
+
+    Returns:
+        The files: for each split data and biographies.
+
+    Raises:
+        CorpusError: If a row has no label, no biography or (``iemocap``) no gender, or a split has another name.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for split, rows in dataset.items():
+        if split not in SPLIT_NAMES:
+            raise CorpusError(f"BiosERC has no split {split!r}, only {', '.join(SPLIT_NAMES)}: rename it")
+        data, biographies = _split_content(rows, corpus)
+        name = f"{corpus}.{SPLIT_NAMES[split]}"
+        files += [_write_json(data, folder / f"{name}.json")]
+        files += [_write_json(biographies, folder / f"{name}{MARK}{llm}.json")]
+    return files
+
+
+def _join_split(rows: Dataset, published: PublishedBiographies | None) -> Dataset:
+    dialogues = dialogues_of(needed_batch(rows))
+    if published is None:
+        told: list[tuple[str | None, str | None]] = [(None, NOT_PUBLISHED)] * len(rows)
+    else:
+        found = _match_dialogues([dialogue[0]["dialogue_id"] for dialogue in dialogues], published)
+        told = [part for dialogue in dialogues for part in _join_dialogue(dialogue, found, published)]
+    lengths = [len(dialogue) for dialogue in dialogues for _ in dialogue]
+    columns: dict[str, list[Any]] = {
+        "biography": [text for text, _ in told],
+        "biography_note": [note for _, note in told],
+        "biography_scope": ["dialogue"] * len(told),
+        "biography_turns": [length if text else None for length, (text, _) in zip(lengths, told, strict=True)],
+        "biography_key": [None] * len(told),
+    }
+    return with_biographies(rows, columns)
+
+
+def _match_dialogues(ids: Sequence[str], published: PublishedBiographies) -> dict[str, str]:
+    """Dialogue id → dialogue of the file."""
+    theirs = list(published.dialogues)
+    numbers = {number: own for own in ids if (number := re.sub(r".*?(\d*)$", r"\1", own))}
+    for known in ({own: own for own in ids}, numbers if len(numbers) == len(ids) else {}):
+        if set(theirs) <= set(known):
+            return {known[name]: name for name in theirs}
+    if len(theirs) == len(ids):
+        return dict(zip(ids, theirs, strict=True))
+    raise CorpusError(
+        f"the {len(theirs)} dialogues of the published biographies ({', '.join(theirs[:3])} ...) are not the "
+        f"{len(ids)} of the split {published.split!r} ({', '.join(ids[:3])} ...): take the release they were made from"
+    )
+
+
+def _join_dialogue(
+    dialogue: Sequence[Row], found: Mapping[str, str], published: PublishedBiographies
+) -> list[tuple[str | None, str | None]]:
+    """Biography and note of each row of a dialogue."""
+    own = dialogue[0]["dialogue_id"]
+    if own not in found:
+        return [(None, f"no biographies were published for dialogue {own}")] * len(dialogue)
+    told = published.dialogues[found[own]]
+    if len(told) != len(dialogue):
+        raise CorpusError(
+            f"dialogue {own!r} has {len(dialogue)} turns, its published one ({found[own]}) {len(told)}: "
+            "take the release the biographies were made from"
+        )
+    for row, (sentence, _) in zip(dialogue, told, strict=True):
+        if _letters(row["text"] or "") != _letters(sentence):
+            raise CorpusError(
+                f"turn {row['turn']} of dialogue {own!r} is {row['text']!r}, but the published sentence of dialogue "
+                f"{found[own]} is {sentence!r}: take the release the biographies were made from"
+            )
+    return [(text.strip(), None) if text.strip() else (None, EMPTY) for _, text in told]
+
+
+def _letters(text: str) -> str:
+    """Letters and digits only: copies of a corpus differ in quotation marks, spaces and control characters."""
+    return re.sub(r"[\W_]+", "", text).casefold()
+
+
+def _split_content(rows: Dataset, corpus: str) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """What the data file and the biography file of a split hold."""
+    data: dict[str, Any] = {}
+    biographies: dict[str, list[str]] = {}
+    speakers: dict[str, dict[str | None, int]] = {}
+    needed = ["dialogue_id", "turn", "speaker", "gender", "text", "emotion", "biography"]
+    for row in rows.select_columns([column for column in needed if column in rows.column_names]):
+        _check_complete(row, corpus)
+        numbers = speakers.setdefault(row["dialogue_id"], {})
+        number = numbers.setdefault(row["speaker"], len(numbers))
+        entry = data.setdefault(row["dialogue_id"], {"labels": [], "sentences": [], "genders": []})
+        entry["labels"].append(row["emotion"])
+        entry["sentences"].append(row["text"])
+        entry["genders"].append(row["gender"][0].upper() if corpus == "iemocap" else number)
+        biographies.setdefault(row["dialogue_id"], []).append(row["biography"])
+    if corpus != "iemocap":
+        most = max(map(len, speakers.values()), default=0)
+        for entry in data.values():
+            entry["genders"] = [[int(place == number) for place in range(most)] for number in entry["genders"]]
+    return data, biographies
+
+
+def _check_complete(row: Mapping[str, Any], corpus: str) -> None:
+    for column in ("emotion", "biography", *(["gender"] if corpus == "iemocap" else [])):
+        if row.get(column) is None:
+            raise CorpusError(
+                f"turn {row['turn']} of dialogue {row['dialogue_id']!r} has no {column}, which BiosERC's files need: "
+                "write out labelled dialogues with biographies of the whole dialogue"
+            )
+
+
+def _beside(path: Path, name: str) -> Path:
+    for place in (path.with_name(name), path.parent.parent / name):
+        if place.is_file():
+            return place
+    raise CorpusError(f"{path} needs {name} beside it or in the folder above: it holds the sentences to check against")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CorpusError(f"{path} is no JSON ({error}): download it again") from error
+    return content
+
+
+def _write_json(content: Mapping[str, Any], path: Path) -> Path:
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return path

@@ -1,0 +1,91 @@
+"""``biographies.json``: where the biographies of a dataset folder come from."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, DatasetDict
+
+from speechcue_hf import __version__
+from speechcue_hf.biographies.published import PublishedBiographies
+from speechcue_hf.biographies.settings import BiographySettings
+from speechcue_hf.filenames import BIOGRAPHIES_FILE
+from speechcue_hf.writers.request import Writer
+from speechcue_hf.writers.store import TextStore
+
+
+def written_record(
+    dataset: DatasetDict, writer: Writer, store: TextStore, settings: BiographySettings
+) -> dict[str, Any]:
+    """Say how the biographies of a dataset were written.
+
+    Args:
+        dataset: Splits with the biography columns.
+        writer: Who wrote them.
+        store: Where the texts lie.
+        settings: What they were made from.
+
+    Returns:
+        Scope and whether it sees later turns, writer, prompt, limits, counts of rows and requests, tokens.
+    """
+    keys = {key for rows in dataset.values() for key in rows["biography_key"] if key is not None}
+    answers = [store[key] for key in keys]
+    return {
+        "source": "written",
+        "scope": settings.scope,
+        "sees_future": settings.sees_future,
+        "refresh": None if settings.sees_future else settings.refresh,
+        "word_limit": settings.word_limit,
+        "prompt": settings.prompt.identity,
+        "writer": writer.identity,
+        "requests": {"all": len(answers), "failed": sum(answer.text is None for answer in answers)},
+        "tokens": {
+            "prompt": sum(answer.prompt_tokens or 0 for answer in answers),
+            "completion": sum(answer.completion_tokens or 0 for answer in answers),
+        },
+        "rows": _count_rows(dataset),
+        "package_version": __version__,
+    }
+
+
+def published_record(dataset: DatasetDict, published: Sequence[PublishedBiographies]) -> dict[str, Any]:
+    """Say where published biographies come from.
+
+    Args:
+        dataset: Splits with the biography columns.
+        published: What was read.
+
+    Returns:
+        Scope, the models as the file names name them, SHA-256 of what each file said, counts of rows.
+    """
+    return {
+        "source": "published",
+        "scope": "dialogue",
+        "sees_future": True,
+        "writer": {"model": ", ".join(sorted({part.llm for part in published}))},
+        "files": {part.split: sha256(json.dumps(dict(part.dialogues)).encode()).hexdigest() for part in published},
+        "rows": _count_rows(dataset),
+        "package_version": __version__,
+    }
+
+
+def save_record(record: dict[str, Any], folder: Path) -> None:
+    """Write ``biographies.json`` into a dataset folder."""
+    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    (folder / BIOGRAPHIES_FILE).write_text(text, encoding="utf-8")
+
+
+def _count_rows(dataset: DatasetDict) -> dict[str, Any]:
+    return {str(split): _count_split(rows) for split, rows in dataset.items()}
+
+
+def _count_split(rows: Dataset) -> dict[str, Any]:
+    """Rows of a split, those with a biography, and each note with the rows that have it."""
+    given = [text is not None for text in rows["biography"]]
+    notes = Counter(note for note in rows["biography_note"] if note is not None)
+    return {"all": len(given), "with_biography": sum(given), "notes": dict(notes.most_common(20))}

@@ -1,0 +1,581 @@
+"""SEmoLLM: speech into a language model through a frozen speech encoder and a projector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel
+from transformers import initialization as init
+from transformers.cache_utils import Cache
+from transformers.generation import GenerationMixin
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+from .configuration_semollm import SEmoLLMConfig, count_frames
+from .qformer_semollm import SEmoLLMQFormer
+
+SPEECH_INPUTS = ("input_features", "input_features_mask", "speech_states", "speech_states_mask", "clip_windows")
+"""Names of the model's inputs that hold speech: a row for each clip (or window), not for each prompt."""
+
+
+@dataclass
+class SEmoLLMOutput(CausalLMOutputWithPast):  # type: ignore[misc]
+    """What :class:`SEmoLLMForConditionalGeneration` returns; ``loss`` over the labels that are not -100."""
+
+
+class FrozenSpeechEncoder(nn.Module):
+    """A speech encoder that is never trained: no gradient, and evaluation mode whatever ``train()`` says.
+
+    Args:
+        config: Configuration of the model.
+    """
+
+    def __init__(self, config: SEmoLLMConfig) -> None:
+        super().__init__()
+        speech: Any = config.speech_config
+        self.encoder = AutoModel.from_config(speech) if config.reads_samples else WhisperEncoder(speech)
+        self.layers = config.speech_layers or list(range(config.num_speech_states))
+        self.conv_layers = config.conv_layers
+        self.reads_samples = config.reads_samples
+        # What the others compute for a clip changes with the padding beside it: group norm is taken over time, and
+        # data2vec's and batch-normed HuBERT's convolutions carry what they make of the padding into the clip.
+        self.padding_changes_nothing = not config.reads_samples or (
+            speech.model_type != "data2vec-audio"
+            and speech.feat_extract_norm == "layer"
+            and not getattr(speech, "conv_pos_batch_norm", False)
+        )
+
+    def train(self, mode: bool = True) -> FrozenSpeechEncoder:
+        """Stay in evaluation mode: dropout and masked frames would make the frozen states noisy.
+
+        Args:
+            mode: Of the model around it; not looked at.
+
+        Returns:
+            Itself.
+        """
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(
+        self, input_features: torch.Tensor, input_features_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode clips; each gets the states that it gets alone.
+
+        Args:
+            input_features: Samples, shape ``(clips, samples)``, or mel spectrograms, shape ``(clips, bins, frames)``,
+                padded at the end.
+            input_features_mask: 1 for the clip and 0 for padding, shape ``(clips, samples or frames)``; all 1 by
+                default.
+
+        Returns:
+            The chosen hidden states, shape ``(clips, layers, frames, hidden)``, 0 in the padding, and their mask
+            (boolean), shape ``(clips, frames)``.
+        """
+        if input_features_mask is None:
+            input_features_mask = torch.ones_like(input_features[:, 0] if input_features.dim() == 3 else input_features)
+        input_features = input_features.to(next(self.encoder.parameters()).dtype)
+        lengths = input_features_mask.long().sum(dim=-1)
+        frames = count_frames(lengths, self.conv_layers)
+        mask = torch.arange(int(frames.max()), device=frames.device) < frames[:, None]
+        states = input_features.new_zeros(len(frames), len(self.layers), mask.shape[1], self.encoder.config.hidden_size)
+        for rows in self._groups(lengths):
+            length = int(lengths[rows].max())
+            encoded = self._encode(input_features[rows], input_features_mask[rows], length)
+            kept = min(encoded.shape[2], mask.shape[1])
+            states[rows, :, :kept] = encoded[:, :, :kept]
+        return states * mask[:, None, :, None], mask
+
+    def _groups(self, lengths: torch.Tensor) -> list[torch.Tensor]:
+        """Clips that may be encoded together."""
+        if self.padding_changes_nothing:
+            return [torch.arange(len(lengths), device=lengths.device)]
+        return [(lengths == length).nonzero()[:, 0] for length in lengths.unique()]
+
+    def _encode(self, features: torch.Tensor, mask: torch.Tensor, length: int) -> torch.Tensor:
+        """The chosen hidden states of some clips, shape ``(clips, layers, frames, hidden)``."""
+        if self.reads_samples:
+            output = self.encoder(
+                features[:, :length], attention_mask=mask[:, :length].long(), output_hidden_states=True
+            )
+        else:
+            output = self.encoder(features, output_hidden_states=True)
+        # The last one from here: transformers 5.23 leaves the final LayerNorm out of the last of `hidden_states`.
+        states = (*output.hidden_states[:-1], output.last_hidden_state)
+        return torch.stack([states[layer] for layer in self.layers], dim=1)
+
+
+class LinearStackProjector(nn.Module):
+    """Frames stacked by k, then a two-layer perceptron (SpeechCueLLM's linear projection).
+
+    Args:
+        config: Configuration of the model.
+    """
+
+    def __init__(self, config: SEmoLLMConfig) -> None:
+        super().__init__()
+        text: Any = config.text_config
+        self.stack_size = config.stack_size
+        self.hidden = nn.Linear(config.projection_input_size * config.stack_size, config.stack_hidden_size)
+        self.output = nn.Linear(config.stack_hidden_size, text.hidden_size)
+
+    def forward(self, speech: torch.Tensor, speech_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Project a clip's frames; the last stack is filled with zeros.
+
+        Args:
+            speech: Shape ``(clips, frames, width)``.
+            speech_mask: Boolean, shape ``(clips, frames)``.
+
+        Returns:
+            Speech tokens, shape ``(clips, tokens, hidden_size of the language model)``, and their mask (boolean).
+        """
+        missing = -speech.shape[1] % self.stack_size
+        speech = functional.pad(speech * speech_mask[..., None], (0, 0, 0, missing))
+        mask = functional.pad(speech_mask, (0, missing)).unflatten(1, (-1, self.stack_size)).any(dim=-1)
+        stacked = speech.unflatten(1, (-1, self.stack_size)).flatten(2)
+        return self.output(functional.relu(self.hidden(stacked))), mask
+
+
+class QFormerProjector(nn.Module):
+    """Q-Former, then a linear layer to the width of the language model.
+
+    Args:
+        config: Configuration of the model.
+    """
+
+    def __init__(self, config: SEmoLLMConfig) -> None:
+        super().__init__()
+        text: Any = config.text_config
+        self.qformer = SEmoLLMQFormer(config)
+        self.output = nn.Linear(self.qformer.query_tokens.shape[-1], text.hidden_size)
+
+    def forward(self, speech: torch.Tensor, speech_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Let the queries read a clip.
+
+        Args:
+            speech: Shape ``(clips, frames, width)``.
+            speech_mask: Boolean, shape ``(clips, frames)``.
+
+        Returns:
+            Speech tokens, shape ``(clips, queries, hidden_size of the language model)``, and their mask: all true.
+        """
+        tokens = self.output(self.qformer(speech, speech_mask))
+        return tokens, torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+
+
+class SpeechAdapter(nn.Module):
+    """All between speech encoder and language model: layer weights, projection, projector. All that stage 2 trains.
+
+    Args:
+        config: Configuration of the model.
+    """
+
+    def __init__(self, config: SEmoLLMConfig) -> None:
+        super().__init__()
+        speech: Any = config.speech_config
+        self.layer_weights = nn.Parameter(torch.zeros(config.num_speech_layers))
+        if config.classifier_proj_size is None:
+            self.projection: nn.Module = nn.Identity()
+        else:
+            self.projection = nn.Sequential(
+                nn.Linear(speech.hidden_size, config.classifier_proj_size),
+                nn.Dropout(config.projection_dropout),
+                nn.LayerNorm(config.classifier_proj_size),
+            )
+        self.projector = QFormerProjector(config) if config.projector == "qformer" else LinearStackProjector(config)
+
+    def project(self, speech_states: torch.Tensor) -> torch.Tensor:
+        """Sum the layers by their learned weights, and project: what the Q-Former reads.
+
+        Args:
+            speech_states: Hidden states of the encoder, shape ``(clips, layers, frames, hidden)``, or their weighted
+                sum already, shape ``(clips, frames, hidden)``, which leaves the layer weights without gradient.
+
+        Returns:
+            Shape ``(clips, frames, classifier_proj_size)``.
+        """
+        speech_states = speech_states.to(self.layer_weights.dtype)
+        if speech_states.dim() == 4:
+            speech_states = torch.einsum("l,clfh->cfh", self.layer_weights.softmax(dim=0), speech_states)
+        projected: torch.Tensor = self.projection(speech_states)
+        return projected
+
+    def forward(
+        self, speech_states: torch.Tensor, speech_states_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Make speech tokens of encoder states.
+
+        Args:
+            speech_states: As for :meth:`project`.
+            speech_states_mask: 1 for the clip and 0 for padding, shape ``(clips, frames)``.
+
+        Returns:
+            Speech tokens, shape ``(clips, tokens, hidden_size of the language model)``, and their mask (boolean), shape
+            ``(clips, tokens)``.
+        """
+        tokens: tuple[torch.Tensor, torch.Tensor] = self.projector(
+            self.project(speech_states), speech_states_mask.bool()
+        )
+        return tokens
+
+
+class SEmoLLMPreTrainedModel(PreTrainedModel):  # type: ignore[misc]
+    """Base of all SEmoLLM models: new parameters, and freezing that survives ``from_pretrained``."""
+
+    config: SEmoLLMConfig
+    config_class = SEmoLLMConfig
+    base_model_prefix = "model"
+    main_input_name = "input_ids"
+    input_modalities = ("audio", "text")
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_attention_backend = True
+    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, SEmoLLMQFormer):
+            init.normal_(module.query_tokens, std=self.config.initializer_range)
+        elif isinstance(module, SpeechAdapter):
+            init.zeros_(module.layer_weights)
+
+    def freeze(self) -> None:
+        """Take the speech encoder, and the language model where the configuration says so, out of training."""
+        for module in self.modules():
+            if isinstance(module, FrozenSpeechEncoder):
+                module.requires_grad_(False)
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """Load a model as ``PreTrainedModel.from_pretrained`` does, and freeze again what loading thawed.
+
+        Args:
+            *args: As there.
+            **kwargs: As there.
+
+        Returns:
+            The model; with ``output_loading_info`` a pair of it and what was loaded.
+        """
+        loaded = super().from_pretrained(*args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        model.freeze()
+        return loaded
+
+
+class SEmoLLMModel(SEmoLLMPreTrainedModel):
+    """Speech encoder, adapter and language model, without the language model's head.
+
+    Args:
+        config: Its configuration.
+    """
+
+    def __init__(self, config: SEmoLLMConfig) -> None:
+        super().__init__(config)
+        self.speech_encoder = FrozenSpeechEncoder(config)
+        self.speech_adapter = SpeechAdapter(config)
+        self.language_model = AutoModel.from_config(config.text_config)
+        self.post_init()
+        self.freeze()
+
+    def freeze(self) -> None:
+        """Take the speech encoder, and the language model where the configuration says so, out of training."""
+        super().freeze()
+        if self.config.freeze_language_model:
+            self.language_model.requires_grad_(False)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Token embeddings of the language model.
+
+        Returns:
+            The embedding layer.
+        """
+        embeddings: nn.Module = self.language_model.get_input_embeddings()
+        return embeddings
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the token embeddings of the language model.
+
+        Args:
+            value: The new embedding layer.
+        """
+        self.language_model.set_input_embeddings(value)
+
+    def embed_speech(
+        self,
+        input_features: torch.Tensor | None = None,
+        input_features_mask: torch.Tensor | None = None,
+        speech_states: torch.Tensor | None = None,
+        speech_states_mask: torch.Tensor | None = None,
+        clip_windows: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Make speech tokens of clips; arguments as for :meth:`forward`.
+
+        Args:
+            input_features: Raw speech.
+            input_features_mask: Its mask.
+            speech_states: States computed before, instead of raw speech.
+            speech_states_mask: Their mask.
+            clip_windows: Windows of each clip.
+
+        Returns:
+            The speech tokens of all clips, one after the other, shape ``(tokens, hidden_size)``.
+
+        Raises:
+            ValueError: If windows are to be averaged that have different numbers of tokens.
+        """
+        if speech_states is None:
+            speech_states, speech_states_mask = self.speech_encoder(input_features, input_features_mask)
+        elif speech_states_mask is None:
+            speech_states_mask = torch.ones(
+                len(speech_states), speech_states.shape[-2], dtype=torch.bool, device=speech_states.device
+            )
+        tokens, mask = self.speech_adapter(speech_states, speech_states_mask)
+        if clip_windows is not None:
+            if not bool(mask.all()):
+                raise ValueError(
+                    "windows can only be averaged with projector='qformer', whose tokens are always as many"
+                )
+            tokens = torch.stack([windows.mean(dim=0) for windows in tokens.split(clip_windows.tolist())])
+            mask = mask[: len(tokens)]
+        embedded: torch.Tensor = tokens[mask]
+        return embedded
+
+    def embed(self, input_ids: torch.Tensor, **speech: torch.Tensor | None) -> torch.Tensor:
+        """Embed prompts: tokens by the language model's embeddings, placeholders by speech.
+
+        Args:
+            input_ids: Shape ``(batch, tokens)``.
+            **speech: Arguments of :meth:`embed_speech`; none for prompts without speech.
+
+        Returns:
+            Shape ``(batch, tokens, hidden_size)``.
+
+        Raises:
+            ValueError: If there are more or fewer placeholders than speech tokens.
+        """
+        placeholders = input_ids == self.config.audio_token_id
+        embedded: torch.Tensor = self.get_input_embeddings()(input_ids)
+        given = any(speech.get(name) is not None for name in ("input_features", "speech_states"))
+        tokens = self.embed_speech(**speech) if given else embedded.new_zeros(0, embedded.shape[-1])
+        if int(placeholders.sum()) != len(tokens):
+            raise ValueError(
+                f"The prompts hold {int(placeholders.sum())} placeholder tokens (id {self.config.audio_token_id}), but "
+                f"the clips make {len(tokens)} speech tokens: let the processor make both, and give as many clips as the "
+                "prompts have audio parts"
+            )
+        return embedded.masked_scatter(placeholders[..., None], tokens.to(embedded.dtype))
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        input_features: torch.Tensor | None = None,
+        input_features_mask: torch.Tensor | None = None,
+        speech_states: torch.Tensor | None = None,
+        speech_states_mask: torch.Tensor | None = None,
+        clip_windows: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPast:
+        """Run the language model on prompts with speech.
+
+        Args:
+            input_ids: Prompts, a placeholder where a speech token goes, shape ``(batch, tokens)``. Any number of clips
+                in each, none included.
+            input_features: Raw speech of all clips of all prompts in their order: samples, shape ``(clips, samples)``,
+                or mel spectrograms for Whisper, shape ``(clips, bins, frames)``.
+            input_features_mask: 1 for the clip and 0 for padding, shape ``(clips, samples or frames)``.
+            speech_states: States that the encoder gave before, instead of ``input_features``: as
+                :class:`FrozenSpeechEncoder` returns them, shape ``(clips, layers, frames, hidden)``, or their weighted
+                sum, shape ``(clips, frames, hidden)``; any floating type.
+            speech_states_mask: 1 for the clip and 0 for padding, shape ``(clips, frames)``.
+            clip_windows: How many rows of the speech inputs belong to each clip, shape ``(clips,)``; their speech
+                tokens are averaged. One each by default.
+            attention_mask: 1 for tokens and 0 for padding, shape ``(batch, tokens)``.
+            position_ids: Positions; counted without the padding by default, shape ``(batch, tokens)``.
+            past_key_values: Cache of earlier tokens.
+            inputs_embeds: Embeddings in place of ``input_ids`` and speech.
+            **kwargs: To the language model.
+
+        Returns:
+            Its output.
+
+        Raises:
+            ValueError: If placeholders and clips do not match.
+        """
+        if inputs_embeds is None:
+            inputs_embeds = self.embed(
+                input_ids,
+                input_features=input_features,
+                input_features_mask=input_features_mask,
+                speech_states=speech_states,
+                speech_states_mask=speech_states_mask,
+                clip_windows=clip_windows,
+            )
+        if (
+            position_ids is None
+            and past_key_values is None
+            and attention_mask is not None
+            and attention_mask.dim() == 2
+        ):
+            position_ids = (attention_mask.long().cumsum(dim=-1) - 1).clamp(min=0)
+        return self.language_model(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            **kwargs,
+        )
+
+
+class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin):  # type: ignore[misc]
+    """SEmoLLM with the language model's head: answers prompts about speech.
+
+    Args:
+        config: Its configuration.
+    """
+
+    def __init__(self, config: SEmoLLMConfig) -> None:
+        super().__init__(config)
+        text: Any = config.text_config
+        self.model = SEmoLLMModel(config)
+        self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=_head_has_bias(text))
+        self._tied_weights_keys = {"lm_head.weight": f"model.language_model.{self._embeddings_name()}.weight"}
+        # Speech cannot be answered: a placeholder among new tokens would have no clip to stand for.
+        self.generation_config.suppress_tokens = [config.audio_token_id]
+        self.post_init()
+        self.freeze()
+
+    def _embeddings_name(self) -> str:
+        embeddings = self.model.get_input_embeddings()
+        return next(name for name, module in self.model.language_model.named_modules() if module is embeddings)
+
+    def freeze(self) -> None:
+        """Take the speech encoder, and the language model where the configuration says so, out of training."""
+        self.model.freeze()
+        if self.config.freeze_language_model:
+            self.lm_head.requires_grad_(False)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Token embeddings of the language model.
+
+        Returns:
+            The embedding layer.
+        """
+        return self.model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the token embeddings of the language model.
+
+        Args:
+            value: The new embedding layer.
+        """
+        self.model.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The head.
+
+        Returns:
+            The linear layer.
+        """
+        return self.lm_head
+
+    def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
+        """Replace the head.
+
+        Args:
+            new_embeddings: The new linear layer.
+        """
+        self.lm_head = new_embeddings
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        input_features: torch.Tensor | None = None,
+        input_features_mask: torch.Tensor | None = None,
+        speech_states: torch.Tensor | None = None,
+        speech_states_mask: torch.Tensor | None = None,
+        clip_windows: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        **kwargs: Any,
+    ) -> SEmoLLMOutput:
+        """Score or train on prompts with speech.
+
+        Args:
+            input_ids: As for :meth:`SEmoLLMModel.forward`, and so the others that are not named here.
+            input_features: Raw speech.
+            input_features_mask: Its mask.
+            speech_states: States computed before, instead of raw speech.
+            speech_states_mask: Their mask.
+            clip_windows: Windows of each clip.
+            attention_mask: 1 for tokens and 0 for padding.
+            position_ids: Positions.
+            past_key_values: Cache of earlier tokens.
+            inputs_embeds: Embeddings in place of tokens and speech.
+            labels: The tokens of the answer, -100 everywhere else, shape ``(batch, tokens)``.
+            logits_to_keep: Compute the logits of the last so many tokens only (0: of all), or of these positions.
+            **kwargs: To the language model and the loss (``num_items_in_batch``).
+
+        Returns:
+            ``logits`` of shape ``(batch, tokens kept, vocabulary)``; with labels, the mean cross-entropy as ``loss``.
+
+        Raises:
+            ValueError: If placeholders and clips do not match.
+        """
+        outputs = self.model(
+            input_ids=input_ids,
+            input_features=input_features,
+            input_features_mask=input_features_mask,
+            speech_states=speech_states,
+            speech_states_mask=speech_states_mask,
+            clip_windows=clip_windows,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            **kwargs,
+        )
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits = self.lm_head(outputs.last_hidden_state[:, kept])
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(
+                logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size, **kwargs
+            )
+        return SEmoLLMOutput(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def _expand_inputs_for_generation(  # type: ignore[no-untyped-def]
+        self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids=None, **model_kwargs: Any
+    ) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Put speech into the prompts once, before beams are made: clips are not as many as prompts."""
+        speech = {name: model_kwargs.pop(name, None) for name in SPEECH_INPUTS}
+        if model_kwargs.get("inputs_embeds") is None:
+            model_kwargs["inputs_embeds"] = self.model.embed(input_ids, **speech)
+        expanded: tuple[torch.Tensor, dict[str, Any]] = super()._expand_inputs_for_generation(
+            expand_size=expand_size, is_encoder_decoder=is_encoder_decoder, input_ids=input_ids, **model_kwargs
+        )
+        return expanded
+
+
+def _head_has_bias(text_config: Any) -> bool:
+    with torch.device("meta"):
+        head = AutoModelForCausalLM.from_config(text_config).get_output_embeddings()
+    return head.bias is not None

@@ -39,3 +39,11 @@ class WritingError(SpeechcueError):
 
 class CaptionError(SpeechcueError):
     """A dataset lacks what captions need, or a task is unknown."""
+
+
+class PublishingError(SpeechcueError):
+    """Something cannot go to the Hub, or did not get there."""
+
+
+class LicenceError(PublishingError):
+    """A licence does not let something out."""

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import datasets
 import pyarrow as pa
@@ -41,6 +41,10 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
     BUILDER_CONFIGS: ClassVar[Sequence[CorpusConfig]] = [CorpusConfig()]
     CORPUS: ClassVar[str]
     LICENSE: ClassVar[str]
+    HUB_LICENSE: ClassVar[str] = "other"
+    """The licence as the Hub names it."""
+    MAY_LEAVE: ClassVar[Literal["everything", "cues"]] = "everything"
+    """What may be passed on: ``cues`` are ids, measurements and descriptions, and nothing of the release itself."""
     HOMEPAGE: ClassVar[str]
     CITATION: ClassVar[str]
 

@@ -32,6 +32,7 @@ class DailyDialogBuilder(CorpusBuilder):
 
     CORPUS = "dailydialog"
     LICENSE = "CC-BY-NC-SA-4.0"
+    HUB_LICENSE = "cc-by-nc-sa-4.0"
     HOMEPAGE = "http://yanran.li/dailydialog"
     CITATION = (
         "@inproceedings{li2017dailydialog, title={{DailyDialog}: A Manually Labelled Multi-turn Dialogue Dataset}, "

@@ -25,6 +25,7 @@ class DemoBuilder(CorpusBuilder):
 
     CORPUS = "demo"
     LICENSE = "CC0-1.0"
+    HUB_LICENSE = "cc0-1.0"
     HOMEPAGE = ""
     CITATION = ""
 

@@ -37,6 +37,7 @@ class EmoryNLPBuilder(CorpusBuilder):
 
     CORPUS = "emorynlp"
     LICENSE = "Apache-2.0"
+    HUB_LICENSE = "apache-2.0"
     HOMEPAGE = "https://github.com/emorynlp/emotion-detection"
     CITATION = (
         "@inproceedings{zahiri2018emotion, title={Emotion Detection on {TV} Show Transcripts with Sequence-based "

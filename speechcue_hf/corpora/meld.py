@@ -59,6 +59,7 @@ class MeldBuilder(CorpusBuilder):
 
     CORPUS = "meld"
     LICENSE = "GPL-3.0 (annotations)"
+    HUB_LICENSE = "gpl-3.0"
     HOMEPAGE = "https://affective-meld.github.io"
     CITATION = (
         "Poria, Hazarika, Majumder, Naik, Cambria and Mihalcea (2019). MELD: a multimodal multi-party dataset for "

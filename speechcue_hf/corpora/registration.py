@@ -12,11 +12,15 @@ import os
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import datasets
 from datasets import packaged_modules
 from datasets.data_files import DataFilesDict, DataFilesList
 from datasets.load import DatasetModule, PackagedDatasetModuleFactory
+
+if TYPE_CHECKING:
+    from speechcue_hf.corpora.builder import CorpusBuilder
 
 CORPORA = ("iemocap", "meld", "emorynlp", "dailydialog", "libritts", "wav_list", "demo", "folder")
 NAMESPACE = "speechcue/"
@@ -37,6 +41,27 @@ def register() -> None:
         return corpus_module(factory.name, factory.data_dir) if factory.name in names else stock_module(factory)
 
     PackagedDatasetModuleFactory.get_module = get_module
+
+
+def builder_of(corpus: str) -> type[CorpusBuilder]:
+    """The loader of a corpus, which knows its licence.
+
+    Args:
+        corpus: Its name, one of ``CORPORA``.
+
+    Returns:
+        The builder class.
+
+    Raises:
+        ValueError: If there is no such corpus.
+    """
+    if corpus not in CORPORA:
+        raise ValueError(f"there is no corpus {corpus!r}: choose from {', '.join(CORPORA)}")
+    from speechcue_hf.corpora.builder import CorpusBuilder
+
+    members = vars(import_module(f"speechcue_hf.corpora.{corpus}")).values()
+    classes = [member for member in members if isinstance(member, type) and issubclass(member, CorpusBuilder)]
+    return next(found for found in classes if found is not CorpusBuilder)
 
 
 def corpus_module(name: str, data_dir: str | None) -> DatasetModule:

@@ -12,9 +12,6 @@ DESCRIBER_FILE = "describer.json"
 BIOGRAPHIES_FILE = "biographies.json"
 """Beside rows with biographies, and beside a model trained on them: who wrote them, asked what, and from which turns."""
 
-BIOGRAPHIES_FILE = "biographies.json"
-"""Beside rows with biographies: who wrote them, from what, and whether they see later turns."""
-
 DISTRIBUTIONS_FILE = "distributions.png"
 """Beside described rows: each cue on the train split, with its thresholds."""
 

@@ -32,7 +32,11 @@ def run(arguments: argparse.Namespace) -> None:
     result = compare_runs(arguments.first, arguments.second, draws=arguments.draws, seed=arguments.seed)
     low, high = result["interval"]
     first, second = result["weighted_f1"]
-    print(f"{result['n']} utterances of {result['dialogues']} dialogues, {result['draws']} paired draws over dialogues")
+    task = f"task {result['task']}: " if result["task"] else ""
+    print(
+        f"{task}{result['n']} utterances of {result['dialogues']} dialogues, "
+        f"{result['draws']} paired draws over dialogues"
+    )
     print(f"  weighted F1   {100 * first:6.2f} %   {arguments.first}")
     print(f"  weighted F1   {100 * second:6.2f} %   {arguments.second}")
     print(
@@ -41,6 +45,8 @@ def run(arguments: argparse.Namespace) -> None:
     )
     if result["warning"]:
         print(f"  {result['warning']}")
+    if result["future_warning"]:
+        print(f"  {result['future_warning']}")
     print(
         f"  right in both {result['both']}, only in the first {result['only_first']}, "
         f"only in the second {result['only_second']}, in neither {result['neither']}"

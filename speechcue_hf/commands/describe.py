@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechcue_hf.filenames import DISTRIBUTIONS_FILE, MEASUREMENT_FILE
+from speechcue_hf.filenames import BIOGRAPHIES_FILE, DISTRIBUTIONS_FILE, MEASUREMENT_FILE
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     describer = SpeechDescriber.from_pretrained(arguments.describer) if given else fit_on_train(dataset, arguments)
     described = describe_dataset(dataset, describer)
     write_dataset(described, arguments.output)
-    carry_records(arguments.folder, arguments.output, [MEASUREMENT_FILE])
+    carry_records(arguments.folder, arguments.output, [MEASUREMENT_FILE, BIOGRAPHIES_FILE])
     describer.save_pretrained(arguments.output)
     if not given:
         from speechcue_hf.cues.plots import plot_distributions

@@ -13,7 +13,7 @@ from speechcue_hf.corpora.identity import read_identity
 from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.report import write_report
-from speechcue_hf.evaluation.runs import describer_sha256, find_beside, read_record
+from speechcue_hf.evaluation.runs import biographies_of, describer_sha256, find_beside, read_record
 from speechcue_hf.filenames import CONFUSION_FILE, PROMPT_FILE, RESULTS_FILE, SEEDS_FILE, TRAINING_FILE
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 
@@ -102,7 +102,8 @@ def print_summary(results: dict[str, Any]) -> None:
     if interval["warning"]:
         print(f"  {interval['warning']}")
     print(f"  macro F1      {100 * results['macro_f1']:6.2f} %")
-    print(f"  accuracy      {100 * results['accuracy']:6.2f} %")
+    print(f"  accuracy      {100 * results['accuracy']:6.2f} %   (WA)")
+    print(f"  mean recall   {100 * results['unweighted_accuracy']:6.2f} %   (UA)")
     print(f"  invalid       {100 * results['invalid_rate']:6.2f} %")
 
 
@@ -133,6 +134,7 @@ def _score_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset
         ),
         training=training,
         describer_sha256=describer_sha256(arguments.dataset),
+        biographies=biographies_of(arguments.dataset),
         token_budget=budget,
         train=read_train(arguments.dataset, prompt),
     )

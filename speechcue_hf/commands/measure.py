@@ -17,7 +17,7 @@ from speechcue_hf.corpora.identity import carry_records
 from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_shard
 from speechcue_hf.cues.settings import GROUPS, MeasurementSettings
 from speechcue_hf.errors import SpeechcueError
-from speechcue_hf.filenames import CORPUS_FILE, MEASUREMENT_FILE
+from speechcue_hf.filenames import BIOGRAPHIES_FILE, CORPUS_FILE, MEASUREMENT_FILE
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
     settings = _settings(arguments)
     dataset = _with_turn_taking(read_dataset(arguments.dataset), settings)
     _write_settings(settings, arguments.output)
-    carry_records(arguments.dataset, arguments.output, [CORPUS_FILE])
+    carry_records(arguments.dataset, arguments.output, [CORPUS_FILE, BIOGRAPHIES_FILE])
     for split, rows in dataset.items():
         path = arguments.output / shard_name(str(split), arguments.shard, arguments.num_shards)
         shard = rows.shard(arguments.num_shards, arguments.shard, contiguous=True)

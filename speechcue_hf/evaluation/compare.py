@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +32,18 @@ def compare_runs(first: Path, second: Path, *, draws: int = BOOTSTRAP_DRAWS, see
         seed: For the random draws.
 
     Returns:
-        ``weighted_f1`` of both runs, their ``difference`` (second minus first) with its 95 % ``interval`` and two-sided
-        ``p_value``, ``n``, ``dialogues``, a ``warning`` if these are too few (else None), and how many utterances
-        ``both``, ``only_first``, ``only_second`` and ``neither`` got right.
+        ``task``, ``weighted_f1`` of both runs, their ``difference`` (second minus first) with its 95 % ``interval`` and two-sided
+        ``p_value``, ``n``, ``dialogues``, a ``warning`` if these are too few (else None), how many utterances
+        ``both``, ``only_first``, ``only_second`` and ``neither`` got right, whether each ``sees_future`` of the dialogue
+        (None if its results do not say) and a ``future_warning`` if only one of them is known to (else None).
 
     Raises:
-        EvaluationError: If the runs have other label sets, other utterances or other true labels.
+        EvaluationError: If the runs are of other tasks (``iemocap-4-ser`` is not ``iemocap-6-erc``), or have other label
+            sets, other utterances or other true labels.
     """
-    labels = _common_labels(first, second)
+    task = _common_task(first, second)
+    results = [read_results(folder) for folder in (first, second)]
+    labels = _common_labels(first, second, results)
     tables = [_sorted_by_utterance(read_predictions(folder)) for folder in (first, second)]
     _check_same_utterances(*tables, names=(str(first), str(second)))
     true = references(tables[0], labels)
@@ -49,6 +54,7 @@ def compare_runs(first: Path, second: Path, *, draws: int = BOOTSTRAP_DRAWS, see
     scores = [float(weighted_f1_from_counts(count.sum(axis=0))) for count in counts]
     right_first, right_second = (np.array(answer, dtype=object) == np.array(true, dtype=object) for answer in answers)
     return {
+        "task": task,
         "n": len(true),
         "dialogues": len(counts[0]),
         "weighted_f1": scores,
@@ -61,6 +67,8 @@ def compare_runs(first: Path, second: Path, *, draws: int = BOOTSTRAP_DRAWS, see
         "only_first": int((right_first & ~right_second).sum()),
         "only_second": int((~right_first & right_second).sum()),
         "neither": int((~right_first & ~right_second).sum()),
+        "sees_future": [result.get("sees_future") for result in results],
+        "future_warning": _future_warning(first, second, results),
     }
 
 
@@ -68,8 +76,29 @@ def _sorted_by_utterance(table: Dataset) -> Dataset:
     return table.select(np.argsort(np.array(table["utterance_id"][:])))
 
 
-def _common_labels(first: Path, second: Path) -> list[str]:
-    labels = [read_results(folder)["labels"] for folder in (first, second)]
+def _future_warning(first: Path, second: Path, results: Sequence[Mapping[str, Any]]) -> str | None:
+    """Two runs of which one saw turns after the one in question differ in more than what is compared."""
+    seen = {folder: result.get("sees_future") for folder, result in zip((first, second), results, strict=True)}
+    if len(set(seen.values())) == 1 or True not in seen.values():
+        return None
+    states = {True: "saw later turns of the dialogue", False: "saw none", None: "does not say whether it saw any"}
+    said = ", ".join(f"{folder} {states[state]}" for folder, state in seen.items())
+    return f"{said}: the difference is not that of the models alone."
+
+
+def _common_task(first: Path, second: Path) -> str | None:
+    """The task of both; None where a run does not know its own."""
+    tasks = [(read_results(folder).get("corpus") or {}).get("task") for folder in (first, second)]
+    if None not in tasks and tasks[0] != tasks[1]:
+        raise EvaluationError(
+            f"The runs are of different tasks, whose scores say nothing of each other: {first} {tasks[0]}, "
+            f"{second} {tasks[1]}."
+        )
+    return tasks[0] if tasks[0] == tasks[1] else None
+
+
+def _common_labels(first: Path, second: Path, results: Sequence[Mapping[str, Any]]) -> list[str]:
+    labels = [result["labels"] for result in results]
     if set(labels[0]) != set(labels[1]):
         raise EvaluationError(
             f"The runs have different label sets: {first} {', '.join(labels[0])}; {second} {', '.join(labels[1])}."

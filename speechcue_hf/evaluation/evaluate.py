@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from datasets import Dataset
@@ -14,8 +15,10 @@ from speechcue_hf.evaluation.predictions import match_outputs, predictions_from_
 from speechcue_hf.evaluation.report import summarise
 from speechcue_hf.evaluation.scoring import LabelScores, Normalisation, score_labels
 from speechcue_hf.evaluation.shared import score_shared
+from speechcue_hf.prompts.biographies import biography_record
 from speechcue_hf.prompts.budget import TokenBudget
 from speechcue_hf.prompts.build import build_prompts
+from speechcue_hf.prompts.future import future_record
 from speechcue_hf.prompts.specification import PromptSpecification
 from speechcue_hf.training.subset import share_of
 
@@ -63,6 +66,7 @@ def evaluate_model(
     decoding: Decoding = CLOSED_SET,
     training: Mapping[str, Any] | None = None,
     describer_sha256: str | None = None,
+    biographies: Path | None = None,
     token_budget: int | None = None,
     train: Dataset | None = None,
 ) -> tuple[dict[str, Any], Dataset]:
@@ -74,9 +78,10 @@ def evaluate_model(
         tokenizer: Its tokenizer, with a chat template.
         prompt: The prompt.
         decoding: How answers are read.
-        training: The adapter's ``training.json``, whose prompt, describer and labels must be those used here. None for
-            a model that was not fine-tuned.
+        training: The adapter's ``training.json``, whose prompt, describer, biographies and labels must be those used
+            here. None for a model that was not fine-tuned.
         describer_sha256: Fingerprint of the describer that worded the dataset; None for text alone.
+        biographies: The record of the dataset's biographies, ``biographies.json``; None if there is none.
         token_budget: Most tokens of prompt and answer; longer prompts lose their oldest turns. None leaves them whole.
         train: The described training split, for a prompt that shows demonstrations. Those of a model that was trained
             on a share of it come from that share.
@@ -85,13 +90,14 @@ def evaluate_model(
         The results (scores, and the facts that make them comparable) and the table of predictions.
 
     Raises:
-        EvaluationError: If the model was trained with another prompt, describer or label order, nothing is labelled, or
-            the model cannot be scored as asked.
+        EvaluationError: If the model was trained with another prompt, describer, kind of biography or label order,
+            nothing is labelled, or the model cannot be scored as asked.
         PromptError: If the dataset lacks what the prompt needs.
     """
     labels = prompt.words(dataset.features["emotion"].names)
+    written = biography_record(biographies)
     if training is not None:
-        check_training(training, prompt, labels, describer_sha256)
+        check_training(training, prompt, labels, describer_sha256, written["biographies"])
     budget = None if token_budget is None else TokenBudget(tokenizer, token_budget)
     if train is not None and training is not None:
         train = share_of(train, training["data_percent"], training["seed"])
@@ -99,6 +105,9 @@ def evaluate_model(
     labelled = rows.filter(lambda emotion: emotion is not None, input_columns="emotion", desc="Labelled rows")
     if not len(labelled):
         raise EvaluationError("No row has an emotion, so there is nothing to compare predictions with.")
+    future = future_record(prompt, rows["biography_scope"])
+    if training is not None and prompt.biography:
+        _check_biographies({"scope": training["biography_scope"]}, {"scope": future["biography_scope"]})
     predictions = predict(labelled, model, tokenizer, labels, decoding)
     facts = {
         "unlabelled": len(rows) - len(labelled),
@@ -108,6 +117,8 @@ def evaluate_model(
         "token_budget": token_budget,
         "shortened": sum(count > 0 for count in labelled["turns_dropped"]),
         "describer_sha256": describer_sha256,
+        **written,
+        **future,
         "libraries": library_versions(),
     }
     return {**summarise(predictions, labels), **facts}, predictions
@@ -192,7 +203,11 @@ def evaluate_predictions(
 
 
 def check_training(
-    training: Mapping[str, Any], prompt: PromptSpecification, labels: Sequence[str], describer_sha256: str | None
+    training: Mapping[str, Any],
+    prompt: PromptSpecification,
+    labels: Sequence[str],
+    describer_sha256: str | None,
+    biographies: Mapping[str, Any] | None,
 ) -> None:
     """Refuse to score a model on prompts that it was not trained on.
 
@@ -201,9 +216,10 @@ def check_training(
         prompt: The prompt to score with.
         labels: The dataset's label words, in order.
         describer_sha256: Fingerprint of the describer that worded the dataset.
+        biographies: What shaped the dataset's biographies, from ``biography_record``.
 
     Raises:
-        EvaluationError: If prompt, describer or label order differ; the message names both.
+        EvaluationError: If prompt, describer, biographies or label order differ; the message names both.
     """
     trained = training["prompt"]
     if trained["sha256"] != prompt.fingerprint:
@@ -217,12 +233,24 @@ def check_training(
             f"The model was trained on speech worded by describer {_short(training['describer_sha256'])}, this dataset "
             f"was worded by {_short(describer_sha256)}. Describe it with the describer.json beside the model."
         )
+    if prompt.biography:
+        _check_biographies(training["biographies"] or {}, biographies or {})
     words = training["labels"]["words"]
     if list(words) != list(labels):
         raise EvaluationError(
             f"The model was trained on the labels {', '.join(words)}, the dataset has {', '.join(labels)}. "
             "Cast its emotion column to the model's labels, in their order."
         )
+
+
+def _check_biographies(trained: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Refuse biographies that were made otherwise than those of training; the first fact that differs is named."""
+    for fact in sorted({*trained, *found}):
+        if trained.get(fact) != found.get(fact):
+            raise EvaluationError(
+                f"The model was trained on biographies with {fact} {trained.get(fact)}, those of this dataset have "
+                f"{found.get(fact)}. Write them with `speechcue biographies` as the biographies.json beside the model says."
+            )
 
 
 def _short(sha256: str | None) -> str:

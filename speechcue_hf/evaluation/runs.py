@@ -1,4 +1,4 @@
-"""What lies beside a model or a dataset and says how it was made: prompt, training record, describer."""
+"""What lies beside a model or a dataset and says how it was made: prompt, training record, describer, biographies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.filenames import DESCRIBER_FILE
+from speechcue_hf.filenames import BIOGRAPHIES_FILE, DESCRIBER_FILE
 
 
 def find_beside(model: str | Path, name: str) -> Path | None:
@@ -54,3 +54,16 @@ def describer_sha256(folder: Path) -> str | None:
     """
     path = folder / DESCRIBER_FILE
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def biographies_of(folder: Path) -> Path | None:
+    """Find the record of a dataset's biographies.
+
+    Args:
+        folder: A dataset folder.
+
+    Returns:
+        Its ``biographies.json``, None where there is none.
+    """
+    path = folder / BIOGRAPHIES_FILE
+    return path if path.is_file() else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 import threading
 import time
@@ -30,6 +29,9 @@ httpx: Any = import_module(HfHubHTTPError.__mro__[1].__module__)
 
 MOST_CONNECTIONS = 100
 """What huggingface_hub's connection pool holds."""
+
+LARGEST_EXPONENT = 100
+"""Past any longest wait, and small enough for a float however often a request is asked."""
 
 HEALING = {408, 409, 425, 429}
 """Answers, beside all from 500 on, that say nothing against asking again."""
@@ -76,7 +78,7 @@ class Patience:
 
     def wait(self, failures: int, asked_for: float | None) -> float:
         """Seconds to wait after so many failures in a row, the half of it by chance so that requests spread."""
-        backoff = min(self.longest_wait, math.ldexp(self.first_wait, failures - 1))
+        backoff = min(self.longest_wait, self.first_wait * 2.0 ** min(failures - 1, LARGEST_EXPONENT))
         return max(backoff * random.uniform(0.5, 1.0), asked_for or 0.0)
 
 
@@ -198,6 +200,8 @@ class ServerWriter:
             except (httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError) as error:
                 failure = _judge(error)
             if not failure.heals or tries > self._patience.retries:
+                if failure.stops:
+                    stop.set()
                 return self._give_up(request.key, failure, tries)
             stop.wait(self._patience.wait(tries, failure.asked_wait))
         return None

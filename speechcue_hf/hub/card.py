@@ -30,6 +30,8 @@ _CONVERSATION = (
         "speaker": "Ann",
         "gender": "female",
         "text": "I got the job!",
+        "biography": "Ann looks forward to her new work.",
+        "biography_scope": "history",
         "duration_s": 1.2,
         "speech_description": "This turn is spoken louder and faster than usual.",
         "speech_impression": "The speaker sounds lively.",
@@ -42,6 +44,8 @@ _CONVERSATION = (
         "speaker": "Bob",
         "gender": "male",
         "text": "So you are leaving.",
+        "biography": "Bob is close to Ann and would like her to stay.",
+        "biography_scope": "history",
         "duration_s": 1.4,
         "speech_description": "This turn is spoken more softly and more slowly than usual.",
         "speech_impression": "The speaker sounds subdued.",
@@ -64,7 +68,8 @@ def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None 
         The card. Without results it says so, and shows no score.
 
     Raises:
-        EvaluationError: If the folder has no training record, or the results are of another prompt or describer.
+        EvaluationError: If the folder has no training record, or the results are of another prompt or describer, or of
+            biographies made otherwise.
         PromptError: If the prompt beside the model is not valid.
         DescriberError: If the prompt tells of the voice and no valid describer lies beside the model.
     """
@@ -87,6 +92,7 @@ def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None 
         labels=training["labels"]["words"],
         describer=SpeechDescriber.from_pretrained(folder) if _hears(prompt) else None,
         hears=_hears(prompt),
+        tells_biographies=prompt.biography,
         licence=licence,
         example=usage_example(prompt, training["labels"], source=repo_id or "."),
         has_confusion_picture=(folder / CONFUSION_FILE).is_file(),
@@ -154,11 +160,12 @@ def _eval_results(results: Mapping[str, Any]) -> list[EvalResult]:
 
 
 def _check_results(results: Mapping[str, Any], training: Mapping[str, Any]) -> None:
-    for key in ("prompt", "describer_sha256"):
+    told = ("biography_scope", "biographies") if training.get("biography_scope") else ()
+    for key in ("prompt", "describer_sha256", *told):
         if key in results and results[key] != training[key]:
             raise EvaluationError(
                 f"{RESULTS_FILE} was scored with {key} {results[key]}, the model was trained with {training[key]}. "
-                "Evaluate it again with the prompt and the describer beside it."
+                "Evaluate it again with the prompt and the describer beside it, and biographies made like its own."
             )
 
 

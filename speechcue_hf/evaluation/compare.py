@@ -32,17 +32,17 @@ def compare_runs(first: Path, second: Path, *, draws: int = BOOTSTRAP_DRAWS, see
         seed: For the random draws.
 
     Returns:
-        ``task``, ``weighted_f1`` of both runs, their ``difference`` (second minus first) with its 95 % ``interval`` and two-sided
-        ``p_value``, ``n``, ``dialogues``, a ``warning`` if these are too few (else None), how many utterances
-        ``both``, ``only_first``, ``only_second`` and ``neither`` got right, whether each ``sees_future`` of the dialogue
-        (None if its results do not say) and a ``future_warning`` if only one of them is known to (else None).
+        ``task``, ``weighted_f1`` of both runs, their ``difference`` (second minus first) with its 95 % ``interval`` and
+        two-sided ``p_value``, ``n``, ``dialogues``, a ``warning`` if these are too few (else None), how many utterances
+        ``both``, ``only_first``, ``only_second`` and ``neither`` got right, whether each ``sees_future`` of the
+        dialogue (None if its results do not say) and a ``future_warning`` if only one is known to (else None).
 
     Raises:
-        EvaluationError: If the runs are of other tasks (``iemocap-4-ser`` is not ``iemocap-6-erc``), or have other label
-            sets, other utterances or other true labels.
+        EvaluationError: If the runs are of other tasks (``iemocap-4-ser`` is not ``iemocap-6-erc``), or have other
+            label sets, other utterances or other true labels.
     """
-    task = _common_task(first, second)
     results = [read_results(folder) for folder in (first, second)]
+    task = _common_task(first, second, results)
     labels = _common_labels(first, second, results)
     tables = [_sorted_by_utterance(read_predictions(folder)) for folder in (first, second)]
     _check_same_utterances(*tables, names=(str(first), str(second)))
@@ -86,9 +86,9 @@ def _future_warning(first: Path, second: Path, results: Sequence[Mapping[str, An
     return f"{said}: the difference is not that of the models alone."
 
 
-def _common_task(first: Path, second: Path) -> str | None:
+def _common_task(first: Path, second: Path, results: Sequence[Mapping[str, Any]]) -> str | None:
     """The task of both; None where a run does not know its own."""
-    tasks = [(read_results(folder).get("corpus") or {}).get("task") for folder in (first, second)]
+    tasks = [(result.get("corpus") or {}).get("task") for result in results]
     if None not in tasks and tasks[0] != tasks[1]:
         raise EvaluationError(
             f"The runs are of different tasks, whose scores say nothing of each other: {first} {tasks[0]}, "

@@ -48,6 +48,19 @@ def accuracy(references: Sequence[int], predictions: Sequence[int | None]) -> fl
     return float(metrics.accuracy_score(*_arrays(references, predictions)))
 
 
+def unweighted_accuracy(references: Sequence[int], predictions: Sequence[int | None]) -> float:
+    """Mean recall over the classes that are referred to (UA of speech emotion recognition; WA is ``accuracy``).
+
+    Arguments, result and errors as for ``weighted_f1``.
+
+    Example:
+        >>> unweighted_accuracy([0, 0, 0, 1], [0, 0, 0, 0])
+        0.5
+    """
+    true, predicted = _arrays(references, predictions)
+    return float(metrics.recall_score(true, predicted, labels=np.unique(true), average="macro", zero_division=0))
+
+
 def invalid_rate(predictions: Sequence[int | None]) -> float:
     """Share of the predictions that are no label; 0 for no predictions."""
     return sum(prediction is None for prediction in predictions) / max(len(predictions), 1)
@@ -108,8 +121,8 @@ def classification_metrics(
         labels: Name of each class.
 
     Returns:
-        ``n``, ``weighted_f1``, ``macro_f1``, ``accuracy``, ``invalid_rate``, ``per_class`` and ``confusion_matrix``
-        (``rows``, ``columns`` and ``counts``).
+        ``n``, ``weighted_f1``, ``macro_f1``, ``accuracy``, ``unweighted_accuracy``, ``invalid_rate``, ``per_class`` and
+        ``confusion_matrix`` (``rows``, ``columns`` and ``counts``).
 
     Raises:
         ValueError: As for ``weighted_f1``.
@@ -119,6 +132,7 @@ def classification_metrics(
         "weighted_f1": weighted_f1(references, predictions),
         "macro_f1": macro_f1(references, predictions),
         "accuracy": accuracy(references, predictions),
+        "unweighted_accuracy": unweighted_accuracy(references, predictions),
         "invalid_rate": invalid_rate(predictions),
         "per_class": per_class_table(references, predictions, labels),
         "confusion_matrix": {

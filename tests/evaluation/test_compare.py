@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 from datasets import Dataset
@@ -65,4 +68,22 @@ def test_other_labels_are_refused(runs):
     write_run(runs[0], 0.6, seed=1)
     write_run(runs[1], 0.6, seed=1, labels=["happy", "sad", "calm"])
     with pytest.raises(EvaluationError, match="different label sets"):
+        compare_runs(*runs)
+
+
+def name_task(folder, task):
+    results = json.loads((folder / "results.json").read_text())
+    (folder / "results.json").write_text(json.dumps({**results, "corpus": {"task": task}}))
+
+
+def test_runs_of_different_tasks_are_refused(runs):
+    write_run(runs[0], 0.5, seed=1, rows=8)
+    shutil.copytree(*runs)
+    assert compare_runs(*runs, draws=10)["task"] is None
+    name_task(runs[0], "iemocap-4-ser")
+    assert compare_runs(*runs, draws=10)["task"] is None
+    name_task(runs[1], "iemocap-4-ser")
+    assert compare_runs(*runs, draws=10)["task"] == "iemocap-4-ser"
+    name_task(runs[1], "iemocap-6-erc")
+    with pytest.raises(EvaluationError, match=r"different tasks.*a iemocap-4-ser, .*b iemocap-6-erc\."):
         compare_runs(*runs)

@@ -10,6 +10,7 @@ from speechcue_hf.evaluation.metrics import (
     invalid_rate,
     macro_f1,
     per_class_table,
+    unweighted_accuracy,
     weighted_f1,
 )
 
@@ -25,6 +26,16 @@ def test_scores_worked_by_hand():
     assert macro_f1(REFERENCES, PREDICTIONS) == pytest.approx((F1_A + F1_B) / 3)
     assert accuracy(REFERENCES, PREDICTIONS) == pytest.approx(3 / 6)
     assert invalid_rate(PREDICTIONS) == pytest.approx(1 / 6)
+
+
+def test_unweighted_accuracy_is_balanced_accuracy():
+    """Against scikit-learn's own, which takes an invalid answer for one more class that is never right."""
+    from sklearn.metrics import balanced_accuracy_score
+
+    answers = [3 if answer is None else answer for answer in PREDICTIONS]
+    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
+        assert unweighted_accuracy(REFERENCES, PREDICTIONS) == balanced_accuracy_score(REFERENCES, answers)
+    assert unweighted_accuracy(REFERENCES, PREDICTIONS) == pytest.approx((2 / 4 + 1 + 0) / 3)
 
 
 def test_an_invalid_answer_is_never_better_than_a_wrong_one():

@@ -126,9 +126,10 @@ class LocalWriter:
         return [self._read(prompt, completion) for prompt, completion in zip(prompts, completions, strict=True)]
 
     def _read(self, prompt: _Prompt, completion: list[int]) -> Written:
-        length = next((place for place, token in enumerate(completion, 1) if token in self._end_tokens), None)
-        text: Any = self._tokenizer.decode(completion[:length], skip_special_tokens=True)
-        return written(prompt.key, text, len(prompt.ids), length or len(completion))
+        end = next((place for place, token in enumerate(completion) if token in self._end_tokens), len(completion))
+        # A checkpoint may end texts with a token that its tokenizer does not count as special.
+        text: Any = self._tokenizer.decode(completion[:end], skip_special_tokens=True)
+        return written(prompt.key, text, len(prompt.ids), min(end + 1, len(completion)))
 
     @torch.inference_mode()
     def _generate(self, batch: list[_Group], keys: list[str]) -> list[list[int]]:

@@ -242,7 +242,7 @@ def _judge(error: Exception) -> _Failure:
         return _judge_status(error)
     if isinstance(error, httpx.ConnectError):
         return _Failure("nothing answers at its address: start it, or look at the address", heals=True, stops=True)
-    if isinstance(error, InferenceTimeoutError):
+    if isinstance(error, (InferenceTimeoutError, httpx.TimeoutException)):
         return _Failure("the server did not answer in time", heals=True)
     return _Failure("the server's answer was cut or is not JSON", heals=True)
 

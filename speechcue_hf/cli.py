@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "compare a corpus on disk with its release",
     "measure": "measure the speech of a dataset folder",
     "describe": "put measurements into words",
+    "biographies": "have a chat model write who the speakers are",
     "plot": "draw a clip or a dialogue with its cues",
     "train": "fine-tune a chat model from a recipe",
     "evaluate": "score a model on a split",

@@ -10,7 +10,10 @@ DESCRIBER_FILE = "describer.json"
 """Beside described rows, and beside a model trained on them: the describer that put them in words."""
 
 BIOGRAPHIES_FILE = "biographies.json"
-"""Beside rows with biographies, and beside a model trained on them: who wrote them, asked what, and from which turns."""
+"""Beside rows with biographies, and beside a model trained on them: who wrote them, asked what, from which turns."""
+
+BIOGRAPHY_STORE_FILE = "biographies-store.jsonl"
+"""Beside rows with biographies: every text as it was written, kept from the moment it was there."""
 
 DISTRIBUTIONS_FILE = "distributions.png"
 """Beside described rows: each cue on the train split, with its thresholds."""

@@ -12,6 +12,7 @@ from datasets import Dataset, DatasetDict
 from speechcue_hf.biographies.requests import dialogues_of, plan_biographies
 from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.biographies.write import needed_batch
+from speechcue_hf.writers.decoding import GREEDY
 from speechcue_hf.writers.encoding import encode_messages
 from speechcue_hf.writers.request import WritingRequest
 
@@ -30,7 +31,7 @@ class BiographyEstimate:
         requests: Biographies of all dialogues: one for each speaker, or for each speaker and stage of the dialogue.
         missing: Those that must be written: what the store has is left out, and equal requests count once.
         prompt_tokens: Tokens of the missing ones' prompts.
-        completion_tokens: Tokens that are written for them at most, by the word limit.
+        completion_tokens: Tokens that are written for them at most.
         by_tokenizer: Whether a tokenizer counted the prompts; else it is words times :data:`TOKENS_PER_WORD`.
     """
 
@@ -74,6 +75,7 @@ def estimate_biographies(
     dataset: DatasetDict | Dataset,
     settings: BiographySettings,
     *,
+    max_new_tokens: int = GREEDY.max_new_tokens,
     tokenizer: PreTrainedTokenizerBase | None = None,
     stored: Collection[str] = (),
 ) -> BiographyEstimate:
@@ -82,6 +84,7 @@ def estimate_biographies(
     Args:
         dataset: The rows that are to have biographies.
         settings: What they are made from.
+        max_new_tokens: Most tokens of a text, as the writer's decoding has it.
         tokenizer: The model's, with a chat template; without one tokens are guessed from words.
         stored: Keys of what is written already.
 
@@ -98,7 +101,7 @@ def estimate_biographies(
         requests=len(requests),
         missing=len(missing),
         prompt_tokens=_prompt_tokens(missing, tokenizer),
-        completion_tokens=len(missing) * ceil(settings.word_limit * TOKENS_PER_WORD),
+        completion_tokens=len(missing) * max_new_tokens,
         by_tokenizer=tokenizer is not None,
     )
 

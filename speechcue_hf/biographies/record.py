@@ -85,7 +85,11 @@ def _count_rows(dataset: DatasetDict) -> dict[str, Any]:
 
 
 def _count_split(rows: Dataset) -> dict[str, Any]:
-    """Rows of a split, those with a biography, and each note with the rows that have it."""
-    given = [text is not None for text in rows["biography"]]
-    notes = Counter(note for note in rows["biography_note"] if note is not None)
-    return {"all": len(given), "with_biography": sum(given), "notes": dict(notes.most_common(20))}
+    """Rows of a split, those with a biography, those whose biography was cut, and why the others have none."""
+    told = list(zip(rows["biography"], rows["biography_note"], strict=True))
+    return {
+        "all": len(told),
+        "with_biography": sum(text is not None for text, _ in told),
+        "cut": sum(text is not None and note is not None for text, note in told),
+        "without": dict(Counter(note for text, note in told if text is None).most_common(20)),
+    }

@@ -11,7 +11,7 @@ from speechcue_hf.biographies.cleaning import clean_biography
 from speechcue_hf.biographies.requests import NEEDED_COLUMNS, PlannedBiography, dialogues_of, plan_biographies
 from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.corpora.identity import put_beside
-from speechcue_hf.writers.request import Writer
+from speechcue_hf.writers.request import Writer, WritingRequest
 from speechcue_hf.writers.run import write_missing
 from speechcue_hf.writers.store import TextStore
 
@@ -66,32 +66,13 @@ class BiographyWriter:
             CorpusError: If a column is missing, or a dialogue does not begin with its first turn.
             WritingError: If the writer fails as a whole; what was written is kept.
         """
-        plans = [plan for dialogue in dialogues_of(batch) for plan in plan_biographies(dialogue, self._settings)]
+        plans = _plan_rows(batch, self._settings)
         write_missing([plan.request for plan in plans if plan.request], self._writer, self._store)
-        texts = self._texts(plans)
-        given = [texts[plan.request.key] if plan.request else (None, plan.note) for plan in plans]
-        return {
-            "biography": [text for text, _ in given],
-            "biography_note": [note for _, note in given],
-            "biography_scope": [self._settings.scope] * len(plans),
-            "biography_turns": [plan.turns for plan in plans],
-            "biography_key": [plan.request.key if plan.request else None for plan in plans],
-        }
+        return _columns(plans, self._store, self._settings)
 
     def __getstate__(self) -> NoReturn:
         """Refuse to be pickled, as for ``num_proc``: model and store are this process's."""
         raise TypeError("a biography writer has a model and an open store: use it in one process, without num_proc")
-
-    def _texts(self, plans: Sequence[PlannedBiography]) -> dict[str, tuple[str | None, str | None]]:
-        """Key → biography and note, each text cleaned once."""
-        texts = {}
-        for request in {plan.request.key: plan.request for plan in plans if plan.request}.values():
-            answer = self._store[request.key]
-            prompt = request.messages[-1]["content"]
-            limit = self._settings.word_limit
-            cleaned = (None, answer.reason) if answer.text is None else clean_biography(answer.text, prompt, limit)
-            texts[request.key] = cleaned
-        return texts
 
 
 def write_biographies(
@@ -118,9 +99,14 @@ def write_biographies(
         >>> with open_store(path, writer=writer.identity, prompt=settings.prompt.identity) as store:  # doctest: +SKIP
         ...     dataset = write_biographies(dataset, writer, store, settings)
     """
-    if isinstance(dataset, DatasetDict):
-        return DatasetDict({split: write_biographies(rows, writer, store, settings) for split, rows in dataset.items()})
-    return with_biographies(dataset, BiographyWriter(writer, store, settings)(needed_batch(dataset)))
+    if isinstance(dataset, Dataset):
+        return write_biographies(DatasetDict(rows=dataset), writer, store, settings)["rows"]
+    settings = settings or BiographySettings()
+    plans = {split: _plan_rows(needed_batch(rows), settings) for split, rows in dataset.items()}
+    write_missing([plan.request for rows in plans.values() for plan in rows if plan.request], writer, store)
+    return DatasetDict(
+        {split: with_biographies(rows, _columns(plans[split], store, settings)) for split, rows in dataset.items()}
+    )
 
 
 def needed_batch(dataset: Dataset) -> dict[str, list[Any]]:
@@ -132,3 +118,29 @@ def with_biographies(dataset: Dataset, columns: Mapping[str, Sequence[Any]]) -> 
     """Put biography columns into a dataset; those it has are replaced, no other column is touched."""
     others = dataset.remove_columns([column for column in BIOGRAPHY_FEATURES if column in dataset.column_names])
     return put_beside(others, Dataset.from_dict(dict(columns), features=BIOGRAPHY_FEATURES))
+
+
+def _plan_rows(batch: Mapping[str, Sequence[Any]], settings: BiographySettings) -> list[PlannedBiography]:
+    return [plan for dialogue in dialogues_of(batch) for plan in plan_biographies(dialogue, settings)]
+
+
+def _columns(plans: Sequence[PlannedBiography], store: TextStore, settings: BiographySettings) -> dict[str, list[Any]]:
+    """The biography columns of rows whose requests were all answered."""
+    requests = {plan.request.key: plan.request for plan in plans if plan.request}
+    texts = {key: _biography(request, store, settings) for key, request in requests.items()}
+    given = [texts[plan.request.key] if plan.request else (None, plan.note) for plan in plans]
+    return {
+        "biography": [text for text, _ in given],
+        "biography_note": [note for _, note in given],
+        "biography_scope": [settings.scope] * len(plans),
+        "biography_turns": [plan.turns for plan in plans],
+        "biography_key": [plan.request.key if plan.request else None for plan in plans],
+    }
+
+
+def _biography(request: WritingRequest, store: TextStore, settings: BiographySettings) -> tuple[str | None, str | None]:
+    """Biography and note of one request."""
+    answer = store[request.key]
+    if answer.text is None:
+        return None, answer.reason
+    return clean_biography(answer.text, request.messages[-1]["content"], settings.word_limit)

@@ -1,0 +1,207 @@
+"""``speechcue biographies``: have a chat model say who the speakers are, or take what was published."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speechcue_hf.biographies.settings import BiographySettings, load_biography_prompt
+from speechcue_hf.commands.writing import add_writer_arguments, load_writer, load_writer_tokenizer
+from speechcue_hf.filenames import (
+    BIOGRAPHIES_FILE,
+    BIOGRAPHY_STORE_FILE,
+    DESCRIBER_FILE,
+    DISTRIBUTIONS_FILE,
+    MEASUREMENT_FILE,
+)
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+    from transformers import PreTrainedTokenizerBase
+
+    from speechcue_hf.biographies.estimate import BiographyEstimate
+
+EXAMPLES = """examples:
+  speechcue biographies data/described -o data/biographies --model tiny
+  speechcue biographies data/described -o data/biographies --model Qwen/Qwen3-4B-Instruct-2507 --refresh 4
+  speechcue biographies data/described -o data/biographies --model Qwen/Qwen3-8B --server http://localhost:8000/v1
+  speechcue biographies data/meld -o data/paper --preset bioserc --model meta-llama/Llama-2-70b-chat-hf --vllm
+  speechcue biographies data/meld --preset bioserc --estimate --tokens-per-second 500 --price 0.1 0.4
+  speechcue biographies data/meld -o data/paper --published data/meld.*_spdescV2_Llama-2-70b-chat-hf.json
+
+By default (--scope history) the biography of a row is made from the turns before it. --scope dialogue, as in BiosERC,
+shows the model the whole dialogue, its future included; rows, biographies.json and this command's output say so.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("folder", type=Path, help="dataset folder; `speechcue describe` wrote it, or prepare")
+    parser.add_argument("-o", "--output", type=Path, help="folder for the dataset with biographies")
+    parser.add_argument("--estimate", action="store_true", help="only say how many requests and tokens it would take")
+    parser.add_argument(
+        "--preset", choices=("default", "bioserc"), default="default", help="ours, or the paper's prompt and scope"
+    )
+    parser.add_argument("--scope", choices=("history", "dialogue"), help="turns before each row, or all (the future!)")
+    parser.add_argument("--refresh", type=int, metavar="TURNS", help="history: write again after so many (default: 8)")
+    parser.add_argument("--word-limit", type=int, help="most words (default: 100; bioserc: 250)")
+    parser.add_argument("--prompt", help="speechcue, bioserc, or a Jinja2 template file (default: the preset's)")
+    parser.add_argument("--store", type=Path, help=f"where texts go at once (default: OUTPUT/{BIOGRAPHY_STORE_FILE})")
+    parser.add_argument("--tokens-per-second", type=float, help="for the estimate: tokens written, all together")
+    parser.add_argument(
+        "--price", type=float, nargs=2, metavar=("PROMPT", "WRITTEN"), help="for the estimate: of a million tokens"
+    )
+    parser.add_argument(
+        "--published", type=Path, nargs="+", metavar="FILE", help="take BiosERC's <corpus>.<split>_spdescV2_<llm>.json"
+    )
+    add_writer_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the estimate; then, unless it was all that was asked for, write biographies and say what was made.
+
+    Raises:
+        ValueError: If an option is missing, or a setting is out of range.
+        SpeechcueError: If the dataset, the writer or the store do not fit.
+    """
+    from speechcue_hf.corpora.parquet import read_dataset
+
+    if arguments.output is None and not arguments.estimate:
+        raise ValueError("-o is missing: the folder for the dataset with biographies")
+    dataset = read_dataset(arguments.folder)
+    if arguments.published:
+        _take_published(dataset, arguments)
+    elif arguments.estimate:
+        print_estimates(dataset, biography_settings(arguments), load_writer_tokenizer(arguments), arguments)
+    else:
+        _write(dataset, biography_settings(arguments), arguments)
+
+
+def biography_settings(arguments: argparse.Namespace) -> BiographySettings:
+    """The preset with what the command line sets.
+
+    Raises:
+        ValueError: If a setting is out of range.
+        PromptError: If the prompt is none.
+    """
+    preset = BiographySettings.bioserc() if arguments.preset == "bioserc" else BiographySettings()
+    given = {"scope": arguments.scope, "refresh": arguments.refresh, "word_limit": arguments.word_limit}
+    given["prompt"] = None if arguments.prompt is None else load_biography_prompt(arguments.prompt)
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return replace(preset, **changes)
+
+
+def print_estimates(
+    dataset: DatasetDict,
+    settings: BiographySettings,
+    tokenizer: PreTrainedTokenizerBase | None,
+    arguments: argparse.Namespace,
+) -> None:
+    """Print what the biographies will take, in the scope asked for and, to compare, in the other."""
+    from speechcue_hf.biographies.estimate import estimate_biographies
+
+    stored = _stored(arguments)
+    scopes: dict[str, BiographyEstimate] = {}
+    print(f"Biographies of at most {settings.word_limit} words, prompt {settings.prompt.name}:")
+    print(f"  {'scope':9}{'requests':>10}{'to write':>10}{'prompt tokens':>15}{'written, at most':>18}")
+    for scope in ("history", "dialogue"):
+        one = replace(settings, scope=scope)
+        scopes[scope] = estimate_biographies(
+            dataset, one, max_new_tokens=arguments.max_new_tokens, tokenizer=tokenizer, stored=stored
+        )
+        chosen = " <- this run" if scope == settings.scope else ""
+        counts = scopes[scope]
+        print(
+            f"  {scope:9}{counts.requests:>10,}{counts.missing:>10,}{counts.prompt_tokens:>15,}"
+            f"{counts.completion_tokens:>18,}{chosen}"
+        )
+    print("  Prompt tokens are " + ("counted by the tokenizer." if tokenizer else "guessed, 1.4 a word."))
+    _print_time_and_price(scopes[settings.scope], arguments)
+    print(f"  {_scope_line(settings)}")
+
+
+def _print_time_and_price(estimate: BiographyEstimate, arguments: argparse.Namespace) -> None:
+    if arguments.tokens_per_second is not None:
+        hours = estimate.hours(arguments.tokens_per_second)
+        print(f"  At {arguments.tokens_per_second:g} tokens written per second: at most {hours:.2f} hours.")
+    if arguments.price is not None:
+        prompt, written = arguments.price
+        price = estimate.price(prompt, written)
+        print(f"  At {prompt:g} and {written:g} for a million tokens read and written: at most {price:.2f}.")
+
+
+def _scope_line(settings: BiographySettings) -> str:
+    if settings.sees_future:
+        return "Scope dialogue SEES THE FUTURE: each biography is made from the whole dialogue, later turns included."
+    return f"Scope history sees no later turn: each biography is made from turns before its row, {_pace(settings)}."
+
+
+def _pace(settings: BiographySettings) -> str:
+    return "at most 1 turn old" if settings.refresh == 1 else f"written again after {settings.refresh} turns"
+
+
+def _store_path(arguments: argparse.Namespace) -> Path | None:
+    if arguments.store is None and arguments.output is None:
+        return None
+    path: Path = arguments.store or arguments.output / BIOGRAPHY_STORE_FILE
+    return path
+
+
+def _stored(arguments: argparse.Namespace) -> set[str]:
+    from speechcue_hf.writers.store import stored_keys
+
+    path = _store_path(arguments)
+    return set() if path is None else stored_keys(path)
+
+
+def _write(dataset: DatasetDict, settings: BiographySettings, arguments: argparse.Namespace) -> None:
+    from speechcue_hf.biographies.record import written_record
+    from speechcue_hf.biographies.write import write_biographies
+    from speechcue_hf.writers.store import open_store
+
+    texts = (text or "" for rows in dataset.values() for text in rows["text"])
+    writer, tokenizer = load_writer(arguments, texts)
+    path = arguments.store or arguments.output / BIOGRAPHY_STORE_FILE
+    with open_store(path, writer=writer.identity, prompt=settings.prompt.identity) as store:
+        print_estimates(dataset, settings, tokenizer, arguments)
+        written = write_biographies(dataset, writer, store, settings)
+        record = written_record(written, writer, store, settings)
+    _save(written, record, arguments)
+    print(f"{path} keeps every text: run again to ask for what failed, and for nothing else.")
+
+
+def _take_published(dataset: DatasetDict, arguments: argparse.Namespace) -> None:
+    from speechcue_hf.biographies.published import join_published, read_published
+    from speechcue_hf.biographies.record import published_record
+
+    published = [read_published(path) for path in arguments.published]
+    joined = join_published(dataset, published)
+    print("Published biographies SEE THE FUTURE: each was made from the whole dialogue, later turns included.")
+    _save(joined, published_record(joined, published), arguments)
+
+
+def _save(dataset: DatasetDict, record: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Write the folder with its records, and say what is in it."""
+    from speechcue_hf.biographies.record import save_record
+    from speechcue_hf.corpora.identity import carry_records
+    from speechcue_hf.corpora.parquet import write_dataset
+
+    write_dataset(dataset, arguments.output)
+    if arguments.output.resolve() != arguments.folder.resolve():
+        carry_records(arguments.folder, arguments.output, [MEASUREMENT_FILE, DESCRIBER_FILE, DISTRIBUTIONS_FILE])
+    save_record(record, arguments.output)
+    _print_rows(record["rows"])
+    print(f"{arguments.output} holds the dataset and {BIOGRAPHIES_FILE}.")
+
+
+def _print_rows(rows: dict[str, Any]) -> None:
+    """Print for each split how many rows have a biography, and why others have none."""
+    for split, counts in rows.items():
+        cut = f", {counts['cut']:,} of them cut to the word limit" if counts["cut"] else ""
+        print(f"{split}: {counts['with_biography']:,} of {counts['all']:,} rows have a biography{cut}")
+    reasons = sum((Counter(counts["without"]) for counts in rows.values()), Counter[str]())
+    for reason, count in reasons.most_common(10):
+        print(f"  {count:,} x {reason}")

@@ -1,0 +1,138 @@
+"""Command-line options that choose who writes, for every command that has texts written."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speechcue_hf.errors import WritingError
+from speechcue_hf.writers.decoding import Decoding
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from speechcue_hf.writers.request import Writer
+
+
+def add_writer_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of :func:`load_writer`."""
+    parser.add_argument(
+        "--model", help="who writes: a chat model's Hub id or folder, `tiny`, or its name on the server"
+    )
+    parser.add_argument("--vllm", action="store_true", help="run the model with vLLM (pip install vllm)")
+    parser.add_argument("--server", metavar="URL", help="ask an OpenAI-compatible server: http://localhost:8000/v1")
+    parser.add_argument("--provider", help="ask one of Hugging Face's Inference Providers; `auto` lets it choose")
+    parser.add_argument(
+        "--token-from", metavar="VARIABLE", help="environment variable with the server's token (default: none is sent)"
+    )
+    parser.add_argument("--max-new-tokens", type=int, default=300, help="of each text (default: %(default)s)")
+    parser.add_argument("--temperature", type=float, default=0.0, help="0 takes the likeliest token (default)")
+    parser.add_argument("--seed", type=int, default=0, help="of samples, with a temperature above 0 (default: 0)")
+    parser.add_argument("--batch-size", type=int, default=8, help="texts at a time, in this process (default: 8)")
+    parser.add_argument("--concurrency", type=int, default=16, help="requests in flight, to a server (default: 16)")
+
+
+def load_writer(arguments: argparse.Namespace, texts: Iterable[str]) -> tuple[Writer, PreTrainedTokenizerBase | None]:
+    """Make the writer that the command line asks for.
+
+    Args:
+        arguments: The command line.
+        texts: What the tokenizer of the tiny model is trained on.
+
+    Returns:
+        The writer, and its tokenizer if it writes in this process.
+
+    Raises:
+        ValueError: If no model is named, or two kinds of writer are.
+        WritingError: If the model is gated and there is no token for it, or the writer cannot be made.
+        OSError: If there is no model of that name.
+    """
+    if arguments.model is None:
+        raise ValueError("--model is missing: who is to write")
+    if sum([arguments.vllm, arguments.server is not None, arguments.provider is not None]) > 1:
+        raise ValueError("--vllm, --server and --provider exclude each other: take one")
+    decoding = Decoding(max_new_tokens=arguments.max_new_tokens, temperature=arguments.temperature, seed=arguments.seed)
+    if arguments.server is not None or arguments.provider is not None:
+        return _server_writer(arguments, decoding), None
+    if arguments.vllm:
+        from speechcue_hf.writers.offline_vllm import VllmWriter
+
+        return VllmWriter(arguments.model, name=_public_name(arguments.model), decoding=decoding), None
+    from speechcue_hf.writers.local import LocalWriter
+
+    model, tokenizer = _load_model(arguments.model, texts)
+    revision = getattr(model.config, "_commit_hash", None)
+    name = _public_name(arguments.model)
+    writer = LocalWriter(
+        model, tokenizer, name=name, revision=revision, decoding=decoding, batch_size=arguments.batch_size
+    )
+    return writer, tokenizer
+
+
+def load_writer_tokenizer(arguments: argparse.Namespace) -> PreTrainedTokenizerBase | None:
+    """The tokenizer of the model that is to write, for counting; None where only the server has it, and for `tiny`.
+
+    Raises:
+        WritingError: If the model is gated and there is no token for it.
+        OSError: If there is no model of that name.
+    """
+    from speechcue_hf.models.base import TINY_MODEL
+    from speechcue_hf.models.loading import load_tokenizer
+
+    if arguments.server is not None or arguments.provider is not None or arguments.model in (None, TINY_MODEL):
+        return None
+    try:
+        return load_tokenizer(arguments.model)
+    except OSError as error:
+        raise _gated(arguments.model, error) or error from error
+
+
+def _server_writer(arguments: argparse.Namespace, decoding: Decoding) -> Writer:
+    from speechcue_hf.writers.server import ServerWriter
+
+    variable = arguments.token_from
+    if variable is not None and variable not in os.environ:
+        raise WritingError(f"the environment variable {variable}, which --token-from names, is not set")
+    return ServerWriter(
+        arguments.model,
+        base_url=arguments.server,
+        provider=None if arguments.provider == "auto" else arguments.provider,
+        token=None if variable is None else os.environ[variable],
+        decoding=decoding,
+        concurrency=arguments.concurrency,
+    )
+
+
+def _load_model(name: str, texts: Iterable[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    from speechcue_hf.models.base import TINY_MODEL
+
+    if name == TINY_MODEL:
+        from speechcue_hf.models.tiny import build_tiny_model
+
+        return build_tiny_model(texts)
+    from speechcue_hf.models.loading import load_model
+
+    try:
+        return load_model(name)
+    except OSError as error:
+        raise _gated(name, error) or error from error
+
+
+def _gated(name: str, error: OSError) -> WritingError | None:
+    """What to do about a gated model; None if the error is another one. transformers wraps the Hub's own error."""
+    from huggingface_hub.errors import GatedRepoError
+
+    if not any(isinstance(cause, GatedRepoError) for cause in (error, error.__cause__)):
+        return None
+    return WritingError(
+        f"{name} is gated, and this machine has no token that may read it: accept its terms on "
+        f"https://huggingface.co/{name}, then log in with `hf auth login` or set HF_TOKEN"
+    )
+
+
+def _public_name(name: str) -> str:
+    """Hub id, or the name of a folder without the path to it."""
+    return Path(name).resolve().name if Path(name).is_dir() else name

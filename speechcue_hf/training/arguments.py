@@ -8,20 +8,18 @@ from typing import Any
 import datasets
 import torch
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled
+from transformers import TrainingArguments
 from trl import ModelConfig, SFTConfig, TrlParser  # type: ignore[attr-defined]
 
 from speechcue_hf.models.base import TINY_MODEL
 
 
 @dataclass
-class FineTuning:
+class DataSettings:
     """What is trained on.
 
     Args:
         dataset: Folder of the described dataset; not needed where the dataset itself is handed over.
-        prompt: Name of a preset, path of a prompt file, or settings as in such a file; None is our own, ``speechcue``.
-        token_budget: Most tokens of prompt and answer; longer prompts lose their oldest turns. None: as
-            many as the model has positions for.
         selection_split: Split on which the best epoch is chosen; never ``test``.
         train_split: Split that is trained on.
         data_percent: Share of the training dialogues that is trained on; see
@@ -30,15 +28,27 @@ class FineTuning:
     """
 
     dataset: str | None = field(default=None, metadata={"help": "Folder of the described dataset."})
+    selection_split: str = field(default="validation", metadata={"help": "Split that chooses the best epoch."})
+    train_split: str = field(default="train", metadata={"help": "Split that is trained on."})
+    data_percent: float = field(default=100.0, metadata={"help": "Share of the training dialogues."})
+    seeds: list[int] | None = field(default=None, metadata={"help": "Train once with each of these seeds."})
+
+
+@dataclass
+class FineTuning(DataSettings):
+    """What a chat model is trained on.
+
+    Args:
+        prompt: Name of a preset, path of a prompt file, or settings as in such a file; None is our own, ``speechcue``.
+        token_budget: Most tokens of prompt and answer; longer prompts lose their oldest turns. None: as
+            many as the model has positions for.
+    """
+
     # A union with None is how TrlParser takes a mapping from YAML and a name from the command line.
     prompt: dict[str, Any] | str | None = field(
         default=None, metadata={"help": "Preset, prompt file, or settings as JSON."}
     )
     token_budget: int | None = field(default=None, metadata={"help": "Most tokens of prompt and answer."})
-    selection_split: str = field(default="validation", metadata={"help": "Split that chooses the best epoch."})
-    train_split: str = field(default="train", metadata={"help": "Split that is trained on."})
-    data_percent: float = field(default=100.0, metadata={"help": "Share of the training dialogues."})
-    seeds: list[int] | None = field(default=None, metadata={"help": "Train once with each of these seeds."})
 
 
 @dataclass
@@ -59,14 +69,11 @@ class TrainingSettings(SFTConfig):
     report_to: str = field(default="none", metadata={"help": "Where to report to."})
 
     def __post_init__(self) -> None:
-        if not torch.cuda.is_available():
-            self.use_cpu, self.bf16, self.fp16 = True, False, False
+        adapt_to_machine(self)
         # Newer releases of transformers call it activation_checkpointing and warn of the old name, which all know.
         names = {setting.name for setting in fields(self)}
         if "activation_checkpointing" in names and self.activation_checkpointing is None:
             self.activation_checkpointing = self.gradient_checkpointing
-        if datasets.are_progress_bars_disabled() or are_progress_bars_disabled():
-            self.disable_tqdm = True
         super().__post_init__()  # type: ignore[no-untyped-call]
 
 
@@ -83,6 +90,14 @@ class ModelSettings(ModelConfig):
     lora_target_modules: list[str] | None = field(
         default_factory=lambda: ["q_proj", "k_proj", "v_proj"], metadata={"help": "Layers that are adapted."}
     )
+
+
+def adapt_to_machine(training: TrainingArguments) -> None:
+    """Set what the machine decides: single precision on the CPU where there is no GPU, no bars where they are off."""
+    if not torch.cuda.is_available():
+        training.use_cpu, training.bf16, training.fp16 = True, False, False
+    if datasets.are_progress_bars_disabled() or are_progress_bars_disabled():
+        training.disable_tqdm = True
 
 
 def parse_arguments(arguments: list[str] | None = None) -> tuple[FineTuning, ModelSettings, TrainingSettings]:

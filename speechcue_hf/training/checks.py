@@ -6,14 +6,15 @@ from pathlib import Path
 
 import torch
 from datasets import DatasetDict
+from transformers import TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.prompts.build import label_names
-from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
+from speechcue_hf.training.arguments import DataSettings, ModelSettings, TrainingSettings
 
 
-def check_splits(dataset: DatasetDict, data: FineTuning) -> None:
+def check_splits(dataset: DatasetDict, data: DataSettings) -> None:
     """Refuse splits on which a run would not be honest.
 
     Args:
@@ -46,7 +47,7 @@ def check_splits(dataset: DatasetDict, data: FineTuning) -> None:
         )
 
 
-def _check_utterances(dataset: DatasetDict, data: FineTuning) -> None:
+def _check_utterances(dataset: DatasetDict, data: DataSettings) -> None:
     """Refuse splits that share utterances, the test split included."""
     seen: dict[str, str] = {}
     for split in (data.train_split, data.selection_split, "test"):
@@ -76,7 +77,7 @@ def check_settings(model: ModelSettings, training: TrainingSettings, *, judged: 
         raise TrainingError("choosing by weighted_f1 needs a judge, such as speechcue_hf.evaluation.selection.judge")
 
 
-def find_checkpoint(training: TrainingSettings) -> str | None:
+def find_checkpoint(training: TrainingArguments) -> str | None:
     """Find where an interrupted run is to go on.
 
     Args:

@@ -1,4 +1,4 @@
-"""What a run leaves beside its model: the prompt, the describer, and a record of what was done and how it went."""
+"""What a run leaves beside its model: how its dataset was made, what was done and how it went."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from datasets import Dataset
 
 from speechcue_hf.environment import library_versions
-from speechcue_hf.filenames import BASE_MODEL_FOLDER, DESCRIBER_FILE
-from speechcue_hf.prompts.specification import PromptSpecification
+from speechcue_hf.filenames import BASE_MODEL_FOLDER, BIOGRAPHIES_FILE, DESCRIBER_FILE
 from speechcue_hf.training.arguments import ModelSettings, TrainingSettings
 
 if TYPE_CHECKING:
-    from transformers import Trainer
+    from transformers import Trainer, TrainingArguments
 
 
 _SETTINGS = (
@@ -33,23 +32,24 @@ _SETTINGS = (
     "adam_beta2",
     "weight_decay",
     "max_grad_norm",
+    "neftune_noise_alpha",
     "bf16",
     "metric_for_best_model",
 )
 _ADAPTER = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save")
 
 
-def keep_beside(output: Path, specification: PromptSpecification, describer: Path | None) -> None:
-    """Put prompt and describer beside a saved model, and take out what tells of the machine it was made on.
+def keep_beside(output: Path, describer: Path | None, biographies: Path | None) -> None:
+    """Put what a dataset was made with beside a saved model, and take out what tells of the machine it was made on.
 
     Args:
         output: The output folder, with the model saved in it.
-        specification: The prompt.
         describer: The describer's file, or None.
+        biographies: The record of the dataset's biographies, or None.
     """
-    specification.save(output)
-    if describer is not None:
-        shutil.copyfile(describer, output / DESCRIBER_FILE)
+    for source, name in ((describer, DESCRIBER_FILE), (biographies, BIOGRAPHIES_FILE)):
+        if source is not None:
+            shutil.copyfile(source, output / name)
     # A pickle with the paths of this run; training.json has the settings.
     (output / "training_args.bin").unlink(missing_ok=True)
     for path in (output / "adapter_config.json", *output.glob("checkpoint-*/adapter_config.json")):
@@ -58,7 +58,7 @@ def keep_beside(output: Path, specification: PromptSpecification, describer: Pat
 
 
 def training_record(trainer: Trainer, model: ModelSettings, training: TrainingSettings) -> dict[str, Any]:
-    """Say what was trained and how it went, without paths.
+    """Say what chat model was trained and how it went, without paths.
 
     Args:
         trainer: The trainer, after training.
@@ -66,13 +66,28 @@ def training_record(trainer: Trainer, model: ModelSettings, training: TrainingSe
         training: How it was trained.
 
     Returns:
-        Settings, seed, number of parameters and steps, the best step with its scores, losses, library versions.
+        The base model, its adapter, and what :func:`run_record` returns.
     """
     return {
         "base_model": base_model_name(str(model.model_name_or_path)),
-        "seed": training.seed,
         "adapter": {name: getattr(model, name) for name in _ADAPTER} if model.use_peft else None,
         "quantised": bool(model.load_in_4bit or model.load_in_8bit),
+        **run_record(trainer, training),
+    }
+
+
+def run_record(trainer: Trainer, training: TrainingArguments) -> dict[str, Any]:
+    """Say how a run went, whatever its model.
+
+    Args:
+        trainer: The trainer, after training.
+        training: How it was trained.
+
+    Returns:
+        Settings, seed, number of parameters and steps, the best step with its scores, losses, library versions.
+    """
+    return {
+        "seed": training.seed,
         "settings": {name: getattr(training, name) for name in _SETTINGS},
         "processes": training.world_size,
         "parameters": _count_parameters(trainer.model),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -18,18 +17,20 @@ from trl import SFTTrainer, get_peft_config, get_quantization_config  # type: ig
 from speechcue_hf.corpora.identity import identify
 from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.errors import TrainingError
-from speechcue_hf.filenames import DESCRIBER_FILE, SEEDS_FILE, TRAINING_FILE
+from speechcue_hf.filenames import BIOGRAPHIES_FILE, DESCRIBER_FILE, TRAINING_FILE
 from speechcue_hf.models.base import TINY_MODEL, place_base_model
 from speechcue_hf.models.loading import load_tokenizer
 from speechcue_hf.models.tiny import one_thread
+from speechcue_hf.prompts.biographies import biography_record
 from speechcue_hf.prompts.budget import TokenBudget
 from speechcue_hf.prompts.build import build_prompts, label_names
 from speechcue_hf.prompts.encoding import encode_completion
+from speechcue_hf.prompts.future import future_record
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
 from speechcue_hf.training.checks import check_settings, check_splits, find_checkpoint
 from speechcue_hf.training.record import count_rows, keep_beside, sha256_of, training_record, write_json
-from speechcue_hf.training.spread import spread_of
+from speechcue_hf.training.seeds import train_with_seeds
 from speechcue_hf.training.subset import share_of
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Material:
         names: Label names, in the order of their class ids.
         rows: Prompt–completion rows, splits ``train`` and ``validation``.
         encoded: The labelled ones of them as tokens.
+        future: What the prompts have of later turns, as :func:`speechcue_hf.prompts.future.future_record` says it.
     """
 
     base: str
@@ -62,6 +64,7 @@ class Material:
     names: list[str]
     rows: DatasetDict
     encoded: DatasetDict
+    future: Mapping[str, Any]
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -110,9 +113,11 @@ def train_recipe(
         raise TrainingError("no dataset is named: pass --dataset with the folder that `speechcue describe` wrote")
     folder = Path(data.dataset)
     dataset = read_dataset(folder)
-    describer = folder / DESCRIBER_FILE if (folder / DESCRIBER_FILE).is_file() else None
-    run = partial(fine_tune, dataset, data, model, describer=describer, judge=judge)
-    return run(training) if data.seeds is None else _with_seeds(run, data.seeds, training)
+    describer, biographies = (
+        folder / name if (folder / name).is_file() else None for name in (DESCRIBER_FILE, BIOGRAPHIES_FILE)
+    )
+    run = partial(fine_tune, dataset, data, model, describer=describer, biographies=biographies, judge=judge)
+    return run(training) if data.seeds is None else train_with_seeds(run, data.seeds, training)
 
 
 def fine_tune(
@@ -122,6 +127,7 @@ def fine_tune(
     training: TrainingSettings,
     *,
     describer: Path | None = None,
+    biographies: Path | None = None,
     judge: Judge | None = None,
 ) -> Path:
     """Fine-tune a chat model and write it with all that is needed to use and to judge it.
@@ -132,11 +138,13 @@ def fine_tune(
         model: The base model and its adapter.
         training: How it is trained; ``output_dir`` is where the results go.
         describer: The describer's file, if there is one; it is copied beside the model.
+        biographies: The record of the dataset's biographies, if there is one; it is copied as well.
         judge: Scores each epoch on the selection split; without one the loss chooses.
 
     Returns:
-        The output folder: adapter or model, tokenizer, ``prompt.json`` with its template, ``describer.json``, and
-        ``training.json``, which records settings, seed, prompt, labels, row counts, losses and library versions.
+        The output folder: adapter or model, tokenizer, ``prompt.json`` with its template, ``describer.json``,
+        ``biographies.json``, and ``training.json``, which records settings, seed, prompt, labels, row counts, losses,
+        library versions, and as ``sees_future`` whether prompts or biographies saw turns after the one in question.
 
     Raises:
         TrainingError: If the test split is given for selection, a split is missing or empty, splits share utterances,
@@ -159,9 +167,11 @@ def fine_tune(
     output = Path(training.output_dir)
     trainer.save_model(str(output))
     if trainer.is_world_process_zero():
-        keep_beside(output, material.specification, describer)
+        material.specification.save(output)
+        keep_beside(output, describer, biographies)
         identity = identify(dataset)
-        record = training_record(trainer, model, training) | _material_record(material, data, describer)
+        record = training_record(trainer, model, training) | _material_record(material, data)
+        record |= {"describer_sha256": sha256_of(describer), **biography_record(biographies)}
         record["corpus"] = identity and identity.facts
         write_json(record, output / TRAINING_FILE)
     trainer.accelerator.wait_for_everyone()
@@ -188,7 +198,8 @@ def prepare_material(
     budget = TokenBudget(tokenizer, _token_limit(data.token_budget, _context(base, model.model_revision)))
     rows = build_prompts(chosen, specification, budget=budget)
     encoded = DatasetDict({split: encode_rows(part, tokenizer) for split, part in rows.items()})
-    return Material(base, tokenizer, specification, budget, names, rows, encoded)
+    future = future_record(specification, (scope for part in rows.values() for scope in part["biography_scope"]))
+    return Material(base, tokenizer, specification, budget, names, rows, encoded, future)
 
 
 def encode_rows(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> Dataset:
@@ -216,8 +227,8 @@ def encode_rows(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> Dataset:
 def _texts(dataset: Dataset, specification: PromptSpecification) -> Iterator[str]:
     """Prompts and answers, built only when somebody reads them."""
     yield from label_names(dataset.features)
-    for messages in build_prompts(dataset, specification, train=dataset)["prompt"]:
-        yield messages[-1]["content"]
+    for messages in build_prompts(dataset, replace(specification, demonstrations=0))["prompt"]:
+        yield from (message["content"] for message in messages)
 
 
 def _encode_row(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
@@ -289,23 +300,12 @@ def _load_base(base: str, model: ModelSettings) -> Any:
     )
 
 
-def _material_record(material: Material, data: FineTuning, describer: Path | None) -> dict[str, Any]:
+def _material_record(material: Material, data: FineTuning) -> dict[str, Any]:
     return {
         "prompt": {"name": material.specification.name, "sha256": material.specification.fingerprint},
         "labels": {"names": material.names, "words": material.words},
-        "describer_sha256": sha256_of(describer),
+        **material.future,
         "token_budget": material.budget.limit,
         "data_percent": data.data_percent,
         "rows": {split: count_rows(rows) for split, rows in material.rows.items()},
     }
-
-
-def _with_seeds(run: Callable[[TrainingSettings], Path], seeds: Sequence[int], training: TrainingSettings) -> Path:
-    """Run once with each seed, and write mean and standard deviation of the scores on the selection split."""
-    output = Path(training.output_dir)
-    runs = [run(replace(training, seed=seed, output_dir=str(output / f"seed-{seed}"))) for seed in seeds]
-    if training.process_index == 0:
-        best = [json.loads((folder / TRAINING_FILE).read_text(encoding="utf-8"))["best"] for folder in runs]
-        scores = [{name: value for name, value in scores.items() if name != "step"} for scores in best]
-        write_json({"seeds": list(seeds), **spread_of(scores)}, output / SEEDS_FILE)
-    return output

@@ -252,16 +252,11 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
 
     def _biography_view(self, utterances: Tensor, biographies: Tensor, own: Tensor, visible: Tensor) -> Tensor:
         """The speaker's own biography, or what utterance and own biography attend to among all."""
-        # One row of zeros more, which is where −1 points.
-        known = functional.pad(biographies, (0, 0, 0, 1))
-        index = torch.where(own < 0, biographies.shape[1], own).unsqueeze(-1).expand(-1, -1, known.shape[-1])
-        mine = known.gather(1, index)
+        index = own.clamp(min=0).unsqueeze(-1).expand(-1, -1, biographies.shape[-1])
+        mine = biographies.gather(1, index) * (own >= 0).unsqueeze(-1)
         if self.config.biographies == "static":
             return mine
-        # Without any biography in the batch there is still the row of zeros, which nobody sees.
-        attended: Tensor = self.biographies(
-            torch.cat([utterances, mine], dim=-1), known, functional.pad(visible, (0, 1), value=False)
-        )
+        attended: Tensor = self.biographies(torch.cat([utterances, mine], dim=-1), biographies, visible)
         return attended
 
     def _texts(self, input_ids: Tensor | None, attention_mask: Tensor | None, vectors: Tensor | None) -> Tensor:

@@ -1,0 +1,249 @@
+"""From rows to what the encoder classifier reads: one example per dialogue, and batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from datasets import ClassLabel, Dataset, Features, List, Value
+
+from speechcue_hf.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
+
+    from speechcue_hf.models.bioserc.configuration_bioserc import BiosErcConfig
+
+UNLABELLED = -100
+"""In place of a class id where an utterance has no label; the loss leaves it out."""
+
+Tokens = list[int]
+
+VECTORS = {
+    "input_ids": "utterance_vectors",
+    "description_ids": "description_vectors",
+    "biography_ids": "biography_vectors",
+}
+"""Columns of tokens, and the column of vectors that may stand for each."""
+
+MASKS = {"input_ids": "attention_mask", "description_ids": "description_mask", "biography_ids": "biography_mask"}
+_FEATURES = {
+    "dialogue_id": Value("string"),
+    "input_ids": List(List(Value("int32"))),
+    "spans": List(List(Value("int32"))),
+    "shortened": List(Value("bool")),
+    "speakers": List(Value("int32")),
+    "labels": List(Value("int64")),
+}
+_CUE_FEATURES = {
+    "none": {},
+    "z_scores": {"cues": List(List(Value("float32")))},
+    "description": {"description_ids": List(List(Value("int32")))},
+}
+_BIOGRAPHY_FEATURES = {
+    "own_biography": List(Value("int64")),
+    "visible_biographies": List(List(Value("bool"))),
+    "biography_ids": List(List(Value("int32"))),
+}
+
+
+def needed_columns(config: BiosErcConfig) -> list[str]:
+    """Columns of the rows that a model reads."""
+    columns = ["dialogue_id", "utterance_id", "speaker", "text", "emotion"]
+    columns += {"none": [], "z_scores": list(config.cue_names), "description": ["speech_description"]}[config.cues]
+    return columns + (["biography", "biography_scope"] if config.biographies != "none" else [])
+
+
+def dialogue_examples(
+    rows: Dataset, tokenizer: PreTrainedTokenizerBase, config: BiosErcConfig, token_limit: int
+) -> Dataset:
+    """Turn rows into examples, one per dialogue.
+
+    Args:
+        rows: One row per utterance, those of a dialogue together and in speaking order. Utterances without a label
+            stay: others need them.
+        tokenizer: Of the encoder.
+        config: Of the model.
+        token_limit: Most tokens of one text. A longer utterance loses its end; context is dropped turn by turn, the
+            farthest first.
+
+    Returns:
+        For each dialogue: ``input_ids`` (each utterance between two separators, with its context around), ``spans``
+        (its first token and the one after its last), ``shortened`` (whether anything was dropped), ``speakers``,
+        ``labels`` and, as the model reads them, cues and biographies.
+
+    Raises:
+        ModelError: If a column is missing, the rows of a dialogue are not together, biographies are of another scope
+            than the model's, or the tokenizer has no separator.
+    """
+    _check(rows, tokenizer, config)
+    table = rows.select_columns(needed_columns(config))
+    features = _FEATURES | _CUE_FEATURES[config.cues] | (_BIOGRAPHY_FEATURES if config.biographies != "none" else {})
+    examples = [
+        _example(list(dialogue), tokenizer, config, token_limit)
+        for _, dialogue in groupby(table, key=lambda row: row["dialogue_id"])
+    ]
+    return Dataset.from_list(examples, features=Features(features))
+
+
+def _check(rows: Dataset, tokenizer: PreTrainedTokenizerBase, config: BiosErcConfig) -> None:
+    missing = [column for column in needed_columns(config) if column not in rows.column_names]
+    if missing:
+        raise ModelError(
+            f"the model reads the columns {missing}, which the dataset lacks: run `speechcue measure`, `speechcue "
+            "describe` or `speechcue biographies`, or train a model without them"
+        )
+    if not isinstance(rows.features["emotion"], ClassLabel):
+        raise ModelError("the column emotion is no ClassLabel: cast it to one with the label names in order")
+    if tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
+        raise ModelError("the encoder's tokenizer has no cls_token or sep_token to mark utterances with")
+    ids = [name for name, _ in groupby(rows["dialogue_id"])]
+    if len(ids) != len(set(ids)):
+        twice = next(name for name in ids if ids.count(name) > 1)
+        raise ModelError(f"the rows of dialogue {twice!r} do not stand together: sort the dataset by dialogue and turn")
+    if config.biographies != "none":
+        scopes = set(rows["biography_scope"]) - {None, config.biography_scope}
+        if scopes:
+            raise ModelError(
+                f"the model reads biographies of scope {config.biography_scope!r}, the dataset has {sorted(scopes)}: "
+                "write them again with that scope, or train another model"
+            )
+
+
+def _example(
+    rows: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase, config: BiosErcConfig, token_limit: int
+) -> dict[str, Any]:
+    turns = _tokens([row["text"] for row in rows], tokenizer)
+    windows = [_window(turns, turn, config, token_limit, tokenizer) for turn in range(len(turns))]
+    numbers: dict[str | None, int] = {}
+    example = {
+        "dialogue_id": rows[0]["dialogue_id"],
+        "input_ids": [ids for ids, _, _ in windows],
+        "spans": [span for _, span, _ in windows],
+        "shortened": [shortened for _, _, shortened in windows],
+        "speakers": [numbers.setdefault(row["speaker"], len(numbers)) for row in rows],
+        "labels": [UNLABELLED if row["emotion"] is None else row["emotion"] for row in rows],
+    }
+    if config.cues == "z_scores":
+        example["cues"] = [[row[name] for name in config.cue_names] for row in rows]
+    elif config.cues == "description":
+        example["description_ids"] = _texts([row["speech_description"] for row in rows], tokenizer, token_limit)
+    if config.biographies != "none":
+        example |= _biographies(rows, tokenizer, config, token_limit)
+    return example
+
+
+def _tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[Tokens]:
+    # RoBERTa's tokens differ after a blank: with one before each text, a turn has the same tokens wherever it stands.
+    ids: list[Tokens] = tokenizer([f" {text}" for text in texts], add_special_tokens=False, verbose=False)["input_ids"]
+    return ids
+
+
+def _window(
+    turns: Sequence[Tokens], turn: int, config: BiosErcConfig, token_limit: int, tokenizer: PreTrainedTokenizerBase
+) -> tuple[Tokens, list[int], bool]:
+    """One utterance between its marks, with as much context as there is room for."""
+    start, mark = tokenizer.cls_token_id, tokenizer.sep_token_id
+    room = token_limit - 4
+    target = turns[turn][:room]
+    first, last = max(0, turn - config.context_before), min(len(turns) - 1, turn + config.context_after)
+    wanted = (first, last)
+    while sum(map(len, turns[first : last + 1])) - len(turns[turn]) > room - len(target):
+        if turn - first >= last - turn:
+            first += 1
+        else:
+            last -= 1
+    before, after = list(chain(*turns[first:turn])), list(chain(*turns[turn + 1 : last + 1]))
+    opening = [start, *before, mark]
+    ids = [*opening, *target, mark, *after, *([mark] if after else [])]
+    # The opening mark stands for an utterance without a word.
+    span = [len(opening), len(opening) + len(target)] if target else [len(opening) - 1, len(opening)]
+    return ids, span, (first, last) != wanted or len(target) < len(turns[turn])
+
+
+def _texts(texts: Sequence[str | None], tokenizer: PreTrainedTokenizerBase, token_limit: int) -> list[Tokens]:
+    """Whole texts; no tokens for one that is not there."""
+    start, mark = tokenizer.cls_token_id, tokenizer.sep_token_id
+    encoded = _tokens([text or "" for text in texts], tokenizer)
+    return [[start, *ids[: token_limit - 2], mark] if text else [] for text, ids in zip(texts, encoded, strict=True)]
+
+
+def _biographies(
+    rows: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase, config: BiosErcConfig, token_limit: int
+) -> dict[str, Any]:
+    """The dialogue's biographies, whose is whose, and which of them an utterance may attend to.
+
+    Of a whole dialogue's, all; of those from the history, each speaker's newest up to the utterance.
+    """
+    # A dialogue without any has one that is not there, so that batches have the same columns.
+    texts: dict[str | None, int] = {}
+    own = [texts.setdefault(row["biography"], len(texts)) if row["biography"] else -1 for row in rows]
+    newest: dict[str | None, int] = {}
+    visible = []
+    for row, index in zip(rows, own, strict=True):
+        newest |= {row["speaker"]: index} if index >= 0 else {}
+        seen = range(len(texts)) if config.biography_scope == "dialogue" else newest.values()
+        visible.append([index in seen for index in range(len(texts))] or [False])
+    return {
+        "own_biography": own,
+        "visible_biographies": visible,
+        "biography_ids": _texts(list(texts) or [None], tokenizer, token_limit),
+    }
+
+
+def collate(examples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+    """Make a batch of dialogues, padded to the longest.
+
+    Args:
+        examples: From :func:`dialogue_examples`, of tokens or of the vectors that a frozen encoder made of them.
+
+    Returns:
+        The arguments of the model's ``forward``, ``labels`` among them.
+    """
+    batch: dict[str, Tensor] = {
+        "speakers": _stack([np.array(example["speakers"]) for example in examples], -1),
+        "labels": _stack([np.array(example["labels"]) for example in examples], UNLABELLED),
+    }
+    if "own_biography" in examples[0]:
+        batch["own_biography"] = _stack([np.array(example["own_biography"]) for example in examples], -1)
+        batch["visible_biographies"] = _stack([np.array(it["visible_biographies"], dtype=bool) for it in examples], 0)
+    for name in {"cues", *VECTORS.values()} & set(examples[0]):
+        batch[name] = _stack([np.array(example[name], dtype=np.float32) for example in examples], 0)
+    for name in (name for name in VECTORS if name in examples[0]):
+        batch |= _token_tensors(name, [example[name] for example in examples])
+    if "input_ids" in batch:
+        batch["span_mask"] = _mask([example["spans"] for example in examples], batch["input_ids"].shape)
+    return batch
+
+
+def _token_tensors(name: str, texts: Sequence[Sequence[Tokens]]) -> dict[str, Tensor]:
+    """Token ids of the texts of each dialogue, and their mask; what pads does not matter, since the mask hides it."""
+    shape = (len(texts), max(map(len, texts)), max(len(ids) for group in texts for ids in group))
+    tokens = np.zeros(shape, dtype=np.int64)
+    for place, group in zip(tokens, texts, strict=True):
+        for row, ids in zip(place, group, strict=False):
+            row[: len(ids)] = ids
+    spans = [[(0, len(ids)) for ids in group] for group in texts]
+    return {name: torch.from_numpy(tokens), MASKS[name]: _mask(spans, shape)}
+
+
+def _mask(spans: Sequence[Sequence[Sequence[int]]], shape: Sequence[int]) -> Tensor:
+    """1 from the start of a text's span to before its end."""
+    mask = torch.zeros(*shape, dtype=torch.int64)
+    for dialogue, group in enumerate(spans):
+        for text, (start, end) in enumerate(group):
+            mask[dialogue, text, start:end] = 1
+    return mask
+
+
+def _stack(arrays: Sequence[np.ndarray], padding: float) -> Tensor:
+    """Arrays of one number of dimensions, padded at their ends to one shape."""
+    shape = np.max([array.shape for array in arrays], axis=0)
+    batch = np.full((len(arrays), *shape), padding, dtype=arrays[0].dtype)
+    for place, array in zip(batch, arrays, strict=True):
+        place[tuple(map(slice, array.shape))] = array
+    return torch.from_numpy(batch)

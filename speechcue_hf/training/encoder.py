@@ -1,0 +1,280 @@
+"""Training of the encoder classifier: every head is trained, on the cross-entropy of the logits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from datasets import Dataset, DatasetDict
+from torch.nn import functional
+from transformers import AutoTokenizer, PrinterCallback, Trainer, set_seed
+
+from speechcue_hf.corpora.parquet import read_dataset
+from speechcue_hf.errors import TrainingError
+from speechcue_hf.filenames import BIOGRAPHIES_FILE, DESCRIBER_FILE, TRAINING_FILE
+from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
+from speechcue_hf.models.bioserc.dialogues import UNLABELLED, collate, dialogue_examples
+from speechcue_hf.models.bioserc.vectors import cache_vectors
+from speechcue_hf.prompts.build import label_names
+from speechcue_hf.training.arguments import DataSettings
+from speechcue_hf.training.checks import check_splits, find_checkpoint
+from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
+from speechcue_hf.training.record import base_model_name, keep_beside, run_record, sha256_of, write_json
+from speechcue_hf.training.seeds import train_with_seeds
+from speechcue_hf.training.subset import share_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import EvalPrediction
+
+Score = Callable[[Sequence[int], Sequence[int]], float]
+"""Weighted F1 of true and predicted classes. Evaluation comes after training, so whoever starts a run hands it over."""
+
+
+class DialogueTrainer(Trainer):
+    """The trainer with a learning rate of its own for the encoder, and a schedule of one cycle if asked for."""
+
+    args: EncoderTraining
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Hold every parameter that is trained, those of the heads included."""
+        if self.optimizer is None:
+            network = self.model if model is None else model
+            optimizer_class, settings = self.get_optimizer_cls_and_kwargs(self.args, network)
+            self.optimizer = optimizer_class(parameter_groups(network, self.args), **settings)
+        optimizer: torch.optim.Optimizer = self.optimizer
+        return optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Make the schedule that the settings ask for."""
+        if self.args.one_cycle and self.lr_scheduler is None:
+            optimizer = optimizer or self.optimizer
+            highest = [group["lr"] for group in optimizer.param_groups]
+            # Without cycling momentum: the betas are those of the settings.
+            self.lr_scheduler = torch.optim.lr_scheduler.OneCycleLR(
+                optimizer, max_lr=highest, total_steps=num_training_steps, cycle_momentum=False
+            )
+        return super().create_scheduler(num_training_steps, optimizer)
+
+
+def parameter_groups(model: Any, training: EncoderTraining) -> list[dict[str, Any]]:
+    """Parameters that are trained, by learning rate and weight decay; biases and norms do not decay."""
+    groups: dict[tuple[bool, bool], list[Any]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((name.startswith("encoder."), parameter.ndim > 1), []).append(parameter)
+    rates = {True: training.encoder_learning_rate or training.learning_rate, False: training.learning_rate}
+    decays = {True: training.weight_decay, False: 0.0}
+    return [
+        {"params": parameters, "lr": rates[of_encoder], "weight_decay": decays[decaying]}
+        for (of_encoder, decaying), parameters in groups.items()
+    ]
+
+
+def train_encoder_recipe(data: DataSettings, model: EncoderSettings, training: EncoderTraining, score: Score) -> Path:
+    """Train on the dataset folder that a recipe names, once or with several seeds.
+
+    Args:
+        data: What is trained on; ``dataset`` must be set.
+        model: The model.
+        training: How it is trained.
+        score: Weighted F1, which chooses the best epoch on the selection split.
+
+    Returns:
+        The output folder. With ``seeds`` it holds a folder for each, ``seed-1`` and so on, and ``seeds.json`` with mean
+        and standard deviation of their scores on the selection split.
+
+    Raises:
+        TrainingError: If no dataset is named, or as :func:`train_encoder` says.
+        CorpusError: If the folder holds no dataset.
+    """
+    if data.dataset is None:
+        raise TrainingError("no dataset is named: pass --dataset with a dataset folder")
+    folder = Path(data.dataset)
+    describer, biographies = (
+        folder / name if (folder / name).is_file() else None for name in (DESCRIBER_FILE, BIOGRAPHIES_FILE)
+    )
+    run = partial(
+        train_encoder, read_dataset(folder), data, model, score=score, describer=describer, biographies=biographies
+    )
+    return run(training) if data.seeds is None else train_with_seeds(run, data.seeds, training)
+
+
+def train_encoder(
+    dataset: DatasetDict,
+    data: DataSettings,
+    model: EncoderSettings,
+    training: EncoderTraining,
+    *,
+    score: Score,
+    describer: Path | None = None,
+    biographies: Path | None = None,
+) -> Path:
+    """Train an encoder classifier and write it with all that is needed to use and to judge it.
+
+    Args:
+        dataset: The dataset, with the splits that ``data`` names.
+        data: What is trained on.
+        model: The model.
+        training: How it is trained; ``output_dir`` is where the results go.
+        score: Weighted F1, which chooses the best epoch on the selection split.
+        describer: The describer's file, if there is one; it is copied beside the model.
+        biographies: The record of the dataset's biographies, if there is one; it is copied as well.
+
+    Returns:
+        The output folder: model, tokenizer, the model's code for use without this package, ``describer.json``, and
+        ``training.json``.
+
+    Raises:
+        TrainingError: If the test split is given for selection, a split is missing or empty, splits share utterances,
+            nothing is labelled, or the output folder holds an unfinished run and resuming was not asked for.
+        ModelError: If the dataset lacks what the model reads.
+        ValueError: If a setting of the model does not fit the encoder.
+    """
+    check_splits(dataset, data)
+    checkpoint = find_checkpoint(training)
+    set_seed(training.seed)
+    train = share_of(dataset[data.train_split], data.data_percent, training.seed)
+    rows = DatasetDict(train=train, validation=dataset[data.selection_split])
+    names = label_names(train.features)
+    tokenizer = AutoTokenizer.from_pretrained(model.encoder, revision=model.encoder_revision)
+    network = BiosErcForUtteranceClassification.from_encoder(
+        model.encoder, revision=model.encoder_revision, **_model_settings(model, train, names)
+    )
+    examples = prepare_examples(rows, tokenizer, network)
+    weights = class_weights(train["emotion"], len(names), training.class_weights)
+    trainer = DialogueTrainer(
+        model=network,
+        args=training,
+        train_dataset=examples["train"],
+        eval_dataset=examples["validation"],
+        processing_class=tokenizer,
+        data_collator=collate,
+        compute_loss_func=partial(weighted_loss, weights=weights, smoothing=training.label_smoothing_factor),
+        compute_metrics=partial(_score_epoch, score=score),
+    )
+    # What stands for the bar where bars are off prints raw numbers among our lines; training.json has them.
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    output = Path(training.output_dir)
+    trainer.save_model(str(output))
+    if trainer.is_world_process_zero():
+        keep_beside(output, describer, biographies)
+        record = {
+            "base_model": base_model_name(model.encoder),
+            "labels": {"names": names, "words": names},
+            "describer_sha256": sha256_of(describer),
+            "data_percent": data.data_percent,
+            "sees_future": network.config.sees_future,
+            "encoder": asdict(model) | {"encoder": base_model_name(model.encoder)},
+            "loss": {"class_weights": weights, "label_smoothing": training.label_smoothing_factor},
+            "rows": {split: count_rows(examples[split]) for split in examples},
+        }
+        write_json(run_record(trainer, training) | record, output / TRAINING_FILE)
+    trainer.accelerator.wait_for_everyone()
+    return output
+
+
+def prepare_examples(rows: DatasetDict, tokenizer: Any, network: BiosErcForUtteranceClassification) -> DatasetDict:
+    """Make examples of every split; with a wholly frozen encoder, their vectors."""
+    examples = DatasetDict(
+        {
+            split: dialogue_examples(part, tokenizer, network.config, network.token_limit)
+            for split, part in rows.items()
+        }
+    )
+    if network.config.encoder_is_frozen:
+        return DatasetDict({split: cache_vectors(part, network) for split, part in examples.items()})
+    return examples
+
+
+def class_weights(emotions: Sequence[int | None], classes: int, kind: str) -> list[float] | None:
+    """Weight of each class in the loss.
+
+    Args:
+        emotions: Class id of each row, None where it is not labelled.
+        classes: How many there are.
+        kind: ``"none"``, or ``"log"`` for ln(N / n_c) as BiosERC has it; a class that does not occur weighs 0.
+
+    Returns:
+        The weights, or None for none.
+
+    Raises:
+        TrainingError: If no row is labelled.
+
+    Example:
+        >>> [round(weight, 3) for weight in class_weights([0, 0, 0, 1], 2, "log")]
+        [0.288, 1.386]
+    """
+    counts = Counter(emotion for emotion in emotions if emotion is not None)
+    if not counts:
+        raise TrainingError("no row has a label: check the column emotion")
+    if kind == "none":
+        return None
+    total = sum(counts.values())
+    return [float(torch.log(torch.tensor(total / counts[it]))) if counts[it] else 0.0 for it in range(classes)]
+
+
+def weighted_loss(
+    outputs: Any,
+    labels: Tensor,
+    num_items_in_batch: Tensor | int | None = None,
+    *,
+    weights: Sequence[float] | None,
+    smoothing: float,
+) -> Tensor:
+    """Cross-entropy of the logits, summed over the labelled utterances and divided by their number.
+
+    Args:
+        outputs: With ``logits``, shape ``(dialogues, utterances, labels)``.
+        labels: Class ids, −100 where there is no loss, shape ``(dialogues, utterances)``.
+        num_items_in_batch: Labelled utterances of all batches of a step; None: those of this one.
+        weights: Of the classes.
+        smoothing: Share of the target that is spread over all classes.
+
+    Returns:
+        The loss, a scalar.
+    """
+    logits = outputs["logits"].flatten(0, 1).float()
+    total = functional.cross_entropy(
+        logits,
+        labels.flatten(),
+        weight=None if weights is None else logits.new_tensor(weights),
+        ignore_index=UNLABELLED,
+        label_smoothing=smoothing,
+        reduction="sum",
+    )
+    count = (labels != UNLABELLED).sum() if num_items_in_batch is None else num_items_in_batch
+    return total / max(int(count), 1)
+
+
+def count_rows(examples: Dataset) -> dict[str, int]:
+    """Count the utterances, those without a label, and those that lost context or their end to the token limit."""
+    labels = [label for dialogue in examples["labels"] for label in dialogue]
+    return {
+        "all": len(labels),
+        "unlabelled": labels.count(UNLABELLED),
+        "shortened": sum(sum(dialogue) for dialogue in examples["shortened"]),
+    }
+
+
+def _model_settings(model: EncoderSettings, train: Dataset, names: Sequence[str]) -> dict[str, Any]:
+    """Settings of the model's config, with what the dataset says about labels, cues and biographies."""
+    settings = asdict(model)
+    del settings["encoder"], settings["encoder_revision"]
+    if model.cues == "z_scores":
+        settings["cue_names"] = [column for column in train.column_names if column.endswith("_z")]
+    if model.biographies != "none" and "biography_scope" in train.column_names:
+        settings["biography_scope"] = next((scope for scope in train["biography_scope"] if scope), None)
+    return settings | {"id2label": dict(enumerate(names)), "label2id": {name: it for it, name in enumerate(names)}}
+
+
+def _score_epoch(prediction: EvalPrediction, score: Score) -> dict[str, float]:
+    labelled = prediction.label_ids != UNLABELLED
+    predicted = prediction.predictions.argmax(-1)
+    return {"weighted_f1": score(prediction.label_ids[labelled].tolist(), predicted[labelled].tolist())}

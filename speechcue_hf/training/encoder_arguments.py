@@ -1,0 +1,85 @@
+"""The settings of an encoder's training, as dataclasses that TRL's parser reads from YAML and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from transformers import TrainingArguments
+from trl import TrlParser  # type: ignore[attr-defined]
+
+from speechcue_hf.training.arguments import DataSettings, adapt_to_machine
+
+
+@dataclass
+class EncoderSettings:
+    """The model; the settings are those of :class:`speechcue_hf.models.bioserc.configuration_bioserc.BiosErcConfig`.
+
+    Args:
+        encoder: Hub id or folder of the pretrained text encoder.
+        encoder_revision: Its branch, tag or commit on the Hub.
+        cues: ``none``, ``z_scores`` (every column ``<measurement>_z`` of the dataset) or ``description``.
+    """
+
+    encoder: str = field(default="FacebookAI/roberta-large", metadata={"help": "Hub id or folder of the text encoder."})
+    encoder_revision: str = field(default="main", metadata={"help": "Branch, tag or commit on the Hub."})
+    context_before: int = field(default=2, metadata={"help": "Turns before the target that the encoder reads."})
+    context_after: int = field(default=0, metadata={"help": "Turns after it; more than 0 sees the future."})
+    max_tokens: int | None = field(default=None, metadata={"help": "Most tokens of target and context."})
+    causal: bool = field(default=True, metadata={"help": "Layers over the dialogue see past turns only."})
+    num_attention_heads: int = field(default=8, metadata={"help": "Of the attention over the dialogue."})
+    dropout: float = field(default=0.2, metadata={"help": "In the layers over the encoder."})
+    frozen_layers: int = field(default=0, metadata={"help": "Lowest layers of the encoder that are not trained."})
+    biographies: Literal["none", "static", "attention"] = field(
+        default="none", metadata={"help": "How biographies are fused."}
+    )
+    cues: Literal["none", "z_scores", "description"] = field(
+        default="none", metadata={"help": "What of the voice is fused."}
+    )
+
+
+@dataclass
+class EncoderTraining(TrainingArguments):
+    """The trainer's settings with defaults for this task; a batch is a number of dialogues.
+
+    Args:
+        encoder_learning_rate: Of the encoder; None: ``learning_rate``, as everything else.
+        one_cycle: Let the learning rate rise and fall once, in place of ``lr_scheduler_type``.
+        class_weights: ``none``, or ``log``: ln(N / n_c) of the labels that are trained on.
+    """
+
+    encoder_learning_rate: float | None = field(default=None, metadata={"help": "Of the encoder, if it differs."})
+    one_cycle: bool = field(default=False, metadata={"help": "One rise and fall of the learning rate."})
+    class_weights: Literal["none", "log"] = field(default="none", metadata={"help": "Of the classes, in the loss."})
+    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate on the selection split."})
+    save_strategy: str = field(default="epoch", metadata={"help": "When to write a checkpoint."})
+    save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept beside the best."})
+    load_best_model_at_end: bool = field(default=True, metadata={"help": "Keep the best epoch."})
+    metric_for_best_model: str | None = field(default="weighted_f1", metadata={"help": "What chooses the epoch."})
+    remove_unused_columns: bool = field(default=False, metadata={"help": "Must stay false: the collator reads them."})
+    logging_steps: float = field(default=50, metadata={"help": "Steps between two losses in the log."})
+    output_dir: str = field(default="runs/encoder", metadata={"help": "Where the results go."})
+    report_to: str = field(default="none", metadata={"help": "Where to report to."})
+
+    def __post_init__(self) -> None:
+        adapt_to_machine(self)
+        super().__post_init__()
+
+
+def parse_encoder_arguments(
+    arguments: list[str] | None = None,
+) -> tuple[DataSettings, EncoderSettings, EncoderTraining]:
+    """Read a recipe (``--config recipe.yaml``) and the overrides that follow it.
+
+    Args:
+        arguments: Command line without the program's name; ``sys.argv`` by default.
+
+    Returns:
+        What is trained on, the model, and how it is trained.
+
+    Raises:
+        ValueError: If the recipe holds a setting that does not exist.
+    """
+    kinds: Any = (DataSettings, EncoderSettings, EncoderTraining)
+    data, model, training = TrlParser(kinds).parse_args_and_config(args=arguments)
+    return data, model, training

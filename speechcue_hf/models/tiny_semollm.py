@@ -71,9 +71,9 @@ def build_tiny_semollm(
 
 def _speech_config(kind: str, hidden_size: int, num_layers: int, settings: dict[str, Any]) -> Any:
     if kind == "whisper":
-        sizes = {"d_model": hidden_size, "encoder_layers": num_layers, "encoder_attention_heads": 2}
+        sizes: dict[str, Any] = {"d_model": hidden_size, "encoder_layers": num_layers, "encoder_attention_heads": 2}
         sizes |= {"encoder_ffn_dim": 2 * hidden_size, "num_mel_bins": 8, "max_source_positions": 100}
-        return CONFIG_MAPPING[kind](**sizes | settings)
+        return CONFIG_MAPPING[kind](**(sizes | settings))
     sizes = {"hidden_size": hidden_size, "num_hidden_layers": num_layers, "num_attention_heads": 2}
     sizes |= {"intermediate_size": 2 * hidden_size, "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}
     convolutions = {"conv_dim": (hidden_size,) * 3, "conv_kernel": (10, 8, 8), "conv_stride": (5, 8, 8)}

@@ -13,7 +13,7 @@ SPEECH_ENCODERS = ("wavlm", "wav2vec2", "hubert", "data2vec-audio", "whisper")
 """Kinds of speech encoder: the first four read samples, Whisper reads a mel spectrogram."""
 
 
-class SEmoLLMConfig(PretrainedConfig):  # type: ignore[misc]
+class SEmoLLMConfig(PretrainedConfig):
     """Configuration of SEmoLLM and of SpeechCueLLM's projection models, which differ in their settings only.
 
     - SEmoLLM: ``projector="qformer"`` over a learned sum of all hidden states.
@@ -53,9 +53,9 @@ class SEmoLLMConfig(PretrainedConfig):  # type: ignore[misc]
     model_type = "semollm"
     sub_configs = {"speech_config": AutoConfig, "qformer_config": Blip2QFormerConfig, "text_config": AutoConfig}  # noqa: RUF012
 
-    speech_config: dict[str, Any] | PretrainedConfig | None = None
-    qformer_config: dict[str, Any] | PretrainedConfig | None = None
-    text_config: dict[str, Any] | PretrainedConfig | None = None
+    speech_config: Any = None
+    qformer_config: Any = None
+    text_config: Any = None
     projector: Literal["qformer", "linear_stack"] = "qformer"
     speech_layers: list[int] | None = None
     classifier_proj_size: int | None = 256
@@ -164,3 +164,6 @@ def shortest_input(conv_layers: Iterable[Iterable[int]]) -> int:
     for kernel, stride, padding in reversed([list(layer) for layer in conv_layers]):
         length = max((length - 1) * stride + kernel - 2 * padding, 1)
     return length
+
+
+SEmoLLMConfig.register_for_auto_class()

@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.cache_utils import Cache
-from transformers.generation import GenerationMixin
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
@@ -23,7 +22,7 @@ SPEECH_INPUTS = ("input_features", "input_features_mask", "speech_states", "spee
 
 
 @dataclass
-class SEmoLLMOutput(CausalLMOutputWithPast):  # type: ignore[misc]
+class SEmoLLMOutput(CausalLMOutputWithPast):
     """What :class:`SEmoLLMForConditionalGeneration` returns; ``loss`` over the labels that are not -100."""
 
 
@@ -223,14 +222,14 @@ class SpeechAdapter(nn.Module):
         return tokens
 
 
-class SEmoLLMPreTrainedModel(PreTrainedModel):  # type: ignore[misc]
+class SEmoLLMPreTrainedModel(PreTrainedModel):
     """Base of all SEmoLLM models: new parameters, and freezing that survives ``from_pretrained``."""
 
     config: SEmoLLMConfig
     config_class = SEmoLLMConfig
     base_model_prefix = "model"
     main_input_name = "input_ids"
-    input_modalities = ("audio", "text")
+    input_modalities = ["audio", "text"]  # noqa: RUF012
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_attention_backend = True
@@ -345,7 +344,7 @@ class SEmoLLMModel(SEmoLLMPreTrainedModel):
         embedded: torch.Tensor = tokens[mask]
         return embedded
 
-    def embed(self, input_ids: torch.Tensor, **speech: torch.Tensor | None) -> torch.Tensor:
+    def embed(self, input_ids: torch.Tensor | None, **speech: torch.Tensor | None) -> torch.Tensor:
         """Embed prompts: tokens by the language model's embeddings, placeholders by speech.
 
         Args:
@@ -356,8 +355,10 @@ class SEmoLLMModel(SEmoLLMPreTrainedModel):
             Shape ``(batch, tokens, hidden_size)``.
 
         Raises:
-            ValueError: If there are more or fewer placeholders than speech tokens.
+            ValueError: If there are more or fewer placeholders than speech tokens, or no prompts.
         """
+        if input_ids is None:
+            raise ValueError("give input_ids or inputs_embeds")
         placeholders = input_ids == self.config.audio_token_id
         embedded: torch.Tensor = self.get_input_embeddings()(input_ids)
         given = any(speech.get(name) is not None for name in ("input_features", "speech_states"))
@@ -365,8 +366,8 @@ class SEmoLLMModel(SEmoLLMPreTrainedModel):
         if int(placeholders.sum()) != len(tokens):
             raise ValueError(
                 f"The prompts hold {int(placeholders.sum())} placeholder tokens (id {self.config.audio_token_id}), but "
-                f"the clips make {len(tokens)} speech tokens: let the processor make both, and give as many clips as the "
-                "prompts have audio parts"
+                f"the clips make {len(tokens)} speech tokens: let the processor make both, and give as many clips "
+                "as the prompts have audio parts"
             )
         return embedded.masked_scatter(placeholders[..., None], tokens.to(embedded.dtype))
 
@@ -426,16 +427,17 @@ class SEmoLLMModel(SEmoLLMPreTrainedModel):
             and attention_mask.dim() == 2
         ):
             position_ids = (attention_mask.long().cumsum(dim=-1) - 1).clamp(min=0)
-        return self.language_model(
+        outputs: BaseModelOutputWithPast = self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             position_ids=position_ids,
             past_key_values=past_key_values,
             **kwargs,
         )
+        return outputs
 
 
-class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin):  # type: ignore[misc]
+class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin):
     """SEmoLLM with the language model's head: answers prompts about speech.
 
     Args:
@@ -455,7 +457,8 @@ class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin): 
 
     def _embeddings_name(self) -> str:
         embeddings = self.model.get_input_embeddings()
-        return next(name for name, module in self.model.language_model.named_modules() if module is embeddings)
+        names = {module: name for name, module in self.model.language_model.named_modules()}
+        return str(names[embeddings])
 
     def freeze(self) -> None:
         """Take the speech encoder, and the language model where the configuration says so, out of training."""
@@ -469,7 +472,8 @@ class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin): 
         Returns:
             The embedding layer.
         """
-        return self.model.get_input_embeddings()
+        embeddings: nn.Module = self.model.get_input_embeddings()
+        return embeddings
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Replace the token embeddings of the language model.
@@ -485,7 +489,8 @@ class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin): 
         Returns:
             The linear layer.
         """
-        return self.lm_head
+        head: nn.Module = self.lm_head
+        return head
 
     def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
         """Replace the head.
@@ -562,20 +567,33 @@ class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin): 
             attentions=outputs.attentions,
         )
 
-    def _expand_inputs_for_generation(  # type: ignore[no-untyped-def]
-        self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids=None, **model_kwargs: Any
-    ) -> tuple[torch.Tensor, dict[str, Any]]:
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
+        """Save the model with its code, so that each matching Auto class loads it without this package.
+
+        Args:
+            *args: As for ``PreTrainedModel.save_pretrained``.
+            **kwargs: As there.
+        """
+        module = type(self).__module__.rpartition(".")[2]
+        own = f"{module}.{type(self).__name__}"
+        self.config.auto_map = {"AutoModel": f"{module}.{SEmoLLMModel.__name__}", "AutoModelForCausalLM": own}
+        super().save_pretrained(*args, **kwargs)
+
+    def _expand_inputs_for_generation(
+        self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Any = None, **model_kwargs: Any
+    ) -> Any:
         """Put speech into the prompts once, before beams are made: clips are not as many as prompts."""
         speech = {name: model_kwargs.pop(name, None) for name in SPEECH_INPUTS}
         if model_kwargs.get("inputs_embeds") is None:
             model_kwargs["inputs_embeds"] = self.model.embed(input_ids, **speech)
-        expanded: tuple[torch.Tensor, dict[str, Any]] = super()._expand_inputs_for_generation(
-            expand_size=expand_size, is_encoder_decoder=is_encoder_decoder, input_ids=input_ids, **model_kwargs
-        )
-        return expanded
+        inherited: Any = super()
+        return inherited._expand_inputs_for_generation(expand_size, is_encoder_decoder, input_ids, **model_kwargs)
 
 
 def _head_has_bias(text_config: Any) -> bool:
     with torch.device("meta"):
         head = AutoModelForCausalLM.from_config(text_config).get_output_embeddings()
     return head.bias is not None
+
+
+SEmoLLMForConditionalGeneration.register_for_auto_class("AutoModelForMultimodalLM")

@@ -40,7 +40,7 @@ PAPER_TEMPLATE = (
 """The paper's order for a language model without a chat template: speech, prompt, BOS, answer, EOS."""
 
 
-class SEmoLLMProcessor(ProcessorMixin):  # type: ignore[misc]
+class SEmoLLMProcessor(ProcessorMixin):
     """Feature extractor and tokenizer of a SEmoLLM; expands each clip's placeholder to its speech tokens.
 
     Args:
@@ -106,8 +106,14 @@ class SEmoLLMProcessor(ProcessorMixin):  # type: ignore[misc]
             The processor; clips are limited to ``config.inference_seconds``.
 
         Raises:
-            ValueError: If the tokenizer does not know the placeholder.
+            ValueError: If the tokenizer does not know the placeholder, or the feature extractor wants another rate than
+                the encoder.
         """
+        if feature_extractor.sampling_rate != config.sampling_rate:
+            raise ValueError(
+                f"The feature extractor is for {feature_extractor.sampling_rate} Hz, the speech encoder for "
+                f"{config.sampling_rate} Hz: take the feature extractor of this encoder"
+            )
         return cls(
             feature_extractor,
             tokenizer,
@@ -299,3 +305,6 @@ def _flatten(audio: Any) -> Iterator[Any]:
             yield from clip
         else:
             yield clip
+
+
+SEmoLLMProcessor.register_for_auto_class()

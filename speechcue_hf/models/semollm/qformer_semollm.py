@@ -76,7 +76,7 @@ class SEmoLLMQFormer(nn.Module):
             raise ValueError("give the Q-Former speech, text or both")
         embeddings = torch.cat(parts, dim=1)
         queries = 0 if speech is None else self.query_tokens.shape[1]
-        visible = _visible(embeddings.shape[:2], queries, attention_mask, causal, embeddings.device)
+        visible = _visible(len(embeddings), embeddings.shape[1], queries, attention_mask, causal, embeddings.device)
         states: torch.Tensor = self.layers(
             query_embeds=embeddings,
             query_length=queries,
@@ -97,10 +97,9 @@ class SEmoLLMQFormer(nn.Module):
 
 
 def _visible(
-    shape: tuple[int, int], queries: int, text_mask: torch.Tensor | None, causal: bool, device: torch.device
+    clips: int, length: int, queries: int, text_mask: torch.Tensor | None, causal: bool, device: torch.device
 ) -> torch.Tensor:
     """Who may attend to whom, queries before text: boolean, shape ``(clips, length, length)``."""
-    clips, length = shape
     keys = torch.ones(clips, length, dtype=torch.bool, device=device)
     if text_mask is not None:
         keys[:, queries:] = text_mask.bool()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 _SHAPING = ("source", "scope", "refresh", "word_limit", "prompt", "writer")
-"""What the file says that would make other texts; the rest counts rows and tokens, which differ from corpus to corpus."""
+"""What in the file would make other texts; the rest counts rows and tokens, which differ from corpus to corpus."""
 
 
 def biography_record(path: Path | None) -> dict[str, Any]:

@@ -48,9 +48,9 @@ class PromptParts:
 
     @property
     def expendable(self) -> tuple[str, ...]:
-        """The turns in the order in which a budget takes them: the oldest first, then those after the target, last first.
+        """The turns in the order in which a budget takes them: the oldest first, then the later ones, last first.
 
-        So the target stays, and of the turns after it those that follow it at once stay longest.
+        The target is none of them, and what follows it at once stays longest.
         """
         target = len(self.turns) - 1 - self.future_turns
         return (*self.turns[:target], *reversed(self.turns[target + 1 :]))

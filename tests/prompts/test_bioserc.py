@@ -16,7 +16,9 @@ NAMES |= {"Monica": "SPEAKER_0", "Joey": "SPEAKER_1", "Ross": "SPEAKER_2"}
 
 def with_biographies(dataset: Dataset, scope: str = "dialogue") -> Dataset:
     """A biography for every row but the fourth, whose writer failed."""
-    written = [None if turn == 3 else f"{name} is kind,\nin turn {turn}." for turn, name in enumerate(dataset["speaker"])]
+    written = [
+        None if turn == 3 else f"{name} is kind,\nin turn {turn}." for turn, name in enumerate(dataset["speaker"])
+    ]
     scopes = [None if biography is None else scope for biography in written]
     return dataset.add_column("biography", written).add_column("biography_scope", scopes)
 
@@ -30,9 +32,7 @@ def corpora(meld: Dataset, iemocap: Dataset) -> dict[str, Dataset]:
     return {"meld": meld, "iemocap": named, "iemocap of session 5": last}
 
 
-def literal_messages(
-    rows: list[dict[str, Any]], place: int, *, biography: bool, after: int
-) -> list[dict[str, str]]:
+def literal_messages(rows: list[dict[str, Any]], place: int, *, biography: bool, after: int) -> list[dict[str, str]]:
     target = rows[place]
     name = NAMES[target["speaker"]]
     told = biography and target["biography"] is not None
@@ -102,7 +102,7 @@ def test_speakers_by_their_own_names(meld: Dataset) -> None:
 
 
 def test_iemocap_has_the_papers_name_for_every_actor() -> None:
-    names = "MARY JAMES PATRICIA JOHN JENNIFER ROBERT LINDA MICHAEL ELIZABETH WILLIAM".split()
+    names = ["MARY", "JAMES", "PATRICIA", "JOHN", "JENNIFER", "ROBERT", "LINDA", "MICHAEL", "ELIZABETH", "WILLIAM"]
     actors = [f"Ses0{session}_{gender}" for session in range(1, 6) for gender in "FM"]
     assert load_prompt("bioserc").speaker_names == dict(zip(actors, names, strict=True))
 
@@ -116,8 +116,8 @@ def test_whole_in_the_users_message(meld: Dataset) -> None:
 
 
 def test_only_the_presets_that_show_later_turns_say_that_they_do() -> None:
-    seeing = [name for name in ("bioserc", "bioserc_text", "bioserc_history", "speechcue_biography", "speechcue")]
-    assert [load_prompt(name).sees_future for name in seeing] == [True, True, False, False, False]
+    names = ["bioserc", "bioserc_text", "bioserc_history", "speechcue_biography", "speechcue"]
+    assert [load_prompt(name).sees_future for name in names] == [True, True, False, False, False]
 
 
 def test_no_prompt_of_past_turns_depends_on_a_later_turn(corpora: dict[str, Dataset]) -> None:

@@ -249,8 +249,7 @@ def _check_biographies(trained: Mapping[str, Any], found: Mapping[str, Any]) -> 
         if trained.get(fact) != found.get(fact):
             raise EvaluationError(
                 f"The model was trained on biographies with {fact} {trained.get(fact)}, those of this dataset have "
-                f"{found.get(fact)}. Write them with `speechcue biographies` and what biographies.json beside the model "
-                "says."
+                f"{found.get(fact)}. Write them with `speechcue biographies` as biographies.json beside the model says."
             )
 
 

@@ -84,7 +84,8 @@ def test_our_own_prompt_says_which_turn_is_asked_about(dialogues: Make) -> None:
     prompts = build_prompts(dialogues([4]), {"extends": "speechcue", "future": 1})["prompt"]
     assert prompts[1][0]["content"] == (
         "Tell which emotion the speaker of the turn in question feels. "
-        "Answer with one of these labels and nothing else: neutral, surprise, fear, sadness, joy, disgust, anger.\n\nConversation:\n"
+        "Answer with one of these labels and nothing else: neutral, surprise, fear, sadness, joy, "
+        "disgust, anger.\n\nConversation:\n"
         "A: turn 0 of 0\nB: turn 1 of 0\nA: turn 2 of 0\n"
         'D1.\nEmotion of B in the turn "turn 1 of 0":'
     )

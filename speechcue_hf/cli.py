@@ -21,6 +21,7 @@ COMMANDS = {
     "measure": "measure the speech of a dataset folder",
     "describe": "put measurements into words",
     "biographies": "have a chat model write who the speakers are",
+    "caption": "write captions of what was measured, as questions and answers for an audio model",
     "plot": "draw a clip or a dialogue with its cues",
     "train": "fine-tune a chat model from a recipe",
     "evaluate": "score a model on a split",

@@ -15,6 +15,12 @@ BIOGRAPHIES_FILE = "biographies.json"
 BIOGRAPHY_STORE_FILE = "biographies-store.jsonl"
 """Beside rows with biographies: every text as it was written, kept from the moment it was there."""
 
+CAPTIONS_FILE = "captions.json"
+"""Beside captions, and beside a model trained on them: their tasks, who wrote them, and from which levels."""
+
+CAPTION_STORE_FILE = "captions-store.jsonl"
+"""Beside captions that a chat model wrote: every text as it was written."""
+
 DISTRIBUTIONS_FILE = "distributions.png"
 """Beside described rows: each cue on the train split, with its thresholds."""
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 
 from speechcue_hf.captions.build import captioned
 from speechcue_hf.captions.check import check_caption
 from speechcue_hf.captions.facts import CUE_WORDS
-from speechcue_hf.captions.tasks import caption_task, render
-from speechcue_hf.writers.request import WritingRequest, Written, request_key
+from speechcue_hf.captions.tasks import caption_task, render, templates_sha256
+from speechcue_hf.writers.request import Writer, WritingRequest, Written, request_key
+from speechcue_hf.writers.run import write_missing
+from speechcue_hf.writers.store import TextStore
 
+AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict)
 Row = Mapping[str, Any]
+
+REQUEST_PROMPT = {"name": "captions", "sha256": templates_sha256(["caption", "request"])}
+"""What requests are rendered with: the header of their store."""
 
 
 def caption_requests(rows: Dataset) -> dict[str, WritingRequest]:
@@ -29,6 +35,28 @@ def caption_requests(rows: Dataset) -> dict[str, WritingRequest]:
     emotions = _emotions(rows)
     requests = (_request(row, emotions) for row in rows if _is_worded(row))
     return {request.key: request for request in requests}
+
+
+def write_captions(dataset: AnyDataset, writer: Writer, store: TextStore) -> AnyDataset:
+    """Have a chat model word captions.
+
+    Args:
+        dataset: From ``caption_dataset``, or splits of it.
+        writer: Who writes.
+        store: Where texts go as soon as they are there, opened for this writer and :data:`REQUEST_PROMPT`. What it
+            holds is not asked again, so that a killed run goes on where it stood.
+
+    Returns:
+        The rows, as :func:`with_written_captions` makes them.
+
+    Raises:
+        WritingError: If the writer fails as a whole; what was written is kept.
+    """
+    if isinstance(dataset, DatasetDict):
+        return DatasetDict({split: write_captions(rows, writer, store) for split, rows in dataset.items()})
+    requests = caption_requests(dataset)
+    write_missing(list(requests.values()), writer, store)
+    return with_written_captions(dataset, {key: store[key] for key in requests})
 
 
 def with_written_captions(rows: Dataset, written: Mapping[str, Written]) -> Dataset:

@@ -1,0 +1,62 @@
+"""``captions.json``: where the captions of a dataset folder come from."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, DatasetDict
+
+from speechcue_hf import __version__
+from speechcue_hf.captions.tasks import CaptionTask, templates_sha256
+from speechcue_hf.filenames import CAPTIONS_FILE
+
+
+def caption_record(
+    dataset: DatasetDict,
+    tasks: Sequence[CaptionTask],
+    *,
+    describer_sha256: str,
+    baseline: str,
+    writer: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Say how captions were made.
+
+    Args:
+        dataset: Splits of captions.
+        tasks: Their tasks.
+        describer_sha256: Fingerprint of the describer whose levels they state.
+        baseline: Whose habit its levels compare with.
+        writer: Identity of the chat model; None where the template wrote all.
+
+    Returns:
+        Tasks with their questions, hash of the templates, describer, writer, and for each split the number of rows, of
+        captions, and the reasons for missing ones.
+    """
+    return {
+        "tasks": {task.name: {"parts": list(task.parts), "question": task.question} for task in tasks},
+        "templates_sha256": templates_sha256(["caption", "question", "request"]),
+        "describer_sha256": describer_sha256,
+        "baseline": baseline,
+        "writer": None if writer is None else dict(writer),
+        "rows": {str(split): _counts(rows) for split, rows in dataset.items()},
+        "package_version": __version__,
+    }
+
+
+def save_record(record: Mapping[str, Any], folder: Path) -> None:
+    """Write ``captions.json`` into a dataset folder."""
+    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    (folder / CAPTIONS_FILE).write_text(text, encoding="utf-8")
+
+
+def _counts(rows: Dataset) -> dict[str, Any]:
+    notes = [note for note in rows["caption_note"] if note is not None]
+    return {
+        "all": len(rows),
+        "captions": len(rows) - len(notes),
+        "without": dict(Counter(notes).most_common(20)),
+    }

@@ -1,0 +1,98 @@
+"""``speechcue caption``: what was measured, in captions that an audio model learns to write."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speechcue_hf.captions.tasks import caption_task
+from speechcue_hf.commands.writing import add_writer_arguments, load_writer
+from speechcue_hf.filenames import CAPTION_STORE_FILE, CAPTIONS_FILE, CORPUS_FILE, DESCRIBER_FILE, MEASUREMENT_FILE
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+EXAMPLES = """examples:
+  speechcue caption data/described -o data/captions
+  speechcue caption data/described -o data/captions --tasks style emotion emotion+pitch explanation
+  speechcue caption data/described -o data/captions --tasks gender+pitch+volume
+  speechcue caption data/described -o data/written --tasks explanation --model Qwen/Qwen3-4B-Instruct-2507
+  speechcue caption data/described -o data/written --model Qwen/Qwen3-8B --server http://localhost:8000/v1
+
+Tasks are style (gender, pitch, speed, volume, transcript), explanation (these and the emotion), or parts joined by +.
+Each utterance gets one row per task. A caption that contradicts its measurements is refused, with the reason.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("folder", type=Path, help="dataset folder that `speechcue describe` wrote")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the captions")
+    parser.add_argument("--tasks", nargs="+", default=["style"], metavar="TASK", help="default: style")
+    parser.add_argument("--store", type=Path, help=f"where texts go at once (default: OUTPUT/{CAPTION_STORE_FILE})")
+    add_writer_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write captions by template or, with ``--model``, by a chat model, and say what was made.
+
+    Raises:
+        CaptionError: If a task is unknown, or the dataset lacks what it needs.
+        DescriberError: If the folder holds no describer.
+        WritingError: If the writer or the store do not fit.
+    """
+    from speechcue_hf.captions.build import caption_dataset
+    from speechcue_hf.captions.record import caption_record, save_record
+    from speechcue_hf.corpora.identity import carry_records
+    from speechcue_hf.corpora.parquet import read_dataset, write_dataset
+    from speechcue_hf.cues.describe import SpeechDescriber
+
+    tasks = [caption_task(name) for name in dict.fromkeys(arguments.tasks)]
+    describer = SpeechDescriber.from_pretrained(arguments.folder)
+    captions, writer = caption_dataset(read_dataset(arguments.folder), tasks, describer.levels), None
+    if arguments.model is not None:
+        captions, writer = _write(captions, arguments)
+    record = caption_record(
+        captions, tasks, describer_sha256=describer.fingerprint, baseline=describer.baseline, writer=writer
+    )
+    write_dataset(captions, arguments.output)
+    carry_records(arguments.folder, arguments.output, [CORPUS_FILE, MEASUREMENT_FILE, DESCRIBER_FILE])
+    save_record(record, arguments.output)
+    print_summary(captions, record, arguments.output)
+
+
+def _write(captions: DatasetDict, arguments: argparse.Namespace) -> tuple[DatasetDict, dict[str, Any]]:
+    from speechcue_hf.captions.write import REQUEST_PROMPT, write_captions
+    from speechcue_hf.writers.store import open_store
+
+    texts = (text or "" for rows in captions.values() for text in rows["caption"])
+    writer, _ = load_writer(arguments, texts)
+    path = arguments.store or arguments.output / CAPTION_STORE_FILE
+    with open_store(path, writer=writer.identity, prompt=REQUEST_PROMPT) as store:
+        return write_captions(captions, writer, store), writer.identity
+
+
+def print_summary(captions: DatasetDict, record: dict[str, Any], output: Path) -> None:
+    """Print how many rows have a caption, why others have none, and one caption of each task."""
+    for split, counts in record["rows"].items():
+        print(f"{split}: {counts['captions']:,} of {counts['all']:,} rows have a caption")
+    reasons = sum((Counter(counts["without"]) for counts in record["rows"].values()), Counter[str]())
+    for reason, count in reasons.most_common(10):
+        print(f"  {count:,} x {reason}")
+    for row in _examples(captions, len(record["tasks"])):
+        print(f"{row['task']}: {row['caption']}")
+    print(f"{output} holds the captions and {CAPTIONS_FILE}; the clips stay where `speechcue prepare` put them.")
+
+
+def _examples(captions: DatasetDict, tasks: int) -> list[dict[str, Any]]:
+    """The first caption of each task."""
+    found: dict[str, dict[str, Any]] = {}
+    for rows in captions.values():
+        for row in rows:
+            if row["caption"] is not None:
+                found.setdefault(row["task"], row)
+            if len(found) == tasks:
+                break
+    return list(found.values())

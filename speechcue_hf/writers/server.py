@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from importlib import import_module
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -151,10 +152,11 @@ class ServerWriter:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Model, provider and decoding settings; not where the server stands."""
+        """Model, provider and decoding settings; not where the server stands, nor the folder it may have a model in."""
+        model = PurePath(self._model)
         return {
             "writer": "server",
-            "model": self._model,
+            "model": model.name if model.is_absolute() else self._model,
             "revision": None,
             "provider": self._provider,
             "decoding": self._decoding.identity,

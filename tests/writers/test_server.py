@@ -214,6 +214,8 @@ def test_the_identity_names_no_host_and_no_token(monkeypatch):
     sampling = ServerWriter("tiny", provider="together", token="hf_secret", decoding=Decoding(temperature=1, seed=3))
     assert sampling.identity["provider"] == "together" and sampling.identity["decoding"]["seed"] == 3
     assert "secret" not in json.dumps([writer.identity, sampling.identity])
+    # Servers call a model that they were started on by its folder.
+    assert ServerWriter("/home/somebody/tiny", base_url="http://localhost/v1").identity["model"] == "tiny"
 
 
 @pytest.mark.parametrize(

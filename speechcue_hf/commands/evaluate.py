@@ -13,7 +13,7 @@ from speechcue_hf.corpora.identity import read_identity
 from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.report import write_report
-from speechcue_hf.evaluation.runs import biographies_of, describer_sha256, find_beside, read_record
+from speechcue_hf.evaluation.runs import biographies_of, describer_sha256, find_beside, model_type, read_record
 from speechcue_hf.filenames import CONFUSION_FILE, PROMPT_FILE, RESULTS_FILE, SEEDS_FILE, TRAINING_FILE
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 
@@ -33,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--model", help="model or adapter: a folder, or an id on the Hub")
     source.add_argument("--predictions", type=Path, help="predictions made before: .parquet, .csv or .jsonl")
-    parser.add_argument("--dataset", type=Path, help="folder that `speechcue describe` wrote; with --predictions it only names the corpus")
+    parser.add_argument(
+        "--dataset",
+        type=Path,
+        help="folder that `speechcue describe` wrote; with --predictions it only names the corpus",
+    )
     parser.add_argument("--split", default="test", help="split that is scored (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for results, predictions and picture")
     parser.add_argument(
@@ -108,11 +112,34 @@ def print_summary(results: dict[str, Any]) -> None:
 
 
 def _score_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:
+    if arguments.dataset is None:
+        raise EvaluationError("--model needs --dataset: the folder that `speechcue describe` wrote.")
+    return _score_encoder(arguments) if model_type(arguments.model) == "bioserc" else _score_chat_model(arguments)
+
+
+def _score_encoder(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:
+    from speechcue_hf.evaluation.encoder import evaluate_encoder
+    from speechcue_hf.models.loading import load_encoder
+
+    if arguments.prompt is not None or arguments.decode != "score":
+        raise EvaluationError("An encoder classifier reads no prompt and writes no text: leave out --prompt, --decode.")
+    record = find_beside(arguments.model, TRAINING_FILE)
+    model, tokenizer = load_encoder(arguments.model)
+    return evaluate_encoder(
+        read_split(arguments.dataset, arguments.split),
+        model,
+        tokenizer,
+        training=None if record is None else read_record(record),
+        describer_sha256=describer_sha256(arguments.dataset),
+        biographies=biographies_of(arguments.dataset),
+        batch_size=arguments.batch_size,
+    )
+
+
+def _score_chat_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:
     from speechcue_hf.evaluation.evaluate import Decoding, evaluate_model
     from speechcue_hf.models.loading import load_model
 
-    if arguments.dataset is None:
-        raise EvaluationError("--model needs --dataset: the folder that `speechcue describe` wrote.")
     rows = read_split(arguments.dataset, arguments.split)
     prompt = load_prompt(arguments.prompt or find_beside(arguments.model, PROMPT_FILE) or "speechcue")
     record = find_beside(arguments.model, TRAINING_FILE)

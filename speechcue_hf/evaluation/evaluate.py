@@ -107,7 +107,7 @@ def evaluate_model(
         raise EvaluationError("No row has an emotion, so there is nothing to compare predictions with.")
     future = future_record(prompt, rows["biography_scope"])
     if training is not None and prompt.biography:
-        _check_biographies({"scope": training["biography_scope"]}, {"scope": future["biography_scope"]})
+        check_biographies({"scope": training["biography_scope"]}, {"scope": future["biography_scope"]})
     predictions = predict(labelled, model, tokenizer, labels, decoding)
     facts = {
         "unlabelled": len(rows) - len(labelled),
@@ -228,23 +228,58 @@ def check_training(
             f"{prompt.name} ({prompt.fingerprint[:12]}). Score it with the prompt.json beside the model."
         )
     hears = prompt.description or prompt.impression or prompt.context_cues > 0
-    if hears and training["describer_sha256"] != describer_sha256:
-        raise EvaluationError(
-            f"The model was trained on speech worded by describer {_short(training['describer_sha256'])}, this dataset "
-            f"was worded by {_short(describer_sha256)}. Describe it with the describer.json beside the model."
-        )
+    if hears:
+        check_describer(training["describer_sha256"], describer_sha256)
     if prompt.biography:
-        _check_biographies(training["biographies"] or {}, biographies or {})
-    words = training["labels"]["words"]
-    if list(words) != list(labels):
+        check_biographies(training["biographies"], biographies)
+    check_labels(training["labels"]["words"], labels)
+
+
+def check_describer(trained: str | None, found: str | None) -> None:
+    """Refuse speech that another describer worded than in training.
+
+    Args:
+        trained: Fingerprint of the describer of training.
+        found: Fingerprint of the describer that worded the dataset.
+
+    Raises:
+        EvaluationError: If they differ.
+    """
+    if trained != found:
         raise EvaluationError(
-            f"The model was trained on the labels {', '.join(words)}, the dataset has {', '.join(labels)}. "
+            f"The model was trained on speech worded by describer {_short(trained)}, this dataset "
+            f"was worded by {_short(found)}. Describe it with the describer.json beside the model."
+        )
+
+
+def check_labels(trained: Sequence[str], found: Sequence[str]) -> None:
+    """Refuse other labels than those of training, or the same in another order.
+
+    Args:
+        trained: Label words of training, in order.
+        found: The dataset's.
+
+    Raises:
+        EvaluationError: If they differ.
+    """
+    if list(trained) != list(found):
+        raise EvaluationError(
+            f"The model was trained on the labels {', '.join(trained)}, the dataset has {', '.join(found)}. "
             "Cast its emotion column to the model's labels, in their order."
         )
 
 
-def _check_biographies(trained: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    """Refuse biographies that were made otherwise than those of training; the first fact that differs is named."""
+def check_biographies(trained: Mapping[str, Any] | None, found: Mapping[str, Any] | None) -> None:
+    """Refuse biographies that were made otherwise than those of training.
+
+    Args:
+        trained: What shaped those of training, from ``biography_record``.
+        found: What shaped the dataset's.
+
+    Raises:
+        EvaluationError: If a fact differs; the message names the first.
+    """
+    trained, found = trained or {}, found or {}
     for fact in sorted({*trained, *found}):
         if trained.get(fact) != found.get(fact):
             raise EvaluationError(

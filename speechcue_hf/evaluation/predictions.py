@@ -34,14 +34,22 @@ def predictions_from_scores(rows: Dataset, scores: LabelScores) -> Dataset:
     Returns:
         The table of predictions.
     """
-    columns = {
-        **_row_columns(rows),
-        "prediction": [scores.labels[index] for index in scores.predictions],
-        "probabilities": scores.probabilities.tolist(),
-        "margin": scores.margins.tolist(),
-    }
-    features = Features({**_SHARED, "probabilities": List(Value("float64")), "margin": Value("float64")})
-    return Dataset.from_dict(columns, features=features)
+    return _scored_table(_row_columns(rows), scores)
+
+
+def predictions_from_classes(rows: Dataset, scores: LabelScores) -> Dataset:
+    """Pair rows of a dataset with the scores that a classifier gave their labels.
+
+    Args:
+        rows: ``utterance_id``, ``dialogue_id`` and ``emotion`` of each row, labelled.
+        scores: The scores, in the order of the rows; the labels in the order of the class ids.
+
+    Returns:
+        The table of predictions.
+    """
+    words = [scores.labels[emotion] for emotion in rows["emotion"]]
+    ids = {name: list(rows[name]) for name in ("utterance_id", "dialogue_id")}
+    return _scored_table({**ids, "label": words}, scores)
 
 
 def predictions_from_outputs(rows: Dataset, outputs: Sequence[str], labels: Sequence[str], matching: str) -> Dataset:
@@ -155,6 +163,16 @@ _READERS: dict[str, Callable[[Path], pa.Table]] = {
     ".csv": _read_csv,
     ".jsonl": json.read_json,
 }
+
+
+def _scored_table(columns: dict[str, list[str]], scores: LabelScores) -> Dataset:
+    scored = {
+        "prediction": [scores.labels[index] for index in scores.predictions],
+        "probabilities": scores.probabilities.tolist(),
+        "margin": scores.margins.tolist(),
+    }
+    features = Features({**_SHARED, "probabilities": List(Value("float64")), "margin": Value("float64")})
+    return Dataset.from_dict({**columns, **scored}, features=features)
 
 
 def _row_columns(rows: Dataset) -> dict[str, list[str]]:

@@ -30,6 +30,22 @@ def find_beside(model: str | Path, name: str) -> Path | None:
     return None if found is None else Path(found)
 
 
+def model_type(model: str | Path) -> str | None:
+    """Find the kind of a model, such as ``"bioserc"``, in its ``config.json``.
+
+    Args:
+        model: A folder, or the id of a model on the Hub.
+
+    Returns:
+        Its kind; None for an adapter, which has no such file.
+
+    Raises:
+        OSError: If there is no such model.
+    """
+    path = find_beside(model, "config.json")
+    return None if path is None else read_record(path).get("model_type")
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """Read a record in JSON.
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from peft import PeftConfig
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
+
 
 def load_model(source: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a model for scoring: in evaluation mode, on the GPU in bfloat16 if there is one, else on the CPU in float32.
@@ -39,6 +41,28 @@ def load_model(source: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizer
         model = PeftModel.from_pretrained(model, str(adapter[0]))
     placed: PreTrainedModel = model.to(device).eval()
     return placed, load_tokenizer(source)
+
+
+def load_encoder(source: str | Path) -> tuple[BiosErcForUtteranceClassification, PreTrainedTokenizerBase]:
+    """Load an encoder classifier for scoring: in evaluation mode, on the GPU if there is one, in single precision.
+
+    Args:
+        source: A folder written by :func:`speechcue_hf.training.encoder.train_encoder`, or a Hub id.
+
+    Returns:
+        The model and its tokenizer.
+
+    Raises:
+        OSError: If there is no model of that name.
+    """
+    import torch
+    from transformers import AutoTokenizer
+
+    from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
+
+    model = BiosErcForUtteranceClassification.from_pretrained(str(source), dtype=torch.float32)
+    placed = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    return placed, AutoTokenizer.from_pretrained(str(source))
 
 
 def load_tokenizer(source: str | Path, revision: str = "main") -> PreTrainedTokenizerBase:

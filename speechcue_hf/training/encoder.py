@@ -14,12 +14,14 @@ from datasets import Dataset, DatasetDict
 from torch.nn import functional
 from transformers import AutoTokenizer, PrinterCallback, Trainer, set_seed
 
+from speechcue_hf.corpora.identity import identify
 from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.filenames import BIOGRAPHIES_FILE, DESCRIBER_FILE, TRAINING_FILE
 from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
 from speechcue_hf.models.bioserc.dialogues import UNLABELLED, collate, dialogue_examples
 from speechcue_hf.models.bioserc.vectors import cache_vectors
+from speechcue_hf.prompts.biographies import biography_record
 from speechcue_hf.prompts.build import label_names
 from speechcue_hf.training.arguments import DataSettings
 from speechcue_hf.training.checks import check_splits, find_checkpoint
@@ -165,15 +167,19 @@ def train_encoder(
     trainer.save_model(str(output))
     if trainer.is_world_process_zero():
         keep_beside(output, describer, biographies)
+        identity = identify(dataset)
         record = {
             "base_model": base_model_name(model.encoder),
-            "labels": {"names": names, "words": names},
-            "describer_sha256": sha256_of(describer),
-            "data_percent": data.data_percent,
-            "sees_future": network.config.sees_future,
             "encoder": asdict(model) | {"encoder": base_model_name(model.encoder)},
-            "loss": {"class_weights": weights, "label_smoothing": training.label_smoothing_factor},
+            "labels": {"names": names, "words": names},
+            "loss": _loss_record(training, weights),
+            "token_budget": network.token_limit,
+            "data_percent": data.data_percent,
             "rows": {split: count_rows(examples[split]) for split in examples},
+            "corpus": identity and identity.facts,
+            "describer_sha256": sha256_of(describer),
+            **biography_record(biographies),
+            **network.config.future_record(),
         }
         write_json(run_record(trainer, training) | record, output / TRAINING_FILE)
     trainer.accelerator.wait_for_everyone()
@@ -183,10 +189,7 @@ def train_encoder(
 def prepare_examples(rows: DatasetDict, tokenizer: Any, network: BiosErcForUtteranceClassification) -> DatasetDict:
     """Make examples of every split; with a wholly frozen encoder, their vectors."""
     examples = DatasetDict(
-        {
-            split: dialogue_examples(part, tokenizer, network.config, network.token_limit)
-            for split, part in rows.items()
-        }
+        {split: dialogue_examples(part, tokenizer, network.config, network.token_limit) for split, part in rows.items()}
     )
     if network.config.encoder_is_frozen:
         return DatasetDict({split: cache_vectors(part, network) for split, part in examples.items()})
@@ -260,6 +263,15 @@ def count_rows(examples: Dataset) -> dict[str, int]:
         "all": len(labels),
         "unlabelled": labels.count(UNLABELLED),
         "shortened": sum(sum(dialogue) for dialogue in examples["shortened"]),
+    }
+
+
+def _loss_record(training: EncoderTraining, weights: Sequence[float] | None) -> dict[str, Any]:
+    return {
+        "class_weights": weights,
+        "label_smoothing": training.label_smoothing_factor,
+        "encoder_learning_rate": training.encoder_learning_rate,
+        "one_cycle": training.one_cycle,
     }
 
 

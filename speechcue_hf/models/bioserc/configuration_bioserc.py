@@ -21,6 +21,7 @@ ROBERTA_LARGE = {
 BIOGRAPHIES = ("none", "static", "attention")
 CUES = ("none", "z_scores", "description")
 SCOPES = (None, "history", "dialogue")
+READING = ("windows", "dialogue")
 
 
 class BiosErcConfig(PreTrainedConfig):
@@ -28,6 +29,10 @@ class BiosErcConfig(PreTrainedConfig):
 
     Args:
         encoder_config: Of the text encoder, any that ``AutoModel`` builds; RoBERTa-large by default.
+        reading: ``"windows"``: the encoder reads each utterance by itself, in its context, as BiosERC does.
+            ``"dialogue"``: it reads a dialogue once, each turn seeing what its window would hold, at the cost of windows
+            of one turn. The encoder must take a mask over pairs of tokens, as BERT and RoBERTa do.
+        speaker_names: Whether the encoder reads ``Ross: `` before what Ross says.
         context_before: Turns before the target that the encoder reads with it.
         context_after: Turns after the target that it reads; more than 0 sees the future.
         max_tokens: Most tokens of target and context; None: as many as the encoder has positions for.
@@ -51,6 +56,8 @@ class BiosErcConfig(PreTrainedConfig):
     sub_configs = {"encoder_config": AutoConfig}  # noqa: RUF012, transformers reads it from the class
 
     encoder_config: dict[str, Any] | PreTrainedConfig | None = None
+    reading: str = "windows"
+    speaker_names: bool = False
     context_before: int = 2
     context_after: int = 0
     max_tokens: int | None = None
@@ -68,6 +75,7 @@ class BiosErcConfig(PreTrainedConfig):
             settings = dict(self.encoder_config or ROBERTA_LARGE)
             self.encoder_config = AutoConfig.for_model(settings.pop("model_type"), **settings)
         super().__post_init__(**kwargs)
+        _one_of("reading", self.reading, READING)
         _one_of("biographies", self.biographies, BIOGRAPHIES)
         _one_of("biography_scope", self.biography_scope, SCOPES)
         _one_of("cues", self.cues, CUES)
@@ -83,6 +91,16 @@ class BiosErcConfig(PreTrainedConfig):
     def encoder_is_frozen(self) -> bool:
         """Whether no part of the encoder is trained."""
         return self.frozen_layers == self.encoder_config.num_hidden_layers
+
+    def future_record(self) -> dict[str, Any]:
+        """Say what the model has of later turns, for the records of training and evaluation.
+
+        Returns:
+            ``sees_future``; ``future_turns``, how many are read at most, None for all of the dialogue; and
+            ``biography_scope``.
+        """
+        turns = self.context_after if self.causal else None
+        return {"sees_future": self.sees_future, "future_turns": turns, "biography_scope": self.biography_scope}
 
     def _check(self) -> None:
         layers, width = self.encoder_config.num_hidden_layers, self.encoder_config.hidden_size

@@ -39,6 +39,10 @@ _FEATURES = {
     "speakers": List(Value("int32")),
     "labels": List(Value("int64")),
 }
+_READING_FEATURES = {
+    "windows": {},
+    "dialogue": {"token_turns": List(List(Value("int32")))},
+}
 _CUE_FEATURES = {
     "none": {},
     "z_scores": {"cues": List(List(Value("float32")))},
@@ -72,9 +76,10 @@ def dialogue_examples(
             farthest first.
 
     Returns:
-        For each dialogue: ``input_ids`` (each utterance between two separators, with its context around), ``spans``
-        (its first token and the one after its last), ``shortened`` (whether anything was dropped), ``speakers``,
-        ``labels`` and, as the model reads them, cues and biographies.
+        For each dialogue: ``input_ids`` (each utterance between two separators, with its context around, or the whole
+        dialogue in as few texts as hold it), ``spans`` (of each text, the first token that counts and the one after the
+        last), for a whole dialogue ``token_turns`` (the turn that each token belongs to), ``shortened`` (whether anything
+        was dropped), ``speakers``, ``labels`` and, as the model reads them, cues and biographies.
 
     Raises:
         ModelError: If a column is missing, the rows of a dialogue are not together, biographies are of another scope
@@ -82,7 +87,8 @@ def dialogue_examples(
     """
     _check(rows, tokenizer, config)
     table = rows.select_columns(needed_columns(config))
-    features = _FEATURES | _CUE_FEATURES[config.cues] | (_BIOGRAPHY_FEATURES if config.biographies != "none" else {})
+    features = _FEATURES | _READING_FEATURES[config.reading] | _CUE_FEATURES[config.cues]
+    features |= _BIOGRAPHY_FEATURES if config.biographies != "none" else {}
     examples = [
         _example(list(dialogue), tokenizer, config, token_limit)
         for _, dialogue in groupby(table, key=lambda row: row["dialogue_id"])
@@ -117,14 +123,15 @@ def _check(rows: Dataset, tokenizer: PreTrainedTokenizerBase, config: BiosErcCon
 def _example(
     rows: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase, config: BiosErcConfig, token_limit: int
 ) -> dict[str, Any]:
-    turns = _tokens([row["text"] for row in rows], tokenizer)
-    windows = [_window(turns, turn, config, token_limit, tokenizer) for turn in range(len(turns))]
+    turns = _tokens([_spoken(row, config) for row in rows], tokenizer)
+    if config.reading == "dialogue":
+        texts = _whole_dialogue(turns, token_limit, tokenizer)
+    else:
+        texts = _windows(turns, config, token_limit, tokenizer)
     numbers: dict[str | None, int] = {}
     example = {
         "dialogue_id": rows[0]["dialogue_id"],
-        "input_ids": [ids for ids, _, _ in windows],
-        "spans": [span for _, span, _ in windows],
-        "shortened": [shortened for _, _, shortened in windows],
+        **texts,
         "speakers": [numbers.setdefault(row["speaker"], len(numbers)) for row in rows],
         "labels": [UNLABELLED if row["emotion"] is None else row["emotion"] for row in rows],
     }
@@ -137,10 +144,51 @@ def _example(
     return example
 
 
+def _spoken(row: Mapping[str, Any], config: BiosErcConfig) -> str:
+    return f"{row['speaker']}: {row['text']}" if config.speaker_names and row["speaker"] else row["text"]
+
+
 def _tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[Tokens]:
     # RoBERTa's tokens differ after a blank: with one before each text, a turn has the same tokens wherever it stands.
     ids: list[Tokens] = tokenizer([f" {text}" for text in texts], add_special_tokens=False, verbose=False)["input_ids"]
     return ids
+
+
+def _windows(
+    turns: Sequence[Tokens], config: BiosErcConfig, token_limit: int, tokenizer: PreTrainedTokenizerBase
+) -> dict[str, list[Any]]:
+    """One text for each utterance."""
+    windows = [_window(turns, turn, config, token_limit, tokenizer) for turn in range(len(turns))]
+    return {
+        "input_ids": [ids for ids, _, _ in windows],
+        "spans": [span for _, span, _ in windows],
+        "shortened": [shortened for _, _, shortened in windows],
+    }
+
+
+def _whole_dialogue(
+    turns: Sequence[Tokens], token_limit: int, tokenizer: PreTrainedTokenizerBase
+) -> dict[str, list[Any]]:
+    """As few texts as hold the dialogue; those after the first open with earlier turns, up to half the room."""
+    room = token_limit // 2 - 2
+    parts = [[*turn[:room], tokenizer.sep_token_id] for turn in turns]
+    texts: dict[str, list[Any]] = {"input_ids": [], "spans": [], "token_turns": [], "shortened": []}
+    start = 0
+    while start < len(parts):
+        first, last, used = start, start, 1
+        while first > 0 and used + len(parts[first - 1]) <= token_limit // 2:
+            first -= 1
+            used += len(parts[first])
+        opening = used if first < start else 0
+        while last < len(parts) and used + len(parts[last]) <= token_limit:
+            used += len(parts[last])
+            last += 1
+        texts["input_ids"].append([tokenizer.cls_token_id, *(token for part in parts[first:last] for token in part)])
+        texts["spans"].append([opening, used])
+        texts["token_turns"].append([first, *(turn for turn in range(first, last) for _ in parts[turn])])
+        texts["shortened"] += [first > 0 or len(turns[turn]) > room for turn in range(start, last)]
+        start = last
+    return texts
 
 
 def _window(
@@ -217,18 +265,24 @@ def collate(examples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         batch |= _token_tensors(name, [example[name] for example in examples])
     if "input_ids" in batch:
         batch["span_mask"] = _mask([example["spans"] for example in examples], batch["input_ids"].shape)
+    if "token_turns" in examples[0]:
+        batch["token_turns"] = _padded([example["token_turns"] for example in examples], batch["input_ids"].shape)
     return batch
 
 
 def _token_tensors(name: str, texts: Sequence[Sequence[Tokens]]) -> dict[str, Tensor]:
     """Token ids of the texts of each dialogue, and their mask; what pads does not matter, since the mask hides it."""
     shape = (len(texts), max(map(len, texts)), max(len(ids) for group in texts for ids in group))
-    tokens = np.zeros(shape, dtype=np.int64)
-    for place, group in zip(tokens, texts, strict=True):
-        for row, ids in zip(place, group, strict=False):
-            row[: len(ids)] = ids
     spans = [[(0, len(ids)) for ids in group] for group in texts]
-    return {name: torch.from_numpy(tokens), MASKS[name]: _mask(spans, shape)}
+    return {name: _padded(texts, shape), MASKS[name]: _mask(spans, shape)}
+
+
+def _padded(texts: Sequence[Sequence[Sequence[int]]], shape: Sequence[int]) -> Tensor:
+    numbers = np.zeros(shape, dtype=np.int64)
+    for place, group in zip(numbers, texts, strict=True):
+        for row, values in zip(place, group, strict=False):
+            row[: len(values)] = values
+    return torch.from_numpy(numbers)
 
 
 def _mask(spans: Sequence[Sequence[Sequence[int]]], shape: Sequence[int]) -> Tensor:

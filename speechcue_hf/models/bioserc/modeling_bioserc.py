@@ -172,12 +172,53 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
         empty = means.new_zeros(len(lengths), means.shape[-1])
         return empty.index_copy(0, order, means).unflatten(0, input_ids.shape[:2])
 
+    def encode_utterances(
+        self,
+        speakers: Tensor,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        span_mask: Tensor,
+        token_turns: Tensor | None = None,
+    ) -> Tensor:
+        """Read the utterances of some dialogues, in the way that ``config.reading`` says.
+
+        Args:
+            speakers: As for :meth:`forward`, as are the others; only their shape counts.
+            input_ids: Token ids.
+            attention_mask: 0 on padding.
+            span_mask: 1 on the tokens that are averaged.
+            token_turns: The turn of each token, where a text is a whole dialogue.
+
+        Returns:
+            Shape ``(dialogues, utterances, encoder width)``.
+        """
+        if token_turns is None:
+            return self.encode(input_ids, attention_mask, span_mask)
+        rows = attention_mask.flatten(0, 1).any(-1)
+        ids, exists, averaged, turns = (
+            tensor.flatten(0, 1)[rows] for tensor in (input_ids, attention_mask.bool(), span_mask, token_turns)
+        )
+        back = turns.unsqueeze(2) - turns.unsqueeze(1)
+        visible = (back <= self.config.context_before) & (back >= -self.config.context_after) & exists.unsqueeze(1)
+        # Padding sees itself, since a softmax over nothing would be NaN.
+        hidden = ~(visible | torch.eye(ids.shape[1], dtype=torch.bool, device=ids.device))
+        lowest = torch.finfo(self.encoder.dtype).min
+        mask = torch.zeros_like(hidden, dtype=self.encoder.dtype).masked_fill(hidden, lowest).unsqueeze(1)
+        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        dialogue = torch.arange(len(speakers), device=ids.device).repeat_interleave(input_ids.shape[1])[rows]
+        place = (dialogue.unsqueeze(1) * speakers.shape[1] + turns)[averaged.bool()]
+        means = states.new_zeros(speakers.numel(), states.shape[-1])
+        counts = means.new_zeros(len(means), 1).index_add(0, place, means.new_ones(len(place), 1))
+        means = means.index_add(0, place, states[averaged.bool()]) / counts.clamp(min=1)
+        return means.unflatten(0, tuple(speakers.shape))
+
     def forward(
         self,
         speakers: Tensor,
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         span_mask: Tensor | None = None,
+        token_turns: Tensor | None = None,
         utterance_vectors: Tensor | None = None,
         cues: Tensor | None = None,
         description_ids: Tensor | None = None,
@@ -198,6 +239,8 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
             input_ids: Each utterance between its marks, with its context, shape ``(dialogues, utterances, tokens)``.
             attention_mask: 0 on padding, same shape.
             span_mask: 1 on the tokens of the utterance itself, same shape.
+            token_turns: The turn that each token belongs to, same shape; if given, a text holds turns of a whole dialogue,
+                and each sees those that the settings let it see.
             utterance_vectors: In place of these three, shape ``(dialogues, utterances, encoder width)``.
             cues: z-scores, NaN where not measured, shape ``(dialogues, utterances, cues)``.
             description_ids: Descriptions of the voice, shape ``(dialogues, utterances, tokens)``.
@@ -216,7 +259,7 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
             ``logits``, shape ``(dialogues, utterances, labels)``, and with ``labels`` the mean cross-entropy as ``loss``.
         """
         if utterance_vectors is None:
-            utterance_vectors = self.encode(input_ids, attention_mask, span_mask)
+            utterance_vectors = self.encode_utterances(speakers, input_ids, attention_mask, span_mask, token_turns)
         hidden = self.utterance(utterance_vectors)
         if self.config.cues == "z_scores":
             hidden = hidden + self.cues(torch.cat([cues.nan_to_num(0.0), cues.isfinite().to(cues.dtype)], dim=-1))

@@ -109,6 +109,8 @@ def print_summary(results: dict[str, Any]) -> None:
     print(f"  accuracy      {100 * results['accuracy']:6.2f} %   (WA)")
     print(f"  mean recall   {100 * results['unweighted_accuracy']:6.2f} %   (UA)")
     print(f"  invalid       {100 * results['invalid_rate']:6.2f} %")
+    if results.get("sees_future"):
+        print("  Turns after the one in question were seen, in prompts or by the writer of the biographies in them.")
 
 
 def _score_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:

@@ -47,6 +47,8 @@ def _print_summary(path: Path, dataset: str) -> None:
     print(f"Kept step {best['step']}, on the selection split: {scores}.")
     print(f"{rows['shortened']} prompts were shortened to {record['token_budget']} tokens, no row was dropped.")
     print(f"{path.parent} holds the model, its prompt and {path.name}.")
+    if record["sees_future"]:
+        print("It sees turns after the one in question, so it cannot follow a conversation as it happens.")
     print(f"Next: speechcue evaluate --dataset {dataset} --model {path.parent} --split test -o {path.parent}")
 
 

@@ -23,6 +23,10 @@ class EncoderSettings:
 
     encoder: str = field(default="FacebookAI/roberta-large", metadata={"help": "Hub id or folder of the text encoder."})
     encoder_revision: str = field(default="main", metadata={"help": "Branch, tag or commit on the Hub."})
+    reading: Literal["windows", "dialogue"] = field(
+        default="windows", metadata={"help": "Each utterance in its window, or the dialogue at once."}
+    )
+    speaker_names: bool = field(default=False, metadata={"help": "The encoder reads who speaks."})
     context_before: int = field(default=2, metadata={"help": "Turns before the target that the encoder reads."})
     context_after: int = field(default=0, metadata={"help": "Turns after it; more than 0 sees the future."})
     max_tokens: int | None = field(default=None, metadata={"help": "Most tokens of target and context."})

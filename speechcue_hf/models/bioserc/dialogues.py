@@ -179,7 +179,7 @@ def _whole_dialogue(
         while first > 0 and used + len(parts[first - 1]) <= token_limit // 2:
             first -= 1
             used += len(parts[first])
-        opening = used if first < start else 0
+        opening = used
         while last < len(parts) and used + len(parts[last]) <= token_limit:
             used += len(parts[last])
             last += 1

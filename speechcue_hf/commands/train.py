@@ -1,10 +1,11 @@
-"""``speechcue train``: fine-tune a chat model from a recipe, in this process."""
+"""``speechcue train``: fine-tune a chat model, or train an encoder classifier, from a recipe, in this process."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from speechcue_hf.filenames import SEEDS_FILE, TRAINING_FILE
 
@@ -26,17 +27,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train and say what was made."""
+    """Train and say what was made; a recipe that names an ``encoder`` trains a classifier on it."""
+    train = _train_encoder if "encoder" in _settings(arguments.config) else _train_chat_model
+    output, dataset = train(recipe_arguments(arguments))
+    for path in sorted(output.glob(TRAINING_FILE)) or sorted(output.glob(f"seed-*/{TRAINING_FILE}")):
+        _print_summary(path, dataset)
+    if (output / SEEDS_FILE).is_file():
+        _print_spread(output / SEEDS_FILE)
+
+
+def _settings(config: str) -> dict[str, Any]:
+    import yaml
+
+    return yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
+
+
+def _train_chat_model(line: list[str]) -> tuple[Path, str]:
     from speechcue_hf.evaluation.selection import judge
     from speechcue_hf.training.arguments import parse_arguments
     from speechcue_hf.training.sft import train_recipe
 
-    data, model, training = parse_arguments(recipe_arguments(arguments))
-    output = train_recipe(data, model, training, judge=judge)
-    for path in sorted(output.glob(TRAINING_FILE)) or sorted(output.glob(f"seed-*/{TRAINING_FILE}")):
-        _print_summary(path, str(data.dataset))
-    if (output / SEEDS_FILE).is_file():
-        _print_spread(output / SEEDS_FILE)
+    data, model, training = parse_arguments(line)
+    return train_recipe(data, model, training, judge=judge), str(data.dataset)
+
+
+def _train_encoder(line: list[str]) -> tuple[Path, str]:
+    from speechcue_hf.evaluation.metrics import weighted_f1
+    from speechcue_hf.training.encoder import train_encoder_recipe
+    from speechcue_hf.training.encoder_arguments import parse_encoder_arguments
+
+    data, model, training = parse_encoder_arguments(line)
+    return train_encoder_recipe(data, model, training, weighted_f1), str(data.dataset)
 
 
 def _print_summary(path: Path, dataset: str) -> None:
@@ -45,9 +66,10 @@ def _print_summary(path: Path, dataset: str) -> None:
     scores = ", ".join(f"{name.removeprefix('eval_')} {best[name]:.4f}" for name in best if name != "step")
     print(f"Trained {record['base_model']} on {rows['all'] - rows['unlabelled']} rows in {record['steps']} steps.")
     print(f"Kept step {best['step']}, on the selection split: {scores}.")
-    print(f"{rows['shortened']} prompts were shortened to {record['token_budget']} tokens, no row was dropped.")
+    texts = "utterances" if "encoder" in record else "prompts"
+    print(f"{rows['shortened']} {texts} were shortened to {record['token_budget']} tokens, no row was dropped.")
     print(f"{path.parent} holds the model, its prompt and {path.name}.")
-    if record["sees_future"]:
+    if record.get("sees_future"):
         print("It sees turns after the one in question, so it cannot follow a conversation as it happens.")
     print(f"Next: speechcue evaluate --dataset {dataset} --model {path.parent} --split test -o {path.parent}")
 

@@ -14,7 +14,7 @@ _START_MARKS = re.compile(
     r"|<\|start_header_id\|>\w*<\|end_header_id\|>"
 )
 _REASONING = re.compile(r"<think>.*?(?:</think>|\Z)", flags=re.DOTALL)
-_ITEM = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)]|#{1,6})\s+")
+_ITEM = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)]|#{1,6})(?:\s+|$)")
 _EMPHASIS = re.compile(r"\*\*|__")
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*(?=\s|$)")
 

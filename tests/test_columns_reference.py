@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from speechcue_hf.biographies.write import BIOGRAPHY_FEATURES
 from speechcue_hf.captions.build import caption_features
 from speechcue_hf.corpora import dailydialog, demo, emorynlp, folder, iemocap, libritts, meld
 from speechcue_hf.corpora.schema import AUDIO_STATUSES, utterance_features
@@ -24,8 +25,8 @@ def test_every_column_is_in_the_reference() -> None:
     )
     extras = {column for builder in builders for column in builder.extras(None)}
     captions = caption_features(utterance_features([], {}))
-    measured = {*folder.COLUMNS, *MEASUREMENT_COLUMNS}
-    assert named >= {*utterance_features([], {}), *AUDIO_STATUSES, *extras, *measured, *captions}
+    added = {*folder.COLUMNS, *MEASUREMENT_COLUMNS, *BIOGRAPHY_FEATURES}
+    assert named >= {*utterance_features([], {}), *AUDIO_STATUSES, *extras, *added, *captions}
 
 
 def test_labels_are_in_class_id_order() -> None:

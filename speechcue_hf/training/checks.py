@@ -15,16 +15,35 @@ from speechcue_hf.training.arguments import DataSettings, ModelSettings, Trainin
 
 
 def check_splits(dataset: DatasetDict, data: DataSettings) -> None:
-    """Refuse splits on which a run would not be honest.
+    """Refuse splits on which a run would not be honest, and labels that differ between them.
 
     Args:
         dataset: The described dataset.
         data: Which splits are trained on and chosen by.
 
     Raises:
-        TrainingError: If the test split is to train or to choose, one split is to do both, a split is missing or empty,
-            or the splits share utterances or differ in their labels.
+        TrainingError: As :func:`check_split_use` says, or if the splits differ in their labels.
         PromptError: If the column ``emotion`` is missing or no ``ClassLabel``.
+    """
+    check_split_use(dataset, data)
+    labels = [label_names(dataset[split].features) for split in (data.train_split, data.selection_split)]
+    if labels[0] != labels[1]:
+        raise TrainingError(
+            f"{data.train_split} has the labels {labels[0]}, {data.selection_split} has {labels[1]}: "
+            "cast the column emotion of both to one ClassLabel"
+        )
+
+
+def check_split_use(dataset: DatasetDict, data: DataSettings) -> None:
+    """Refuse splits on which a run would not be honest.
+
+    Args:
+        dataset: With ``utterance_id``.
+        data: Which splits are trained on and chosen by.
+
+    Raises:
+        TrainingError: If the test split is to train or to choose, one split is to do both, a split is missing or empty,
+            or the splits share utterances.
     """
     for split, purpose in ((data.train_split, "be trained on"), (data.selection_split, "choose the best epoch")):
         if split == "test":
@@ -39,12 +58,6 @@ def check_splits(dataset: DatasetDict, data: DataSettings) -> None:
             f"{data.train_split!r} is trained on, so it cannot choose the best epoch: name another split"
         )
     _check_utterances(dataset, data)
-    labels = [label_names(dataset[split].features) for split in (data.train_split, data.selection_split)]
-    if labels[0] != labels[1]:
-        raise TrainingError(
-            f"{data.train_split} has the labels {labels[0]}, {data.selection_split} has {labels[1]}: "
-            "cast the column emotion of both to one ClassLabel"
-        )
 
 
 def _check_utterances(dataset: DatasetDict, data: DataSettings) -> None:

@@ -36,6 +36,9 @@ _SETTINGS = (
     "bf16",
     "metric_for_best_model",
 )
+_STAGE1 = ("matching_loss", "contrastive_loss", "generation_loss", "query_similarity")
+_LOGGED = ("epoch", "step", "loss", "eval_loss", "eval_weighted_f1", "learning_rate")
+_LOGGED += (*_STAGE1, *(f"eval_{name}" for name in _STAGE1))
 _ADAPTER = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save")
 
 
@@ -144,6 +147,5 @@ def _best(history: Sequence[Mapping[str, Any]], step: int | None) -> dict[str, A
 
 
 def _losses(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    kept = ("epoch", "step", "loss", "eval_loss", "eval_weighted_f1", "learning_rate")
-    lines = [{name: entry[name] for name in kept if name in entry} for entry in history]
+    lines = [{name: entry[name] for name in _LOGGED if name in entry} for entry in history]
     return [line for line in lines if {"loss", "eval_loss", "eval_weighted_f1"} & set(line)]

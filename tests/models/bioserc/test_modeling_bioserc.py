@@ -1,0 +1,335 @@
+"""The model against its formulas, written here a second time; and what must not change its logits."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
+
+from speechcue_hf.models.bioserc import BiosErcConfig, BiosErcForUtteranceClassification
+from speechcue_hf.models.bioserc.dialogues import collate, dialogue_examples
+from tests.models.bioserc.conversations import rows_of
+from tests.models.bioserc.tiny_encoders import KINDS, POSITIONS, save_tiny_encoder, tiny_config, tiny_tokenizer
+
+LONG = [("A", "What a day"), ("B", "Leave me alone, A B."), ("A", ""), ("C", "The bus is here"), (None, "one two"), ("B", "six")]
+SHORT = [("A", "one two three four five six seven"), ("B", "a")]
+BIOGRAPHIES = ["A waits.", "B waits.", "A waits.", None, None, "B runs.", None, "B waits."]
+CUES = [0.5, None, -1.0, 2.0, None, 0.0, 1.0, -0.5]
+
+
+def conversation() -> Dataset:
+    return rows_of(
+        LONG,
+        SHORT,
+        cue_z=CUES,
+        speech_description=["loud" if cue and cue > 0 else None for cue in CUES],
+        biography=BIOGRAPHIES,
+        biography_scope=[biography and "history" for biography in BIOGRAPHIES],
+    )
+
+
+def make(kind: str = "bert", **settings: Any) -> tuple[BiosErcForUtteranceClassification, Any]:
+    tokenizer = tiny_tokenizer(kind)
+    torch.manual_seed(1)
+    shape = {"num_labels": 3, "num_attention_heads": 4}
+    model = BiosErcForUtteranceClassification(
+        BiosErcConfig(encoder_config=tiny_config(kind, tokenizer), **shape, **settings)
+    )
+    for name, parameter in model.named_parameters():
+        # Weights of 0.02 would leave every view near zero, and any mistake in it unseen.
+        if not name.startswith("encoder."):
+            torch.nn.init.normal_(parameter, std=0.5)
+    return model.eval(), tokenizer
+
+
+ATTENTION = {"biographies": "attention", "biography_scope": "history"}
+VARIANTS = [
+    {},
+    {"cues": "z_scores", "cue_names": ["cue_z"], **ATTENTION},
+    {"cues": "description", "biographies": "static", "biography_scope": "history"},
+    {"causal": False, "context_after": 2, **ATTENTION},
+]
+
+
+def batch_of(rows: Dataset, model: BiosErcForUtteranceClassification, tokenizer: Any) -> dict[str, torch.Tensor]:
+    return collate(list(dialogue_examples(rows, tokenizer, model.config, model.token_limit)))
+
+
+def logits_of(rows: Dataset, model: BiosErcForUtteranceClassification, tokenizer: Any) -> np.ndarray:
+    with torch.inference_mode():
+        return model(**batch_of(rows, model, tokenizer)).logits.numpy()
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    raised = np.exp(scores - scores.max())
+    return raised / raised.sum()
+
+
+class Formulas:
+    """One dialogue, one utterance at a time, in numpy."""
+
+    def __init__(self, model: BiosErcForUtteranceClassification, tokenizer: Any) -> None:
+        self.config, self.encoder, self.tokenizer = model.config, model.encoder, tokenizer
+        self.weights = {name: value.numpy() for name, value in model.state_dict().items()}
+        self.heads = model.config.num_attention_heads
+
+    def linear(self, name: str, vector: np.ndarray) -> np.ndarray:
+        return self.weights[f"{name}.weight"] @ vector + self.weights.get(f"{name}.bias", 0.0)
+
+    def norm(self, name: str, vector: np.ndarray) -> np.ndarray:
+        scaled = (vector - vector.mean()) / math.sqrt(vector.var() + 1e-5)
+        return scaled * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
+
+    def read(self, ids: list[int], start: int, end: int) -> np.ndarray:
+        with torch.inference_mode():
+            states = self.encoder(torch.tensor([ids])).last_hidden_state[0]
+        return states[start:end].mean(0).numpy()
+
+    def read_text(self, text: str | None) -> np.ndarray:
+        if not text:
+            return np.zeros(self.weights["utterance.weight"].shape[0], dtype=np.float32)
+        ids = self.tokenizer(f" {text}")["input_ids"]
+        return self.read(ids, 0, len(ids))
+
+    def attend(self, query: np.ndarray, keys: list[np.ndarray], values: list[np.ndarray]) -> np.ndarray:
+        size = len(query) // self.heads
+        parts = []
+        for head in (slice(start, start + size) for start in range(0, len(query), size)):
+            shares = softmax(np.array([query[head] @ key[head] / math.sqrt(size) for key in keys]))
+            parts.append(sum(share * value[head] for share, value in zip(shares, values, strict=True)))
+        return np.concatenate(parts)
+
+    def masked(self, name: str, query: np.ndarray, seen: list[np.ndarray], width: int) -> np.ndarray:
+        if not seen:
+            return np.zeros(width)
+        keys, values = ([self.linear(f"{name}.{part}", it) for it in seen] for part in ("key", "value"))
+        return self.linear(f"{name}.output", self.attend(self.linear(f"{name}.query", query), keys, values))
+
+    def transformer(self, inputs: list[np.ndarray], turn: int, seen: list[int]) -> np.ndarray:
+        weight, bias = (self.weights[f"dialogue.self_attn.in_proj_{it}"] for it in ("weight", "bias"))
+        width = len(inputs[0])
+        query, key, value = (
+            [weight[part : part + width] @ it + bias[part : part + width] for it in inputs]
+            for part in (0, width, 2 * width)
+        )
+        mixed = self.attend(query[turn], [key[it] for it in seen], [value[it] for it in seen])
+        first = self.norm("dialogue.norm1", inputs[turn] + self.linear("dialogue.self_attn.out_proj", mixed))
+        inner = np.maximum(self.linear("dialogue.linear1", first), 0)
+        return self.norm("dialogue.norm2", first + self.linear("dialogue.linear2", inner))
+
+    def logits(self, rows: Dataset, windows: Dataset) -> np.ndarray:
+        config, turns = self.config, range(len(rows))
+        utterances = []
+        for turn in turns:
+            hidden = self.linear("utterance", self.read(windows["input_ids"][turn], *windows["spans"][turn]))
+            if config.cues == "z_scores":
+                cue = rows["cue_z"][turn]
+                hidden = hidden + self.linear("cues", np.array([cue or 0.0, float(cue is not None)]))
+            if config.cues == "description":
+                hidden = hidden + self.linear("cues", self.read_text(rows["speech_description"][turn]))
+            utterances.append(np.tanh(hidden))
+        width = len(utterances[0])
+        rates = [10000 ** (-2 * pair / width) for pair in range(width // 2)]
+        waves = [[wave(turn * rate) for rate in rates for wave in (math.sin, math.cos)] for turn in turns]
+        placed = [utterance + np.array(wave) for utterance, wave in zip(utterances, waves, strict=True)]
+        seen = [[it for it in turns if it <= turn or not config.causal] for turn in turns]
+        contexts = [self.transformer(placed, turn, seen[turn]) for turn in turns]
+        result = []
+        for turn, speaker in enumerate(rows["speaker"]):
+            same = [contexts[it] for it in seen[turn] if rows["speaker"][it] == speaker]
+            others = [contexts[it] for it in seen[turn] if rows["speaker"][it] != speaker]
+            views = {
+                "utterance": utterances[turn],
+                "dialogue": contexts[turn],
+                "same_speaker": self.masked("same_speaker", contexts[turn], same, width // 2),
+                "other_speakers": self.masked("other_speakers", contexts[turn], others, width // 2),
+            }
+            if config.biographies != "none":
+                views["biography"] = self.biography(rows, turn, utterances[turn])
+            result.append(sum(self.linear(f"heads.{name}", view) for name, view in views.items()))
+        return np.array(result)
+
+    def biography(self, rows: Dataset, turn: int, utterance: np.ndarray) -> np.ndarray:
+        mine = self.read_text(rows["biography"][turn])
+        if self.config.biographies == "static":
+            return mine
+        newest: dict[str | None, str] = {}
+        for row in rows.select(range(turn + 1)):
+            newest |= {row["speaker"]: row["biography"]} if row["biography"] else {}
+        seen = [self.read_text(text) for text in dict.fromkeys(newest.values())]
+        return self.masked("biographies", np.concatenate([utterance, mine]), seen, len(utterance) // 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("settings", VARIANTS, ids=["plain", "attention", "static", "future"])
+def test_logits_are_those_of_the_formulas(kind: str, settings: dict[str, Any]) -> None:
+    model, tokenizer = make(kind, **settings)
+    rows = conversation()
+    logits = logits_of(rows, model, tokenizer)
+    formulas = Formulas(model, tokenizer)
+    for number, (first, last) in enumerate(pairwise((0, len(LONG), len(LONG) + len(SHORT)))):
+        dialogue = rows.select(range(first, last))
+        windows = dialogue_examples(dialogue, tokenizer, model.config, POSITIONS)[0]
+        expected = formulas.logits(dialogue, windows)
+        np.testing.assert_allclose(logits[number, : len(dialogue)], expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("settings", VARIANTS, ids=["plain", "attention", "static", "future"])
+def test_a_batch_gives_what_each_dialogue_gives_by_itself(kind: str, settings: dict[str, Any]) -> None:
+    model, tokenizer = make(kind, **settings)
+    rows = conversation()
+    together = logits_of(rows, model, tokenizer)
+    for number, part in enumerate((range(len(LONG)), range(len(LONG), len(rows)))):
+        alone = logits_of(rows.select(part), model, tokenizer)
+        np.testing.assert_allclose(together[number, : len(part)], alone[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [*VARIANTS[:3], {"causal": False}, {"context_after": 1}])
+def test_later_turns_change_nothing_unless_the_model_sees_the_future(settings: dict[str, Any]) -> None:
+    model, tokenizer = make("bert", **settings)
+    rows = conversation().select(range(len(LONG)))
+    whole = logits_of(rows, model, tokenizer)[0]
+    cut = [logits_of(rows.select(range(said)), model, tokenizer)[0] for said in range(1, len(rows))]
+    largest = max(np.abs(whole[: len(part)] - part).max() for part in cut)
+    assert (largest < 1e-5) != model.config.sees_future
+
+
+def test_biographies_of_whole_dialogues_see_the_future() -> None:
+    model, tokenizer = make("bert", biographies="attention", biography_scope="dialogue")
+    assert model.config.sees_future
+    rows = conversation().select(range(len(LONG)))
+    scopes = [biography and "dialogue" for biography in rows["biography"]]
+    rows = rows.remove_columns("biography_scope").add_column("biography_scope", scopes)
+    first = [logits_of(rows.select(range(length)), model, tokenizer)[0, 0] for length in (2, 6)]
+    assert np.abs(first[0] - first[1]).max() > 1e-3
+
+
+def test_a_speaker_alone_hears_no_others() -> None:
+    model, tokenizer = make("bert")
+    batch = batch_of(rows_of([("A", "a"), ("A", "one two")]), model, tokenizer)
+    views = model._views(torch.randn(1, 2, 32), batch["speakers"])
+    assert torch.equal(views["other_speakers"], torch.zeros(1, 2, 16))
+    model(**batch).loss.backward()
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_any_number_of_speakers_and_turns_fits() -> None:
+    model, tokenizer = make("bert")
+    turns = [(f"speaker {turn}", "What a day") for turn in range(3 * POSITIONS)]
+    logits = logits_of(rows_of(turns), model, tokenizer)
+    assert logits.shape == (1, 3 * POSITIONS, 3)
+    assert np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("settings", VARIANTS, ids=["plain", "attention", "static", "future"])
+def test_the_loss_reaches_every_head(settings: dict[str, Any]) -> None:
+    model, tokenizer = make("roberta", **settings)
+    model(**batch_of(conversation(), model, tokenizer)).loss.backward()
+    for name, parameter in model.named_parameters():
+        # The bias of keys shifts every score of a query alike, which a softmax does not see.
+        if not name.endswith(("key.bias", "position_embeddings.weight")):
+            assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+
+
+def test_loss_leaves_unlabelled_utterances_out() -> None:
+    model, tokenizer = make("bert")
+    batch = batch_of(conversation(), model, tokenizer)
+    batch["labels"][0, 1:] = -100
+    batch["labels"][1] = -100
+    output = model(**batch)
+    expected = -output.logits[0, 0].log_softmax(-1)[batch["labels"][0, 0]]
+    assert output.loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_saved_model_loads_to_equal_logits_and_freezes_again(kind: str, tmp_path: Path) -> None:
+    model, tokenizer = make(kind, **VARIANTS[1], frozen_layers=1)
+    model.save_pretrained(tmp_path)
+    expected = logits_of(conversation(), model, tokenizer)
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert not [name for name in trained if "embeddings" in name or ".layer.0." in name]
+    assert [name for name in trained if ".layer.1." in name]
+    for auto in (BiosErcForUtteranceClassification, AutoModel, AutoModelForSequenceClassification):
+        loaded = auto.from_pretrained(tmp_path).eval()
+        assert type(loaded) is BiosErcForUtteranceClassification
+        np.testing.assert_array_equal(logits_of(conversation(), loaded, tokenizer), expected)
+        assert {name for name, parameter in loaded.named_parameters() if parameter.requires_grad} == trained
+    assert AutoConfig.from_pretrained(tmp_path).cue_names == ["cue_z"]
+
+
+def test_wholly_frozen_encoder_stays_in_evaluation() -> None:
+    model, _ = make("bert", frozen_layers=2)
+    model.train()
+    assert model.training and model.dialogue.training and not model.encoder.training
+    assert not [name for name, parameter in model.encoder.named_parameters() if parameter.requires_grad]
+    half, _ = make("bert", frozen_layers=1)
+    assert half.train().encoder.training
+
+
+def test_saved_folder_needs_no_installed_package(tmp_path: Path) -> None:
+    model, tokenizer = make("roberta")
+    model.save_pretrained(tmp_path / "model")
+    batch = batch_of(conversation(), model, tokenizer)
+    inputs = {name: value.tolist() for name, value in batch.items() if name != "labels"}
+    (tmp_path / "inputs.json").write_text(json.dumps(inputs))
+    program = """
+import json, sys, torch
+from transformers import AutoModelForSequenceClassification
+model = AutoModelForSequenceClassification.from_pretrained("model", trust_remote_code=True).eval()
+inputs = {name: torch.tensor(value) for name, value in json.load(open("inputs.json")).items()}
+assert "speechcue_hf" not in sys.modules
+print(json.dumps(model(**inputs).logits.tolist()))
+"""
+    environment = os.environ | {"HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    logits = np.array(json.loads(done.stdout.splitlines()[-1]))
+    np.testing.assert_allclose(logits, logits_of(conversation(), model, tokenizer), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pretrained_encoder_keeps_its_weights_and_its_path_to_itself(kind: str, tmp_path: Path) -> None:
+    folder = save_tiny_encoder(kind, tmp_path / "encoder")
+    model = BiosErcForUtteranceClassification.from_encoder(str(folder), num_labels=3, num_attention_heads=4)
+    expected = AutoModel.from_pretrained(folder).state_dict()
+    found = model.encoder.state_dict()
+    assert found.keys() == {name for name in expected if not name.startswith("pooler.")}
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+    assert model.token_limit == POSITIONS
+    model.save_pretrained(tmp_path / "saved")
+    assert str(tmp_path) not in (tmp_path / "saved" / "config.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"frozen_layers": 3}, "frozen_layers must be 0 to 2"),
+        ({"num_attention_heads": 5}, "num_attention_heads must divide 16"),
+        ({"context_after": -1}, "cannot be negative"),
+        ({"biographies": "attention"}, "biographies and biography_scope go together"),
+        ({"biographies": "all"}, "biographies must be one of 'none', 'static', 'attention', got 'all'"),
+        ({"cues": "z_scores"}, "cue_names name the columns of z-scores"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BiosErcConfig(**{"encoder_config": tiny_config("bert", tiny_tokenizer("bert")), **settings})
+
+
+def test_the_default_encoder_is_roberta_large() -> None:
+    config = BiosErcConfig()
+    assert (config.encoder_config.model_type, config.encoder_config.hidden_size) == ("roberta", 1024)
+    assert not config.sees_future

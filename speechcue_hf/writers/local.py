@@ -135,7 +135,7 @@ class LocalWriter:
     def _generate(self, batch: list[_Group], keys: list[str]) -> list[list[int]]:
         """New tokens for each prompt, followed by padding where others are longer."""
         prefixes = [common_beginning([prompt.ids for prompt in group]) if self._shares else [] for group in batch]
-        if all(prefixes):
+        if _saves_tokens(batch, prefixes):
             ids, mask, cache = self._run_prefixes(batch, prefixes)
         else:
             ids, mask = self._pad([prompt.ids for group in batch for prompt in group])
@@ -223,6 +223,14 @@ def common_beginning(sequences: list[list[int]]) -> list[int]:
     first, last = min(sequences), max(sequences)
     longest = min(map(len, sequences)) - 1
     return first[: next((place for place in range(longest) if first[place] != last[place]), longest)]
+
+
+def _saves_tokens(batch: list[_Group], prefixes: list[list[int]]) -> bool:
+    """Whether fewer tokens run, padding included, when each group's beginning runs by itself."""
+    prompts = [prompt for group in batch for prompt in group]
+    rests = [len(prompt.ids) - len(prefix) for group, prefix in zip(batch, prefixes, strict=True) for prompt in group]
+    shared = len(batch) * max(map(len, prefixes)) + len(prompts) * max(rests)
+    return all(prefixes) and shared < len(prompts) * max(len(prompt.ids) for prompt in prompts)
 
 
 class _SeededNoise:

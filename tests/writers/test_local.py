@@ -8,7 +8,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, Mistra
 from speechcue_hf.errors import WritingError
 from speechcue_hf.models.tiny import train_tokenizer
 from speechcue_hf.writers.decoding import Decoding
-from speechcue_hf.writers.local import LocalWriter, _Prompt, _SeededNoise, common_beginning, plan_batches
+from speechcue_hf.writers.local import LocalWriter, _Prompt, _saves_tokens, _SeededNoise, common_beginning, plan_batches
 from tests.writers.scripted import request
 
 SAID = ["I got the job!", "That is wonderful news, I knew it.", "Why would you say that now?", "Fine."]
@@ -201,6 +201,21 @@ def test_batches_hold_whole_groups_of_similar_length():
     groups = [[_Prompt(f"{group}", [0] * length) for length in row] for group, row in enumerate(lengths)]
     batches = [[[len(prompt.ids) for prompt in group] for group in batch] for batch in plan_batches(groups, 4)]
     assert batches == [[[92, 91, 90], [51]], [[50]], [[6, 6, 6, 6]], [[6], [5, 5]]]
+
+
+@pytest.mark.parametrize(
+    ("shared", "rests", "saves"),
+    [
+        ([100], [[3, 5]], True),
+        ([100], [[3]], False),  # nobody shares it: 100 + 3 tokens either way
+        ([100, 90], [[3, 5], [4, 4]], True),
+        ([100, 10], [[3], [90, 80]], False),  # 2 beginnings of 100 and 3 rests of 90, each padded, against 3 times 103
+        ([100, 0], [[3, 5, 4], [4]], False),  # a row of padding alone has nothing to attend to
+    ],
+)
+def test_beginnings_run_by_themselves_where_that_saves_tokens(shared, rests, saves):
+    groups = [[_Prompt("", [1] * start + [2] * rest) for rest in own] for start, own in zip(shared, rests, strict=True)]
+    assert _saves_tokens(groups, [[1] * start for start in shared]) == saves
 
 
 def test_something_is_left_to_run_behind_a_common_beginning():

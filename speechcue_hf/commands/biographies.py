@@ -195,6 +195,7 @@ def _save(dataset: DatasetDict, record: dict[str, Any], arguments: argparse.Name
     save_record(record, arguments.output)
     _print_rows(record["rows"])
     print(f"{arguments.output} holds the dataset and {BIOGRAPHIES_FILE}.")
+    print(f"Next: speechcue train --dataset {arguments.output} prompt=speechcue_biography ...")
 
 
 def _print_rows(rows: dict[str, Any]) -> None:

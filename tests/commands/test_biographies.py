@@ -3,14 +3,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from datasets import DatasetDict, load_dataset
 
+from speechcue_hf.biographies.requests import plan_biographies
+from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.cli import main
 from speechcue_hf.corpora.parquet import write_dataset
 from tests.biographies.dialogues import dataset_of, random_dialogue, rows_of
+from tests.writers.openai_server import ChatServer
 
 CALL = [("Ann", "It's me."), ("Ben", "Who?"), ("Ann", "Me!"), ("Ben", "Oh, hi.")]
 TINY = ["--model", "tiny", "--max-new-tokens", "4"]
@@ -89,6 +93,23 @@ def test_a_store_of_another_run_is_refused(folder, tmp_path, capsys):
     assert "decoding max_new_tokens 4 and not 5" in capsys.readouterr().err
     assert main([*line, *TINY, "--prompt", "bioserc"]) == 1
     assert "prompt name 'speechcue' and not 'bioserc'" in capsys.readouterr().err
+
+
+def test_an_empty_answer_of_a_server_is_null_and_asked_again(folder, tmp_path, capsys):
+    plans = plan_biographies(rows_of(CALL, "a"), BiographySettings(scope="dialogue"))
+    server = ChatServer(faults={plans[0].request.messages[0]["content"]: ["empty"]})
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    output = tmp_path / "out"
+    line = ["biographies", str(folder), "-o", str(output), "--scope", "dialogue", "--model", "m"]
+    assert main([*line, "--server", server.base_url]) == 0
+    assert "2 x the server answered with an empty text" in capsys.readouterr().out
+    written = load_dataset(str(output))["train"]
+    assert [text is None for text in written["biography"]] == [True, False, True, False]
+    assert main([*line, "--server", server.base_url]) == 0
+    server.shutdown()
+    server.server_close()
+    assert "train: 4 of 4 rows" in capsys.readouterr().out
+    assert sorted(server.asked.values()) == [1, 1, 1, 2]
 
 
 def test_published_biographies(folder, tmp_path, capsys):

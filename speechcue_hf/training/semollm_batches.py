@@ -1,0 +1,177 @@
+"""Batches for SEmoLLM's stages: captioned rows with the speech of their utterances, loaded when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from speechcue_hf.errors import TrainingError
+from speechcue_hf.training.augmentation import Augmentation
+from speechcue_hf.training.speech_states import clip_inputs, read_clip, states_of
+
+if TYPE_CHECKING:
+    from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
+
+IGNORED = -100
+"""Label of a token that has no loss."""
+
+Batch = Mapping[str, Sequence[Any]]
+
+
+class ClipLoader:
+    """Adds the samples of its clip to each row: for ``Dataset.with_transform``.
+
+    Args:
+        clips: With ``utterance_id`` and ``audio``.
+        seconds: Most seconds of a clip.
+        augmentation: What is done to it; None for rows that are evaluated.
+    """
+
+    def __init__(self, clips: Dataset, seconds: float, augmentation: Augmentation | None) -> None:
+        self.clips, self.seconds, self.augmentation = clips, seconds, augmentation
+        self.places = {utterance: place for place, utterance in enumerate(clips["utterance_id"])}
+
+    def __call__(self, batch: Batch) -> dict[str, Sequence[Any]]:
+        """Load a batch of rows; adds ``samples``, shape ``(samples,)`` each, and ``rate`` in Hz."""
+        loaded = [self._load(utterance) for utterance in batch["utterance_id"]]
+        return {**batch, "samples": [samples for samples, _ in loaded], "rate": [rate for _, rate in loaded]}
+
+    def _load(self, utterance: str) -> tuple[Any, int]:
+        samples, rate = read_clip(self.clips[self.places[utterance]]["audio"], self.seconds)
+        if self.augmentation is not None and self.augmentation.changes_samples:
+            samples = self.augmentation.samples(torch.from_numpy(samples), rate).numpy()
+        return samples, rate
+
+
+class StateLoader:
+    """Adds the kept encoder states of its clip to each row: for ``Dataset.with_transform``.
+
+    Args:
+        states: From :func:`~speechcue_hf.training.speech_states.keep_states`.
+        layers: How many layers were kept.
+        augmentation: What is done to them; None for rows that are evaluated.
+    """
+
+    def __init__(self, states: Dataset, layers: int, augmentation: Augmentation | None) -> None:
+        self.states, self.layers, self.augmentation = states, layers, augmentation
+        self.places = {utterance: place for place, utterance in enumerate(states["utterance_id"])}
+
+    def __call__(self, batch: Batch) -> dict[str, Sequence[Any]]:
+        """Load a batch of rows; adds ``states``, shape ``(layers, frames, width)`` each, float16."""
+        return {**batch, "states": [self._load(utterance) for utterance in batch["utterance_id"]]}
+
+    def _load(self, utterance: str) -> Tensor:
+        states = states_of(self.states[self.places[utterance]], self.layers)
+        if self.augmentation is not None and self.augmentation.changes_states:
+            states = self.augmentation.states(states)
+        return states
+
+
+@dataclass(frozen=True)
+class CaptionCollator:
+    """Batches of stage 1: clips and their captions in tokens of the Q-Former.
+
+    Args:
+        processor: The model's; its tokenizer is that of the Q-Former.
+        seconds: Most seconds of a clip.
+        positions: Most tokens of a caption.
+    """
+
+    processor: SEmoLLMProcessor
+    seconds: float
+    positions: int
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        """Pad rows with ``caption`` and their speech to what :class:`SEmoLLMForPretraining` takes."""
+        tokenizer: Any = self.processor.tokenizer
+        captions = [torch.tensor(self._encode(row)) for row in rows]
+        ids = pad_sequence(captions, batch_first=True, padding_value=tokenizer.pad_token_id)
+        mask = pad_sequence([torch.ones_like(caption) for caption in captions], batch_first=True)
+        decoder_ids = ids.clone()
+        decoder_ids[:, 0] = tokenizer.bos_token_id
+        speech = collate_speech(rows, self.processor, self.seconds)
+        return {"caption_ids": ids, "caption_mask": mask, "decoder_ids": decoder_ids, **speech}
+
+    def _encode(self, row: Mapping[str, Any]) -> list[int]:
+        tokenizer: Any = self.processor.tokenizer
+        ids = tokenizer(row["caption"], add_special_tokens=False)["input_ids"]
+        ids = [tokenizer.cls_token_id, *ids, tokenizer.sep_token_id]
+        if len(ids) > self.positions:
+            raise TrainingError(
+                f"the caption of {row['utterance_id']} has {len(ids)} tokens, the Q-Former has {self.positions} "
+                "positions: shorten the caption, or leave the transcript out of it"
+            )
+        return ids
+
+
+@dataclass(frozen=True)
+class AnswerCollator:
+    """Batches of stages 2 and 3: prompts with clips, and answers, which alone have a loss.
+
+    Args:
+        processor: The model's.
+        seconds: Most seconds of a clip.
+    """
+
+    processor: SEmoLLMProcessor
+    seconds: float
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        """Pad rows with ``prompt``, ``completion`` and speech to what the model takes."""
+        encoded = [self._encode(row) for row in rows]
+        tokenizer: Any = self.processor.tokenizer
+        ids = [torch.tensor(prompt + answer) for prompt, answer in encoded]
+        labels = [torch.tensor([IGNORED] * len(prompt) + answer) for prompt, answer in encoded]
+        return {
+            "input_ids": pad_sequence(ids, batch_first=True, padding_value=tokenizer.pad_token_id),
+            "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
+            "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
+            **collate_speech(rows, self.processor, self.seconds),
+        }
+
+    def _encode(self, row: Mapping[str, Any]) -> tuple[list[int], list[int]]:
+        """Tokens of prompt and answer, the end token being the last."""
+        render: Any = self.processor.apply_chat_template
+        prompt = render(row["prompt"], tokenize=False, add_generation_prompt=True)
+        whole = render([*row["prompt"], *row["completion"]], tokenize=False)
+        if not whole.startswith(prompt):
+            raise TrainingError(
+                f"the chat template renders the prompt of {row['utterance_id']} differently when an answer follows: "
+                "change the chat template"
+            )
+        tokenizer: Any = self.processor.tokenizer
+        # A Q-Former makes as many tokens of any clip, so that frames need not be counted.
+        expanded = self.processor.expand([prompt], [0])[0]
+        ids, answer = (
+            tokenizer(text, add_special_tokens=False)["input_ids"] for text in (expanded, whole[len(prompt) :])
+        )
+        if tokenizer.eos_token_id not in answer:
+            raise TrainingError(
+                "the chat template closes no answer with the tokenizer's end token: set eos_token to it"
+            )
+        return ids, answer[: answer.index(tokenizer.eos_token_id) + 1]
+
+
+def collate_speech(rows: Sequence[Mapping[str, Any]], processor: SEmoLLMProcessor, seconds: float) -> dict[str, Tensor]:
+    """Pad the speech of rows.
+
+    Args:
+        rows: With ``samples`` and ``rate``, or with ``states``.
+        processor: The model's.
+        seconds: Most seconds of a clip.
+
+    Returns:
+        ``input_features`` and ``input_features_mask``, or ``speech_states`` and ``speech_states_mask``.
+    """
+    if "states" not in rows[0]:
+        return clip_inputs(processor, [row["samples"] for row in rows], [row["rate"] for row in rows], seconds)
+    # Frames first, as padding wants them.
+    states = [row["states"].transpose(0, 1) for row in rows]
+    mask = pad_sequence([torch.ones(len(clip), dtype=torch.bool) for clip in states], batch_first=True)
+    return {"speech_states": pad_sequence(states, batch_first=True).transpose(1, 2), "speech_states_mask": mask}

@@ -1,0 +1,108 @@
+"""The trainer of SEmoLLM's stages: it logs every part of the loss and watches for collapse."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import Trainer
+
+from speechcue_hf.errors import TrainingError
+
+PARTS = ("matching_loss", "contrastive_loss", "generation_loss", "query_similarity")
+"""What stage 1 tells beside its loss."""
+
+
+class StageTrainer(Trainer):
+    """The trainer of all three stages.
+
+    Args:
+        collapse_threshold: Mean query similarity at which the run stops; stages without that figure do not look at it.
+        **settings: To ``transformers.Trainer``.
+    """
+
+    def __init__(self, *, collapse_threshold: float, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.collapse_threshold = collapse_threshold
+        # Stage 1 has no labels among its inputs, and yet a loss.
+        self.can_return_loss = True
+        self._parts: dict[str, list[Tensor]] = defaultdict(list)
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **settings: Any) -> Any:
+        """The model's loss; its parts are kept for the log."""
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **settings)
+        prefix = "" if model.training else "eval_"
+        for name in PARTS:
+            if outputs.get(name) is not None:
+                self._parts[prefix + name].append(outputs[name].detach())
+        return (loss, outputs) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], *args: Any, **settings: Any) -> None:
+        """Add the parts since the last log, means over steps and processes.
+
+        Raises:
+            TrainingError: If the queries have collapsed.
+        """
+        prefix = next((prefix for prefix in ("", "eval_") if f"{prefix}loss" in logs), None)
+        parts = {} if prefix is None else self._take_parts(prefix)
+        super().log(logs | parts, *args, **settings)
+        check_collapse(parts.get("query_similarity"), self.collapse_threshold, self.state.global_step)
+
+    def training_step(self, *args: Any, **settings: Any) -> Tensor:
+        """One step.
+
+        Raises:
+            TrainingError: If the memory of the device does not suffice; the message says what would help.
+        """
+        try:
+            return super().training_step(*args, **settings)
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(memory_advice(self.args, str(error))) from error
+
+    def _take_parts(self, prefix: str) -> dict[str, float]:
+        taken = {}
+        for name in PARTS:
+            if values := self._parts.pop(prefix + name, None):
+                mean = torch.stack(values).float().mean()
+                taken[prefix + name] = float(self.accelerator.gather(mean).mean())
+        return taken
+
+
+def check_collapse(similarity: float | None, threshold: float, step: int) -> None:
+    """Stop a run whose queries have become one.
+
+    Args:
+        similarity: Mean cosine between the queries of a clip; None where it was not measured.
+        threshold: From which value on they count as one.
+        step: Where the run is.
+
+    Raises:
+        TrainingError: If they have.
+    """
+    if similarity is not None and similarity > threshold:
+        raise TrainingError(
+            f"the queries have collapsed: at step {step} the mean cosine between the queries of a clip is "
+            f"{similarity:.3f}, above collapse_threshold {threshold}, so one query would do for all. Lower "
+            "learning_rate or lengthen the warm-up, raise contrastive_weight, or take fewer queries (num_query_tokens)"
+        )
+
+
+def memory_advice(training: Any, reason: str) -> str:
+    """What to do when a batch does not fit into memory.
+
+    Args:
+        training: The settings of the run.
+        reason: What torch said.
+
+    Returns:
+        The message.
+    """
+    size, steps = training.per_device_train_batch_size, training.gradient_accumulation_steps
+    smaller = f"per_device_train_batch_size {max(size // 2, 1)} with gradient_accumulation_steps {steps * 2}"
+    return (
+        f"a batch of {size} rows does not fit into the memory of the device: try {smaller}, which trains alike in "
+        "stages 2 and 3 (stage 1 has fewer negatives), gradient_checkpointing true, dtype bfloat16, or states, which "
+        f"takes the speech encoder out of the run. torch says: {reason.splitlines()[0] if reason else 'out of memory'}"
+    )

@@ -33,7 +33,7 @@ def written_record(
     Returns:
         Scope and whether it sees later turns, writer, prompt, limits, counts of rows and requests, tokens.
     """
-    keys = {key for rows in dataset.values() for key in rows["biography_key"] if key is not None}
+    keys = {key for rows in dataset.values() for key in rows["biography_key"][:] if key is not None}
     answers = [store[key] for key in keys]
     return {
         "source": "written",
@@ -86,7 +86,7 @@ def _count_rows(dataset: DatasetDict) -> dict[str, Any]:
 
 def _count_split(rows: Dataset) -> dict[str, Any]:
     """Rows of a split, those with a biography, those whose biography was cut, and why the others have none."""
-    told = list(zip(rows["biography"], rows["biography_note"], strict=True))
+    told = list(zip(rows["biography"][:], rows["biography_note"][:], strict=True))
     return {
         "all": len(told),
         "with_biography": sum(text is not None for text, _ in told),

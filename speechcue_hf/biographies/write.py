@@ -111,7 +111,9 @@ def write_biographies(
 
 def needed_batch(dataset: Dataset) -> dict[str, list[Any]]:
     """The columns that biographies are made from, as far as the dataset has them."""
-    return {column: list(dataset[column]) for column in NEEDED_COLUMNS if column in dataset.column_names}
+    there = [column for column in NEEDED_COLUMNS if column in dataset.column_names]
+    batch: dict[str, list[Any]] = dataset.select_columns(there)[:]
+    return batch
 
 
 def with_biographies(dataset: Dataset, columns: Mapping[str, Sequence[Any]]) -> Dataset:

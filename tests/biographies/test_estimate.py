@@ -45,7 +45,7 @@ def test_requests_of_real_corpora(corpus, dialogue_columns, first_name, requests
     dataset = load_dataset(f"speechcue/{corpus}", data_dir=str(CORPORA / corpus), cache_dir=str(tmp_path), **options)
     assert estimate_biographies(dataset, BiographySettings.bioserc()).requests == requests
     # Every turn but each speaker's first has a biography, and with refresh=1 one of its own.
-    pairs = set(zip(dataset["test"]["dialogue_id"], dataset["test"]["speaker"], strict=True))
+    pairs = set(zip(dataset["test"]["dialogue_id"][:], dataset["test"]["speaker"][:], strict=True))
     turn_by_turn = estimate_biographies(dataset["test"], BiographySettings(refresh=1))
     assert turn_by_turn.requests == dataset["test"].num_rows - len(pairs)
 

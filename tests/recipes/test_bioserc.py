@@ -127,6 +127,8 @@ def test_evaluation_card_and_comparison_say_it_too(
         shutil.copytree(run, tmp_path / scope, symlinks=True, ignore=shutil.ignore_patterns("checkpoint-*"))
         arguments = ["evaluate", "--dataset", str(folders[scope]), "--model", str(run), "-o", str(tmp_path / scope)]
         assert main(arguments) == 0
+        said = "Turns after the one in question were seen" in capsys.readouterr().out
+        assert said == (scope == "dialogue")
         results = read(tmp_path / scope / "results.json")
         training = read(run / "training.json")
         for key in ("sees_future", "future_turns", "biography_scope", "biographies", "biographies_sha256"):
@@ -139,7 +141,6 @@ def test_evaluation_card_and_comparison_say_it_too(
     assert "Biographies of speakers were written from turns before the utterance in question, too." in past
     assert "Written by `some/chat-model` from the turns before each utterance, again every 8 turns" in past
     assert f"asked with the prompt `bioserc` (SHA-256 `{'b' * 64}`)." in future
-    capsys.readouterr()
     comparison = tmp_path / "comparison.json"
     folders_compared = [str(tmp_path / scope) for scope in runs]
     assert main(["compare", *folders_compared, "--draws", "50", "-o", str(comparison)]) == 0

@@ -25,10 +25,12 @@ COMMANDS = {
     "plot": "draw a clip or a dialogue with its cues",
     "train": "fine-tune a chat model from a recipe",
     "evaluate": "score a model on a split",
+    "explain": "say which emotion a clip has and why, and mark what the measurement contradicts",
     "compare": "compare two runs by a paired bootstrap over dialogues",
     "intervene": "score a model again with other cues, to see whether it listens",
     "probe": "see what measurements alone tell, with small classifiers",
     "card": "write the model card of a run",
+    "publish": "put a dataset or a model on the Hub, as far as its licence lets it",
     "doctor": "look for what is wrong with this installation",
 }
 """Name → help line, here so that ``speechcue --help`` imports no command."""

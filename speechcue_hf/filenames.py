@@ -27,6 +27,12 @@ DISTRIBUTIONS_FILE = "distributions.png"
 PROMPT_FILE = "prompt.json"
 """Beside a model: the prompt it was trained on."""
 
+PROMPT_TEMPLATE_FILE = "prompt.jinja"
+"""Beside the prompt: its template."""
+
+VIEWS_FILE = "views.json"
+"""In a published dataset: what each of its configs holds; the card is written from it."""
+
 TRAINING_FILE = "training.json"
 """Beside a model: what it was made from, and how."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, hf_hub_download
 from huggingface_hub.errors import (
     HfHubHTTPError,
     LocalTokenNotFoundError,
@@ -124,6 +124,30 @@ def commit_files(
         operations: list[CommitOperationAdd | CommitOperationDelete] = [*additions, *map(CommitOperationDelete, stale)]
         made = api.create_commit(repo_id, operations, commit_message=message, repo_type=kind, parent_commit=head)
         return str(made.oid)
+
+    return persist(attempt, repo_id, patience)
+
+
+def read_remote(repo_id: str, kind: Kind, path: str, *, patience: Patience = PATIENT) -> bytes | None:
+    """Read a file of a repository as it is now.
+
+    Args:
+        repo_id: ``user/name``; the repository exists.
+        kind: Of repository.
+        path: Of the file in the repository.
+        patience: With the server.
+
+    Returns:
+        Its content; None where there is no such file.
+
+    Raises:
+        PublishingError: If the Hub does not answer.
+    """
+
+    def attempt() -> bytes | None:
+        if not HfApi().file_exists(repo_id, path, repo_type=kind):
+            return None
+        return Path(hf_hub_download(repo_id, path, repo_type=kind)).read_bytes()
 
     return persist(attempt, repo_id, patience)
 

@@ -26,7 +26,7 @@ from typing import Any, Literal
 from jinja2 import Environment, StrictUndefined, Template, TemplateSyntaxError
 
 from speechcue_hf.errors import PromptError
-from speechcue_hf.filenames import PROMPT_FILE
+from speechcue_hf.filenames import PROMPT_FILE, PROMPT_TEMPLATE_FILE
 
 _PRESETS = files("speechcue_hf.prompts") / "presets"
 
@@ -135,8 +135,8 @@ class PromptSpecification:
         Args:
             folder: Folder of the model that was trained with this prompt.
         """
-        settings = asdict(self) | {"template": "prompt.jinja"}
-        (folder / "prompt.jinja").write_text(self.template, encoding="utf-8")
+        settings = asdict(self) | {"template": PROMPT_TEMPLATE_FILE}
+        (folder / PROMPT_TEMPLATE_FILE).write_text(self.template, encoding="utf-8")
         (folder / PROMPT_FILE).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -1,0 +1,58 @@
+"""``speechcue publish``: put datasets and models on the Hub, as far as their licence lets them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EXAMPLES = """examples:
+  speechcue publish dataset data/demo data/described --repo-id me/demo --prompt speechcue
+  speechcue publish dataset data/described --repo-id me/iemocap-cues --columns dialogue_id utterance_id turn \\
+      f0_mean_hz f0_mean_hz_level f0_mean_hz_z speech_description speech_impression
+  speechcue publish dataset data/described --repo-id lab/iemocap --private --everybody-is-licensed
+  speechcue publish model runs/cues --repo-id me/demo-cues --licence apache-2.0
+
+Log in with `hf auth login` before. What fails leaves the repository as it was; the same command goes on where it stood.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    kinds = parser.add_subparsers(dest="kind", metavar="dataset | model", required=True)
+    dataset = kinds.add_parser("dataset", help="dataset folders, each as a config of one repository")
+    dataset.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="dataset folder")
+    dataset.add_argument("--prompt", nargs="+", default=[], help="publish the last folder's prompts too, as sft-PROMPT")
+    dataset.add_argument("--columns", nargs="+", help="publish only these columns")
+    model = kinds.add_parser("model", help="the folder of a run, with its card")
+    model.add_argument("folder", type=Path, metavar="DIR", help="folder that training wrote")
+    for kind in (dataset, model):
+        kind.add_argument("--repo-id", required=True, help="user/name; it is made if need be")
+        kind.add_argument("--private", action="store_true", help="make a new repository private")
+        kind.add_argument("--licence", help="as the Hub names it, such as apache-2.0")
+        kind.add_argument(
+            "--everybody-is-licensed",
+            action="store_true",
+            help="all who can read this private or gated repository hold the licence of the corpus",
+        )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Publish, and say where it is."""
+    options = {
+        "private": arguments.private,
+        "licence": arguments.licence,
+        "everybody_is_licensed": arguments.everybody_is_licensed,
+    }
+    if arguments.kind == "dataset":
+        from speechcue_hf.hub.publish_dataset import publish_dataset
+
+        commit = publish_dataset(
+            arguments.folders, arguments.repo_id, prompts=arguments.prompt, columns=arguments.columns, **options
+        )
+        use = f'load_dataset("{arguments.repo_id}", ...)'
+    else:
+        from speechcue_hf.hub.publish_model import publish_model
+
+        commit = publish_model(arguments.folder, arguments.repo_id, **options)
+        use = f'EmotionRecognizer.from_pretrained("{arguments.repo_id}")'
+    print(f"Published as {arguments.repo_id}, commit {commit[:12]}. Next: {use}")

@@ -1,0 +1,72 @@
+"""Dataset cards, written from the facts of the published views and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from huggingface_hub import DatasetCard, DatasetCardData
+
+from speechcue_hf.corpora.registration import CORPORA, NAMESPACE, builder_of
+from speechcue_hf.filenames import BIOGRAPHIES_FILE, CAPTIONS_FILE, DESCRIBER_FILE, MEASUREMENT_FILE, PROMPT_FILE
+
+_TEMPLATE = files("speechcue_hf.hub") / "templates" / "dataset_card.md.jinja"
+_MOST_THRESHOLDS = 3
+"""Groups of the describer whose thresholds the card shows; the file has all."""
+
+
+def dataset_card(repo_id: str, views: Mapping[str, Mapping[str, Any]], *, licence: str | None = None) -> DatasetCard:
+    """Write the card of a published dataset.
+
+    Args:
+        repo_id: ``user/name`` on the Hub.
+        views: View → its facts, from :func:`speechcue_hf.hub.views.describe_view`; one at least.
+        licence: As the Hub names it; None takes that of the corpus.
+
+    Returns:
+        The card, whose metadata tells ``load_dataset`` the configs.
+    """
+    corpus = next((view["corpus"] for view in views.values() if view["corpus"]), None)
+    builder = builder_of(corpus["name"]) if corpus and corpus["name"] in CORPORA else None
+    card: DatasetCard = DatasetCard.from_template(
+        _card_data(repo_id, views, licence or (builder.HUB_LICENSE if builder else "other")),
+        template_str=_TEMPLATE.read_text(encoding="utf-8"),
+        repo_id=repo_id,
+        name=repo_id.split("/")[-1],
+        views=views,
+        corpus=corpus,
+        loader=NAMESPACE + builder.CORPUS if builder and builder.MAY_LEAVE == "cues" else None,
+        licence=licence,
+        describers={name: _describer(view) for name, view in views.items() if DESCRIBER_FILE in view["records"]},
+        shown_groups=_MOST_THRESHOLDS,
+        measurement_file=MEASUREMENT_FILE,
+        describer_file=DESCRIBER_FILE,
+        biographies_file=BIOGRAPHIES_FILE,
+        captions_file=CAPTIONS_FILE,
+        prompt_file=PROMPT_FILE,
+    )
+    return card
+
+
+def _card_data(repo_id: str, views: Mapping[str, Mapping[str, Any]], licence: str) -> DatasetCardData:
+    return DatasetCardData(
+        language="en",
+        license=licence,
+        pretty_name=repo_id.split("/")[-1],
+        task_categories=["text-classification", "audio-classification"],
+        tags=["speechcue_hf", "emotion-recognition-in-conversation"],
+        configs=[_config(name, view) for name, view in views.items()],
+    )
+
+
+def _config(name: str, view: Mapping[str, Any]) -> dict[str, Any]:
+    files = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in view["splits"]]
+    return {"config_name": name, "data_files": files}
+
+
+def _describer(view: Mapping[str, Any]) -> dict[str, Any]:
+    """What the card shows of a describer: its settings, and the thresholds of its largest groups."""
+    record = view["records"][DESCRIBER_FILE]
+    groups = sorted(record["groups"].items(), key=lambda item: -item[1]["rows"])
+    return {**record, "largest": dict(groups[:_MOST_THRESHOLDS])}

@@ -1,0 +1,202 @@
+"""Dataset folders go to the Hub: one config for each view, checked by licence and for traces, in one commit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from datasets import DatasetDict
+
+from speechcue_hf.corpora.identity import CorpusIdentity, read_identity
+from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_shard
+from speechcue_hf.errors import PublishingError
+from speechcue_hf.filenames import CARD_FILE, CORPUS_FILE, VIEWS_FILE
+from speechcue_hf.hub.dataset_card import dataset_card
+from speechcue_hf.hub.licence import check_columns, corpus_of
+from speechcue_hf.hub.scan import check_files
+from speechcue_hf.hub.upload import commit_files, read_remote, repository
+from speechcue_hf.hub.views import RECORDS, describe_view, view_name
+from speechcue_hf.prompts.build import build_prompts
+from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
+
+SHARD_BYTES = 500_000_000
+"""Of Parquet, so that a shard downloads and a lost one is sent again in reasonable time."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Rows that are published as one config.
+
+    Args:
+        name: Of the config.
+        dataset: The rows.
+        folder: Where they were read, with the records beside them.
+        identity: The corpus.
+        prompt: For prompt–completion rows.
+    """
+
+    name: str
+    dataset: DatasetDict
+    folder: Path
+    identity: CorpusIdentity | None
+    prompt: PromptSpecification | None = None
+
+
+def publish_dataset(
+    folders: Sequence[Path],
+    repo_id: str,
+    *,
+    prompts: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
+    private: bool = False,
+    licence: str | None = None,
+    everybody_is_licensed: bool = False,
+) -> str:
+    """Publish dataset folders as one dataset, which plain ``load_dataset(repo_id, view)`` reads.
+
+    Views that the repository has and that are not published now stay as they are.
+
+    Args:
+        folders: What the commands of this package wrote; each becomes the view that its columns make it:
+            ``utterances``, ``measured``, ``described``, ``biographies`` or ``captions``.
+        repo_id: ``user/name``; it is made if need be.
+        prompts: Presets or prompt files; the rows of the last folder are published as ``sft-<prompt>`` for each.
+        columns: Only these are published of each folder; None publishes all.
+        private: Whether a repository that is made now is private.
+        licence: Of own recordings, as the Hub names it; None takes that of the corpus.
+        everybody_is_licensed: Says that all who can read this private or gated repository hold the corpus's licence.
+
+    Returns:
+        The commit, 40 hexadecimal digits.
+
+    Raises:
+        LicenceError: If the licence does not let a column out, or is not known.
+        PublishingError: If two folders make the same view, a file tells of this machine, the repository holds another
+            corpus, or the Hub does not take the commit; nothing is published then.
+        CorpusError: If a folder holds no dataset.
+
+    Example:
+        >>> publish_dataset([Path("data/demo"), Path("data/described")], "me/demo", prompts=["speechcue"])
+        '0d1e5ad6cbd9c3d9a9a47b1e4b7bd4b3a4f0c3d2'
+    """
+    views = _views(folders, prompts, columns)
+    corpus = _one_corpus(views)
+    restricted = repository(repo_id, "dataset", private=private)
+    for view in views:
+        check_columns(corpus, _all_columns(view.dataset), restricted=restricted, agreed=everybody_is_licensed)
+    with TemporaryDirectory(prefix="speechcue-publish-") as staging:
+        files = _stage(views, Path(staging))
+        facts = _merged_facts(views, repo_id, Path(staging))
+        card = dataset_card(repo_id, facts, licence=licence)
+        (Path(staging) / CARD_FILE).write_text(str(card), encoding="utf-8")
+        (Path(staging) / VIEWS_FILE).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        files |= {name: Path(staging) / name for name in (CARD_FILE, VIEWS_FILE)}
+        check_files(list(files.values()), folders=[folder.parent for folder in folders])
+        names = ", ".join(view.name for view in views)
+        return commit_files(repo_id, "dataset", files, f"Publish {names}", replaces=[f"{view.name}/" for view in views])
+
+
+def _views(folders: Sequence[Path], prompts: Sequence[str], columns: Sequence[str] | None) -> list[View]:
+    if not folders:
+        raise PublishingError("nothing is given to publish: name a dataset folder")
+    views = [_view(folder, columns) for folder in folders]
+    views += [_prompt_view(folders[-1], prompt) for prompt in prompts]
+    names = [view.name for view in views]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise PublishingError(f"two folders make the view {min(twice)!r}: publish one of them")
+    return views
+
+
+def _view(folder: Path, columns: Sequence[str] | None) -> View:
+    dataset = read_dataset(folder)
+    if columns is not None:
+        dataset = DatasetDict({split: _selected(rows, columns, folder) for split, rows in dataset.items()})
+    return View(view_name(_all_columns(dataset)), dataset, folder, read_identity(folder))
+
+
+def _selected(rows: Any, columns: Sequence[str], folder: Path) -> Any:
+    if missing := [column for column in columns if column not in rows.column_names]:
+        raise PublishingError(
+            f"{folder.name} has no columns {', '.join(missing)}; it has {', '.join(rows.column_names)}"
+        )
+    return rows.select_columns(list(columns))
+
+
+def _prompt_view(folder: Path, prompt: str) -> View:
+    specification = load_prompt(prompt)
+    rows = build_prompts(read_dataset(folder), specification)
+    return View(view_name([], specification.name), rows, folder, read_identity(folder), specification)
+
+
+def _one_corpus(views: Sequence[View]) -> str:
+    """The corpus that all views come from."""
+    corpora = {corpus_of(view.identity, _utterance_ids(view.dataset)) for view in views}
+    revisions = {view.identity.revision for view in views if view.identity}
+    if len(corpora) > 1 or len(revisions) > 1:
+        raise PublishingError(
+            f"the folders come from different rows ({', '.join(sorted(corpora))}; {len(revisions)} revisions): "
+            "publish each corpus, and each way of splitting it, in a repository of its own"
+        )
+    return corpora.pop()
+
+
+def _utterance_ids(dataset: DatasetDict) -> Iterable[str]:
+    for rows in dataset.values():
+        yield from rows["utterance_id"]
+
+
+def _all_columns(dataset: DatasetDict) -> list[str]:
+    return list(dict.fromkeys(column for rows in dataset.values() for column in rows.column_names))
+
+
+def _stage(views: Sequence[View], staging: Path) -> dict[str, Path]:
+    """Write what is published and list it: path in the repository → file here."""
+    files: dict[str, Path] = {}
+    for view in views:
+        folder = staging / view.name
+        folder.mkdir()
+        for split, rows in view.dataset.items():
+            _write_shards(rows, str(split), folder)
+        _stage_records(view, folder)
+        files |= {f"{view.name}/{path.name}": path for path in sorted(folder.iterdir())}
+    return files
+
+
+def _write_shards(rows: Any, split: str, folder: Path) -> None:
+    count = max(1, ceil(rows.data.nbytes / SHARD_BYTES))
+    for index in range(count):
+        write_shard(rows.shard(count, index, contiguous=True), folder / shard_name(split, index, count))
+
+
+def _stage_records(view: View, folder: Path) -> None:
+    for name in (CORPUS_FILE, *RECORDS):
+        if (view.folder / name).is_file():
+            shutil.copyfile(view.folder / name, folder / name)
+    if view.prompt is not None:
+        view.prompt.save(folder)
+
+
+def _merged_facts(views: Sequence[View], repo_id: str, staging: Path) -> dict[str, Any]:
+    """Facts of the views published now and of those that the repository keeps."""
+    before = read_remote(repo_id, "dataset", VIEWS_FILE)
+    facts: dict[str, Any] = {} if before is None else json.loads(before)
+    for view in views:
+        facts[view.name] = describe_view(view.dataset, view.identity, staging / view.name)
+    _check_same_corpus(repo_id, facts)
+    return dict(sorted(facts.items()))
+
+
+def _check_same_corpus(repo_id: str, facts: Mapping[str, Any]) -> None:
+    """Refuse a repository whose views come from different rows: ids would not mean the same."""
+    revisions = {(view["corpus"] or {}).get("revision") for view in facts.values()}
+    if len(revisions) > 1:
+        raise PublishingError(
+            f"{repo_id} holds views of another corpus, release or split: publish all views again, "
+            "or take another repository"
+        )

@@ -1,0 +1,189 @@
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from datasets import Dataset, DatasetDict, load_dataset
+from huggingface_hub import DatasetCard, HfApi
+
+import speechcue_hf  # noqa: F401
+from speechcue_hf.cli import main
+from speechcue_hf.corpora.parquet import read_dataset, write_dataset
+from speechcue_hf.errors import LicenceError, PublishingError
+from speechcue_hf.hub import publish_dataset as publishing
+from speechcue_hf.hub.publish_dataset import publish_dataset
+from tests.hub.hub_server import Fault, Hub
+
+NAME = "tester/demo"
+CUES = ["dialogue_id", "utterance_id", "turn", "speech_description"]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> tuple[Path, Path]:
+    """The demo corpus as prepared and as described."""
+    root = tmp_path_factory.mktemp("demo")
+    clips, measured, described = root / "demo", root / "measured", root / "described"
+    assert main(["prepare", "demo", "-o", str(clips)]) == 0
+    assert main(["measure", str(clips), "-o", str(measured), "--groups", "loudness"]) == 0
+    assert main(["describe", str(measured), "-o", str(described)]) == 0
+    return clips, described
+
+
+@pytest.fixture(scope="module")
+def iemocap(tmp_path_factory) -> Path:
+    """Rows with IEMOCAP's ids, which no record names."""
+    folder = tmp_path_factory.mktemp("iemocap")
+    rows = {
+        "dialogue_id": ["Ses01F_impro01"] * 2,
+        "utterance_id": ["Ses01F_impro01_F000", "Ses01F_impro01_M000"],
+        "turn": [0, 1],
+        "text": ["Excuse me.", "Yes."],
+        "speech_description": ["loud", "soft"],
+    }
+    write_dataset(DatasetDict(train=Dataset.from_dict(rows)), folder)
+    return folder
+
+
+def loaded(view: str, tmp_path: Path) -> DatasetDict:
+    return load_dataset(NAME, view, cache_dir=str(tmp_path / "cache"))
+
+
+def test_a_stranger_loads_what_was_published_clips_included(hub, folders, tmp_path):
+    publish_dataset(folders, NAME, prompts=["speechcue"])
+    for folder, view in zip(folders, ("utterances", "described"), strict=True):
+        here, there = read_dataset(folder), loaded(view, tmp_path)
+        assert {split: rows.num_rows for split, rows in there.items()} == {"train": 64, "validation": 16, "test": 16}
+        for split in here:
+            assert there[split].features == here[split].features
+            assert there[split].to_list() == here[split].to_list()
+    rows = loaded("sft-speechcue", tmp_path)["train"]
+    assert rows[0]["completion"][0]["role"] == "assistant" and len(rows) == 64
+
+
+def test_records_lie_beside_the_rows_byte_for_byte(hub, folders):
+    publish_dataset(folders, NAME, prompts=["speechcue"])
+    files = hub.files("dataset", NAME)
+    for name in ("describer.json", "measurement.json", "corpus.json", "distributions.png"):
+        assert files[f"described/{name}"] == (folders[1] / name).read_bytes()
+    assert json.loads(files["sft-speechcue/prompt.json"])["name"] == "speechcue"
+    assert "sft-speechcue/prompt.jinja" in files
+
+
+def test_the_card_holds_what_the_records_say(hub, folders):
+    publish_dataset(folders, NAME)
+    card = DatasetCard.load(NAME)
+    assert [config["config_name"] for config in card.data.configs] == ["described", "utterances"]
+    assert card.data.license == "cc0-1.0"
+    describer = json.loads((folders[1] / "describer.json").read_text())
+    largest = max(describer["groups"].values(), key=lambda group: group["rows"])
+    bounds = ", ".join(f"{bound:.4g}" for bound in largest["cues"]["intensity_mean_db"]["thresholds"])
+    test = read_dataset(folders[1])["test"]
+    happy = sum(test.features["emotion"].int2str(emotion) == "happy" for emotion in test["emotion"])
+    for text in (
+        "64 in 8 dialogues | 16 in 2 dialogues | 16 in 2 dialogues |",
+        f"| `intensity_mean_db` | {bounds} |",
+        "fitted on 64 rows of the split `train` only",
+        "Measured by the preset `default`",
+        "![distributions.png](described/distributions.png)",
+        json.loads((folders[1] / "corpus.json").read_text())["revision"],
+        "Licence of the corpus: CC0-1.0",
+    ):
+        assert text in card.content, text
+    assert re.search(rf"^\| happy \|.* {happy} \|$", card.content, flags=re.MULTILINE)
+    assert not re.search(r"\{\{|\{%|None|undefined", card.content)
+
+
+def test_the_cards_program_runs_as_it_stands(hub, folders, tmp_path, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path))
+    publish_dataset(folders, NAME, prompts=["speechcue"])
+    program = re.search(r"```python\n(.*?)```", DatasetCard.load(NAME).content, flags=re.DOTALL)[1]
+    made: dict[str, object] = {}
+    exec(program, made)
+    assert made["sft_speechcue"].num_rows == made["described"].num_rows == {"train": 64, "validation": 16, "test": 16}
+
+
+def test_a_view_published_later_joins_those_there_are(hub, folders, tmp_path):
+    publish_dataset(folders[:1], NAME)
+    publish_dataset(folders[1:], NAME)
+    assert [config["config_name"] for config in DatasetCard.load(NAME).data.configs] == ["described", "utterances"]
+    assert loaded("utterances", tmp_path)["test"].num_rows == 16
+
+
+def test_shards_follow_the_size_and_old_ones_go(hub, folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(publishing, "SHARD_BYTES", 100_000)
+    publish_dataset(folders[:1], NAME)
+    many = [path for path in hub.files("dataset", NAME) if path.startswith("utterances/train-")]
+    assert len(many) > 1 and loaded("utterances", tmp_path)["train"].num_rows == 64
+    monkeypatch.setattr(publishing, "SHARD_BYTES", 10**9)
+    publish_dataset(folders[:1], NAME)
+    assert [path for path in hub.files("dataset", NAME) if path.startswith("utterances/train-")] == [
+        "utterances/train-00000-of-00001.parquet"
+    ]
+
+
+def test_publishing_again_changes_nothing(hub, folders):
+    assert publish_dataset(folders, NAME) == publish_dataset(folders, NAME)
+
+
+def test_a_cut_upload_is_resumed(hub: Hub, folders, monkeypatch):
+    monkeypatch.setattr("speechcue_hf.hub.upload.time.sleep", lambda seconds: None)
+    hub.faults.append(Fault("POST", "/commit/", cut=True, times=6))
+    with pytest.raises(PublishingError, match="run the command again"):
+        publish_dataset(folders, NAME)
+    assert hub.files("dataset", NAME) == {}
+    sent = sum(method == "PUT" for method, _ in hub.requests)
+    publish_dataset(folders, NAME)
+    # Only the card and the facts could be new; every large file is there.
+    assert sum(method == "PUT" for method, _ in hub.requests) == sent
+
+
+def test_iemocap_leaves_as_cues_only_whatever_is_recorded(hub, iemocap):
+    with pytest.raises(LicenceError, match=r"does not let text out to a public .*--columns dialogue_id .*published="):
+        publish_dataset([iemocap], NAME)
+    assert hub.files("dataset", NAME) == {}
+    publish_dataset([iemocap], NAME, columns=CUES)
+    published = b"".join(hub.files("dataset", NAME).values())
+    assert b"Excuse me" not in published and b"loud" in published
+
+
+def test_a_private_repository_of_iemocap_asks_for_the_flag(hub, iemocap):
+    with pytest.raises(LicenceError, match="--everybody-is-licensed"):
+        publish_dataset([iemocap], NAME, private=True)
+    publish_dataset([iemocap], NAME, private=True, everybody_is_licensed=True)
+    assert "described/train-00000-of-00001.parquet" in hub.files("dataset", NAME)
+
+
+def test_a_public_repository_is_not_taken_for_private_because_the_flag_says_so(hub, iemocap):
+    HfApi().create_repo(NAME, repo_type="dataset", private=False)
+    with pytest.raises(LicenceError, match="public repository"):
+        publish_dataset([iemocap], NAME, private=True, everybody_is_licensed=True)
+
+
+def test_what_tells_of_this_machine_stops_the_upload(hub, folders, tmp_path):
+    folder = tmp_path / "described"
+    shutil.copytree(folders[1], folder)
+    record = json.loads((folder / "measurement.json").read_text())
+    (folder / "measurement.json").write_text(json.dumps({**record, "source": "/home/ann/demo"}))
+    with pytest.raises(PublishingError, match=r"measurement\.json holds a path of this machine"):
+        publish_dataset([folder], NAME)
+    assert hub.files("dataset", NAME) == {}
+
+
+def test_two_corpora_do_not_mix(hub, folders, tmp_path):
+    publish_dataset(folders[:1], NAME)
+    other = read_dataset(folders[1])
+    other["test"] = other["test"].select(range(8))
+    write_dataset(other, tmp_path / "fewer")
+    with pytest.raises(PublishingError, match="different rows"):
+        publish_dataset([folders[0], tmp_path / "fewer"], NAME)
+    with pytest.raises(PublishingError, match="views of another corpus, release or split"):
+        publish_dataset([tmp_path / "fewer"], NAME)
+
+
+def test_the_command_says_where_it_is(hub, folders, capsys):
+    assert main(["publish", "dataset", str(folders[1]), "--repo-id", NAME, "--columns", "utterance_id", "nothing"]) == 1
+    assert "described has no columns nothing" in capsys.readouterr().err
+    assert main(["publish", "dataset", str(folders[1]), "--repo-id", NAME]) == 0
+    head = hub.repositories["dataset", NAME].commits[-1].sha
+    assert f"Published as {NAME}, commit {head[:12]}" in capsys.readouterr().out

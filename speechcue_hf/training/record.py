@@ -37,8 +37,8 @@ _SETTINGS = (
     "metric_for_best_model",
 )
 _STAGE1 = ("matching_loss", "contrastive_loss", "generation_loss", "query_similarity")
-_LOGGED = ("epoch", "step", "loss", "eval_loss", "eval_weighted_f1", "learning_rate")
-_LOGGED += (*_STAGE1, *(f"eval_{name}" for name in _STAGE1))
+_SCORES = ("epoch", "step", "loss", "eval_loss", "eval_weighted_f1", "learning_rate")
+_LOGGED = (*_SCORES, *_STAGE1, *(f"eval_{name}" for name in _STAGE1))
 _ADAPTER = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save")
 
 

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _settings(config: str) -> dict[str, Any]:
-    import yaml
+    import yaml  # type: ignore[import-untyped]
 
     return yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
 
@@ -68,7 +68,8 @@ def _print_summary(path: Path, dataset: str) -> None:
     print(f"Kept step {best['step']}, on the selection split: {scores}.")
     texts = "utterances" if "encoder" in record else "prompts"
     print(f"{rows['shortened']} {texts} were shortened to {record['token_budget']} tokens, no row was dropped.")
-    print(f"{path.parent} holds the model, its prompt and {path.name}.")
+    beside = "" if "encoder" in record else ", its prompt"
+    print(f"{path.parent} holds the model{beside} and {path.name}.")
     if record.get("sees_future"):
         print("It sees turns after the one in question, so it cannot follow a conversation as it happens.")
     print(f"Next: speechcue evaluate --dataset {dataset} --model {path.parent} --split test -o {path.parent}")

@@ -55,7 +55,7 @@ def evaluate_encoder(
         ModelError: If the dataset lacks what the model reads.
     """
     config = model.config
-    labels = [config.id2label[number] for number in range(config.num_labels)]
+    labels = config.label_names
     check_labels(labels, dataset.features["emotion"].names)
     written = biography_record(biographies)
     if training is not None and config.cues != "none":

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from speechcue_hf.corpora.registration import CORPORA
 from speechcue_hf.cues.describe import SpeechDescriber
@@ -81,7 +81,7 @@ def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None 
     results = _record(folder, RESULTS_FILE)
     if results is not None:
         _check_results(results, training)
-    prompt = load_prompt(folder / PROMPT_FILE)
+    reading = (_encoder_reading if "encoder" in training else _chat_reading)(folder, training, repo_id or ".")
     name = repo_id.split("/")[-1] if repo_id else folder.resolve().name
     card: ModelCard = ModelCard.from_template(
         _card_data(name, training, results, licence),
@@ -90,11 +90,9 @@ def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None 
         training=training,
         results=results,
         labels=training["labels"]["words"],
-        describer=SpeechDescriber.from_pretrained(folder) if _hears(prompt) else None,
-        hears=_hears(prompt),
-        tells_biographies=prompt.biography,
+        describer=SpeechDescriber.from_pretrained(folder) if reading["hears"] else None,
+        **reading,
         licence=licence,
-        example=usage_example(prompt, training["labels"], source=repo_id or "."),
         has_confusion_picture=(folder / CONFUSION_FILE).is_file(),
         percent=_percent,
     )
@@ -113,15 +111,60 @@ def usage_example(prompt: PromptSpecification, labels: Mapping[str, list[str]], 
         Python source.
     """
     columns = {*needed_columns(prompt), "dialogue_id", "utterance_id", "turn", "text", "emotion"}
-    turns = [
-        {"dialogue_id": "d", "utterance_id": f"d{turn['turn']}", **turn, "emotion": None} for turn in _CONVERSATION
-    ]
-    environment = Environment(undefined=StrictUndefined, autoescape=False)
-    environment.filters["literal"] = _literal
-    template = environment.from_string((_TEMPLATES / "example.py.jinja").read_text(encoding="utf-8"))
-    shown = [{name: value for name, value in turn.items() if name in columns} for turn in turns]
     few_shot = prompt.demonstrations > 0
-    return template.render(source=source, few_shot=few_shot, names=labels["names"], words=labels["words"], turns=shown)
+    return _example("example.py.jinja", columns, source=source, few_shot=few_shot, **labels)
+
+
+def encoder_example(encoder: Mapping[str, Any], labels: Mapping[str, list[str]], *, source: str) -> str:
+    """Write a program that asks an encoder classifier about a conversation of two turns; it runs as it stands.
+
+    Args:
+        encoder: The model's settings, from its training record; the conversation has the columns it reads.
+        labels: ``names`` and ``words`` of the labels.
+        source: Id of the model on the Hub, or its folder.
+
+    Returns:
+        Python source.
+    """
+    columns = {"dialogue_id", "utterance_id", "speaker", "text", "emotion", *encoder["cue_names"]}
+    columns |= {"speech_description"} if encoder["cues"] == "description" else set()
+    columns |= {"biography", "biography_scope"} if encoder["biographies"] != "none" else set()
+    return _example("encoder_example.py.jinja", columns, source=source, **labels)
+
+
+def _example(name: str, columns: Set[str], **facts: Any) -> str:
+    """Fill an example with the columns of the conversation that a model reads."""
+    environment = Environment(
+        loader=PackageLoader("speechcue_hf.hub", "templates"), undefined=StrictUndefined, autoescape=False
+    )
+    environment.filters["literal"] = _literal
+    measured = {column: 0.5 for column in sorted(columns) if column.endswith("_z")}
+    turns = [
+        {"dialogue_id": "d", "utterance_id": f"d{turn['turn']}", **turn, **measured, "emotion": None}
+        for turn in _CONVERSATION
+    ]
+    shown = [{column: value for column, value in turn.items() if column in columns} for turn in turns]
+    return environment.get_template(name).render(turns=shown, **facts)
+
+
+def _chat_reading(folder: Path, training: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """What a chat model is told, and how to ask it."""
+    prompt = load_prompt(folder / PROMPT_FILE)
+    return {
+        "hears": _hears(prompt),
+        "tells_biographies": prompt.biography,
+        "example": usage_example(prompt, training["labels"], source=source),
+    }
+
+
+def _encoder_reading(folder: Path, training: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """What an encoder classifier reads, and how to ask it."""
+    encoder = training["encoder"]
+    return {
+        "hears": encoder["cues"] != "none",
+        "tells_biographies": encoder["biographies"] != "none",
+        "example": encoder_example(encoder, training["labels"], source=source),
+    }
 
 
 def _card_data(
@@ -132,8 +175,8 @@ def _card_data(
     return ModelCardData(
         language="en",
         license=licence,
-        library_name="peft" if training["adapter"] else "transformers",
-        pipeline_tag="text-generation",
+        library_name="peft" if training.get("adapter") else "transformers",
+        pipeline_tag="text-classification" if "encoder" in training else "text-generation",
         tags=["speechcue_hf", "emotion-recognition-in-conversation"],
         base_model=base if _HUB_ID.fullmatch(base) else None,
         metrics=["f1", "accuracy"] if results else None,

@@ -102,7 +102,7 @@ def find_checkpoint(training: TrainingArguments) -> str | None:
     Raises:
         TrainingError: If the output folder holds a checkpoint and resuming was not asked for: it would be lost.
     """
-    output = Path(training.output_dir)
+    output = Path(str(training.output_dir))
     last: str | None = get_last_checkpoint(str(output)) if output.is_dir() else None  # type: ignore[no-untyped-call]
     wanted = training.resume_from_checkpoint
     if str(wanted).lower() == "true":

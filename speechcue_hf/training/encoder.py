@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
 from torch.nn import functional
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import EvalPrediction
 
+    from speechcue_hf.models.bioserc import BiosErcConfig
+
 Score = Callable[[Sequence[int], Sequence[int]], float]
 """Weighted F1 of true and predicted classes. Evaluation comes after training, so whoever starts a run hands it over."""
 
@@ -46,7 +49,7 @@ class DialogueTrainer(Trainer):
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Hold every parameter that is trained, those of the heads included."""
         if self.optimizer is None:
-            network = self.model if model is None else model
+            network: Any = self.model if model is None else model
             optimizer_class, settings = self.get_optimizer_cls_and_kwargs(self.args, network)
             self.optimizer = optimizer_class(parameter_groups(network, self.args), **settings)
         optimizer: torch.optim.Optimizer = self.optimizer
@@ -58,9 +61,10 @@ class DialogueTrainer(Trainer):
             optimizer = optimizer or self.optimizer
             highest = [group["lr"] for group in optimizer.param_groups]
             # Without cycling momentum: the betas are those of the settings.
-            self.lr_scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            schedule: Any = torch.optim.lr_scheduler.OneCycleLR(
                 optimizer, max_lr=highest, total_steps=num_training_steps, cycle_momentum=False
             )
+            self.lr_scheduler = schedule
         return super().create_scheduler(num_training_steps, optimizer)
 
 
@@ -170,7 +174,7 @@ def train_encoder(
         identity = identify(dataset)
         record = {
             "base_model": base_model_name(model.encoder),
-            "encoder": asdict(model) | {"encoder": base_model_name(model.encoder)},
+            "encoder": _encoder_record(model, network.config),
             "labels": {"names": names, "words": names},
             "loss": _loss_record(training, weights),
             "token_budget": network.token_limit,
@@ -266,6 +270,11 @@ def count_rows(examples: Dataset) -> dict[str, int]:
     }
 
 
+def _encoder_record(model: EncoderSettings, config: BiosErcConfig) -> dict[str, Any]:
+    """Settings of the model, without paths."""
+    return asdict(model) | {"encoder": base_model_name(model.encoder), "cue_names": list(config.cue_names)}
+
+
 def _loss_record(training: EncoderTraining, weights: Sequence[float] | None) -> dict[str, Any]:
     return {
         "class_weights": weights,
@@ -287,6 +296,6 @@ def _model_settings(model: EncoderSettings, train: Dataset, names: Sequence[str]
 
 
 def _score_epoch(prediction: EvalPrediction, score: Score) -> dict[str, float]:
-    labelled = prediction.label_ids != UNLABELLED
-    predicted = prediction.predictions.argmax(-1)
-    return {"weighted_f1": score(prediction.label_ids[labelled].tolist(), predicted[labelled].tolist())}
+    labels, logits = np.asarray(prediction.label_ids), np.asarray(prediction.predictions)
+    labelled = labels != UNLABELLED
+    return {"weighted_f1": score(labels[labelled].tolist(), logits.argmax(-1)[labelled].tolist())}

@@ -67,7 +67,7 @@ class EncoderTraining(TrainingArguments):
 
     def __post_init__(self) -> None:
         adapt_to_machine(self)
-        super().__post_init__()
+        super().__post_init__()  # type: ignore[no-untyped-call]
 
 
 def parse_encoder_arguments(

@@ -28,7 +28,7 @@ def train_with_seeds(run: Callable[[Settings], Path], seeds: Sequence[int], trai
     Returns:
         The output folder.
     """
-    output = Path(training.output_dir)
+    output = Path(str(training.output_dir))
     runs = [run(replace(training, seed=seed, output_dir=str(output / f"seed-{seed}"))) for seed in seeds]
     if training.process_index == 0:
         best = [json.loads((folder / TRAINING_FILE).read_text(encoding="utf-8"))["best"] for folder in runs]

@@ -1,4 +1,4 @@
-"""Settings of BiosERC's encoder classifier. Also loaded from the Hub as remote code, so it imports transformers only."""
+"""Settings of BiosERC's encoder classifier; loaded from the Hub as remote code too, so it imports transformers only."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class BiosErcConfig(PreTrainedConfig):
     Args:
         encoder_config: Of the text encoder, any that ``AutoModel`` builds; RoBERTa-large by default.
         reading: ``"windows"``: the encoder reads each utterance by itself, in its context, as BiosERC does.
-            ``"dialogue"``: it reads a dialogue once, each turn seeing what its window would hold, at the cost of windows
-            of one turn. The encoder must take a mask over pairs of tokens, as BERT and RoBERTa do.
+            ``"dialogue"``: it reads a dialogue once, each turn seeing what its window would hold, at the cost of
+            windows of one turn. The encoder must take a mask over pairs of tokens, as BERT and RoBERTa do.
         speaker_names: Whether the encoder reads ``Ross: `` before what Ross says.
         context_before: Turns before the target that the encoder reads with it.
         context_after: Turns after the target that it reads; more than 0 sees the future.
@@ -44,8 +44,8 @@ class BiosErcConfig(PreTrainedConfig):
         biographies: ``"none"``; ``"static"`` adds a head on the speaker's own; ``"attention"`` attends from utterance
             and own biography to those of the dialogue.
         biography_scope: What they were written from: ``"history"``, or ``"dialogue"``, which sees the future.
-        cues: ``"none"``; ``"z_scores"`` of the measurements ``cue_names``; ``"description"``, their sentence, read by the
-            same encoder.
+        cues: ``"none"``; ``"z_scores"`` of the measurements ``cue_names``; ``"description"``, their sentence, read by
+            the same encoder.
         cue_names: Columns of the z-scores, in order.
 
     Raises:
@@ -55,7 +55,7 @@ class BiosErcConfig(PreTrainedConfig):
     model_type = "bioserc"
     sub_configs = {"encoder_config": AutoConfig}  # noqa: RUF012, transformers reads it from the class
 
-    encoder_config: dict[str, Any] | PreTrainedConfig | None = None
+    encoder_config: Any = None
     reading: str = "windows"
     speaker_names: bool = False
     context_before: int = 2
@@ -90,7 +90,13 @@ class BiosErcConfig(PreTrainedConfig):
     @property
     def encoder_is_frozen(self) -> bool:
         """Whether no part of the encoder is trained."""
-        return self.frozen_layers == self.encoder_config.num_hidden_layers
+        return bool(self.frozen_layers == self.encoder_config.num_hidden_layers)
+
+    @property
+    def label_names(self) -> list[str]:
+        """The labels, in the order of their class ids."""
+        names: Any = self.id2label
+        return [names[number] for number in range(len(names))]
 
     def future_record(self) -> dict[str, Any]:
         """Say what the model has of later turns, for the records of training and evaluation.
@@ -107,9 +113,8 @@ class BiosErcConfig(PreTrainedConfig):
         if not 0 <= self.frozen_layers <= layers:
             raise ValueError(f"frozen_layers must be 0 to {layers}, the encoder's layers, got {self.frozen_layers}")
         if width % (2 * self.num_attention_heads):
-            raise ValueError(
-                f"num_attention_heads must divide {width // 2}, half the encoder's width, got {self.num_attention_heads}"
-            )
+            heads = self.num_attention_heads
+            raise ValueError(f"num_attention_heads must divide half the encoder's width, {width // 2}, got {heads}")
         if min(self.context_before, self.context_after) < 0:
             raise ValueError("context_before and context_after are numbers of turns, they cannot be negative")
         if (self.biographies != "none") != (self.biography_scope is not None):

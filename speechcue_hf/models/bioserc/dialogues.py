@@ -78,8 +78,8 @@ def dialogue_examples(
     Returns:
         For each dialogue: ``input_ids`` (each utterance between two separators, with its context around, or the whole
         dialogue in as few texts as hold it), ``spans`` (of each text, the first token that counts and the one after the
-        last), for a whole dialogue ``token_turns`` (the turn that each token belongs to), ``shortened`` (whether anything
-        was dropped), ``speakers``, ``labels`` and, as the model reads them, cues and biographies.
+        last), for a whole dialogue ``token_turns`` (the turn that each token belongs to), ``shortened`` (whether
+        anything was dropped), ``speakers``, ``labels`` and, as the model reads them, cues and biographies.
 
     Raises:
         ModelError: If a column is missing, the rows of a dialogue are not together, biographies are of another scope
@@ -150,7 +150,8 @@ def _spoken(row: Mapping[str, Any], config: BiosErcConfig) -> str:
 
 def _tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[Tokens]:
     # RoBERTa's tokens differ after a blank: with one before each text, a turn has the same tokens wherever it stands.
-    ids: list[Tokens] = tokenizer([f" {text}" for text in texts], add_special_tokens=False, verbose=False)["input_ids"]
+    spaced = [f" {text}" if text.strip() else "" for text in texts]
+    ids: list[Tokens] = tokenizer(spaced, add_special_tokens=False, verbose=False)["input_ids"]
     return ids
 
 

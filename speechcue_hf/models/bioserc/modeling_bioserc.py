@@ -1,8 +1,8 @@
-"""BiosERC's encoder classifier: every utterance of a dialogue gets its emotion, from itself and from the turns around it.
+"""BiosERC's encoder classifier: every utterance of a dialogue gets its emotion, from itself and the turns around it.
 
-After Xue et al., "BiosERC: Integrating Biography Speakers Supported by LLMs for ERC Tasks" (ICANN 2024), with masks that
-hold for any number of dialogues in a batch and, by default, hide later turns. Also loaded from the Hub as remote code, so
-it imports nothing of this package but its configuration.
+After Xue et al., "BiosERC: Integrating Biography Speakers Supported by LLMs for ERC Tasks" (ICANN 2024), with masks
+that hold for any number of dialogues in a batch and, by default, hide later turns. Also loaded from the Hub as remote
+code, so it imports nothing of this package but its configuration.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from transformers.modeling_outputs import TokenClassifierOutput
 from .configuration_bioserc import BiosErcConfig
 
 ROWS_PER_PASS = 32
-"""Texts that go through the encoder together; they are sorted by length first, so that few of their tokens are padding."""
+"""Texts that go through the encoder together, sorted by length first, so that few of their tokens are padding."""
 
 
 class MaskedAttention(nn.Module):
@@ -50,7 +50,7 @@ class MaskedAttention(nn.Module):
             self._split(self.query(queries)),
             self._split(self.key(keys)),
             self._split(self.value(keys)),
-            # A softmax over nothing would be NaN, in the gradient too: it sees everything here, and counts for nothing below.
+            # A softmax over nothing would be NaN, in the gradient too: it sees all here, and counts for nothing below.
             attn_mask=(visible | ~sees_any).unsqueeze(1),
             dropout_p=self.dropout if self.training else 0.0,
         )
@@ -59,7 +59,8 @@ class MaskedAttention(nn.Module):
 
     def _split(self, vectors: Tensor) -> Tensor:
         """From ``(batch, rows, width)`` to ``(batch, heads, rows, width / heads)``."""
-        return vectors.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        by_head: Tensor = vectors.unflatten(-1, (self.heads, -1))
+        return by_head.transpose(1, 2)
 
 
 class BiosErcForUtteranceClassification(PreTrainedModel):
@@ -69,6 +70,7 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
     turns of the same speaker, attention to those of the others, and, if asked for, biographies.
     """
 
+    config: BiosErcConfig
     config_class = BiosErcConfig
     main_input_name = "input_ids"
     supports_gradient_checkpointing = True
@@ -76,7 +78,7 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
 
     def __init__(self, config: BiosErcConfig) -> None:
         super().__init__(config)
-        width, heads, labels = config.encoder_config.hidden_size, config.num_attention_heads, config.num_labels
+        width, heads, labels = config.encoder_config.hidden_size, config.num_attention_heads, len(config.label_names)
         self.encoder = _without_pooler(AutoModel.from_config(config.encoder_config))
         self.utterance = nn.Linear(width, width)
         if config.cues != "none":
@@ -112,6 +114,8 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
             OSError: If there is no such encoder.
         """
         encoder = AutoModel.from_pretrained(source, revision=revision, dtype=torch.float32)
+        # Otherwise the saved config would tell where the encoder lay on this machine.
+        encoder.config._name_or_path = ""
         model = cls(BiosErcConfig(encoder_config=encoder.config, **settings))
         model.encoder = _without_pooler(encoder)
         model.freeze()
@@ -170,7 +174,7 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
         ]
         means = torch.cat(parts) if len(order) else self.utterance.weight.new_zeros(0, self.utterance.in_features)
         empty = means.new_zeros(len(lengths), means.shape[-1])
-        return empty.index_copy(0, order, means).unflatten(0, input_ids.shape[:2])
+        return empty.index_copy(0, order, means).view(*input_ids.shape[:2], -1)
 
     def encode_utterances(
         self,
@@ -210,7 +214,8 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
         means = states.new_zeros(speakers.numel(), states.shape[-1])
         counts = means.new_zeros(len(means), 1).index_add(0, place, means.new_ones(len(place), 1))
         means = means.index_add(0, place, states[averaged.bool()]) / counts.clamp(min=1)
-        return means.unflatten(0, tuple(speakers.shape))
+        shaped: Tensor = means.view(*speakers.shape, -1)
+        return shaped
 
     def forward(
         self,
@@ -239,8 +244,8 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
             input_ids: Each utterance between its marks, with its context, shape ``(dialogues, utterances, tokens)``.
             attention_mask: 0 on padding, same shape.
             span_mask: 1 on the tokens of the utterance itself, same shape.
-            token_turns: The turn that each token belongs to, same shape; if given, a text holds turns of a whole dialogue,
-                and each sees those that the settings let it see.
+            token_turns: The turn that each token belongs to, same shape; if given, a text holds turns of a whole
+                dialogue, and each sees those that the settings let it see.
             utterance_vectors: In place of these three, shape ``(dialogues, utterances, encoder width)``.
             cues: z-scores, NaN where not measured, shape ``(dialogues, utterances, cues)``.
             description_ids: Descriptions of the voice, shape ``(dialogues, utterances, tokens)``.
@@ -256,20 +261,37 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
             labels: Class ids, −100 where there is no loss, shape ``(dialogues, utterances)``.
 
         Returns:
-            ``logits``, shape ``(dialogues, utterances, labels)``, and with ``labels`` the mean cross-entropy as ``loss``.
+            ``logits``, shape ``(dialogues, utterances, labels)``, and with ``labels`` the mean cross-entropy as
+            ``loss``.
+
+        Raises:
+            ValueError: If something is not given that the model's settings say it reads.
         """
         if utterance_vectors is None:
-            utterance_vectors = self.encode_utterances(speakers, input_ids, attention_mask, span_mask, token_turns)
+            utterance_vectors = self.encode_utterances(
+                speakers,
+                _needed("input_ids", input_ids),
+                _needed("attention_mask", attention_mask),
+                _needed("span_mask", span_mask),
+                token_turns,
+            )
         hidden = self.utterance(utterance_vectors)
         if self.config.cues == "z_scores":
-            hidden = hidden + self.cues(torch.cat([cues.nan_to_num(0.0), cues.isfinite().to(cues.dtype)], dim=-1))
+            measured = _needed("cues", cues)
+            hidden = hidden + self.cues(torch.cat([measured.nan_to_num(0.0), measured.isfinite().float()], dim=-1))
         elif self.config.cues == "description":
-            hidden = hidden + self.cues(self._texts(description_ids, description_mask, description_vectors))
+            hidden = hidden + self.cues(
+                self._texts("description", description_ids, description_mask, description_vectors)
+            )
         utterances = self.dropout(torch.tanh(hidden))
         views = self._views(utterances, speakers)
         if self.config.biographies != "none":
-            biographies = self._texts(biography_ids, biography_mask, biography_vectors)
-            views["biography"] = self._biography_view(utterances, biographies, own_biography, visible_biographies)
+            views["biography"] = self._biography_view(
+                utterances,
+                self._texts("biography", biography_ids, biography_mask, biography_vectors),
+                _needed("own_biography", own_biography),
+                _needed("visible_biographies", visible_biographies),
+            )
         logits = sum(self.heads[name](view) for name, view in views.items())
         loss = None if labels is None else functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
         return TokenClassifierOutput(loss=loss, logits=logits)
@@ -302,14 +324,24 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
         attended: Tensor = self.biographies(torch.cat([utterances, mine], dim=-1), biographies, visible)
         return attended
 
-    def _texts(self, input_ids: Tensor | None, attention_mask: Tensor | None, vectors: Tensor | None) -> Tensor:
+    def _texts(self, name: str, ids: Tensor | None, mask: Tensor | None, vectors: Tensor | None) -> Tensor:
         """Vectors of whole texts."""
-        return self.encode(input_ids, attention_mask, attention_mask) if vectors is None else vectors
+        if vectors is not None:
+            return vectors
+        known = _needed(f"{name}_mask", mask)
+        return self.encode(_needed(f"{name}_ids", ids), known, known)
 
     def _mean(self, input_ids: Tensor, attention_mask: Tensor, span_mask: Tensor) -> Tensor:
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         weights = span_mask.to(states.dtype).unsqueeze(-1)
-        return (states * weights).sum(1) / weights.sum(1)
+        means: Tensor = (states * weights).sum(1) / weights.sum(1)
+        return means
+
+
+def _needed(name: str, tensor: Tensor | None) -> Tensor:
+    if tensor is None:
+        raise ValueError(f"the model's settings say that it reads {name}, which is not given")
+    return tensor
 
 
 def sinusoidal_positions(turns: Tensor, width: int) -> Tensor:

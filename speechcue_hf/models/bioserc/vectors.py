@@ -24,8 +24,8 @@ _MARKS = {"spans": "span_mask", "token_turns": "token_turns"}
 def cache_vectors(examples: Dataset, model: BiosErcForUtteranceClassification) -> Dataset:
     """Replace the tokens of examples by the vectors that the model's frozen encoder makes of them.
 
-    The vectors lie in the cache of ``datasets`` under a fingerprint of tokens and encoder weights, so another run on the
-    same data and encoder finds them, whatever its heads, seed or schedule.
+    The vectors lie in the cache of ``datasets`` under a fingerprint of tokens and encoder weights, so another run on
+    the same data and encoder finds them, whatever its heads, seed or schedule.
 
     Args:
         examples: From :func:`speechcue_hf.models.bioserc.dialogues.dialogue_examples`.
@@ -64,7 +64,7 @@ def cache_vectors(examples: Dataset, model: BiosErcForUtteranceClassification) -
 def _encode(columns: dict[str, list[Any]], model: BiosErcForUtteranceClassification) -> dict[str, list[Any]]:
     examples = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     batch = {name: tensor.to(model.device) for name, tensor in collate(examples).items()}
-    marks = {name: batch.get(name) for name in _MARKS.values()}
+    marks: dict[str, Any] = {name: batch.get(name) for name in _MARKS.values()}
     vectors = {}
     for name in (name for name in VECTORS if name in columns):
         mask, of_utterances = batch[MASKS[name]], name == "input_ids"

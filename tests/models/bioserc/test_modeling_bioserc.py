@@ -20,7 +20,14 @@ from speechcue_hf.models.bioserc.dialogues import collate, dialogue_examples
 from tests.models.bioserc.conversations import rows_of
 from tests.models.bioserc.tiny_encoders import KINDS, POSITIONS, save_tiny_encoder, tiny_config, tiny_tokenizer
 
-LONG = [("A", "What a day"), ("B", "Leave me alone, A B."), ("A", ""), ("C", "The bus is here"), (None, "one two"), ("B", "six")]
+LONG = [
+    ("A", "What a day"),
+    ("B", "Leave me alone, A B."),
+    ("A", ""),
+    ("C", "The bus is here"),
+    (None, "one two"),
+    ("B", "six"),
+]
 SHORT = [("A", "one two three four five six seven"), ("B", "a")]
 BIOGRAPHIES = ["A waits.", "B waits.", "A waits.", None, None, "B runs.", None, "B waits."]
 CUES = [0.5, None, -1.0, 2.0, None, 0.0, 1.0, -0.5]
@@ -317,7 +324,7 @@ def test_pretrained_encoder_keeps_its_weights_and_its_path_to_itself(kind: str, 
     ("settings", "message"),
     [
         ({"frozen_layers": 3}, "frozen_layers must be 0 to 2"),
-        ({"num_attention_heads": 5}, "num_attention_heads must divide 16"),
+        ({"num_attention_heads": 5}, "num_attention_heads must divide half the encoder's width, 16"),
         ({"context_after": -1}, "cannot be negative"),
         ({"biographies": "attention"}, "biographies and biography_scope go together"),
         ({"biographies": "all"}, "biographies must be one of 'none', 'static', 'attention', got 'all'"),

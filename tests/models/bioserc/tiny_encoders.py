@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, RobertaConfig, RobertaModel
 
 KINDS = ("bert", "roberta")
@@ -23,6 +23,7 @@ def tiny_tokenizer(kind: str, texts: Iterable[str] = SAID) -> PreTrainedTokenize
         special = {"cls_token": "<s>", "pad_token": "<pad>", "sep_token": "</s>", "unk_token": "<unk>"}
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
             vocab_size=400,
             special_tokens=[*special.values()],
@@ -32,7 +33,9 @@ def tiny_tokenizer(kind: str, texts: Iterable[str] = SAID) -> PreTrainedTokenize
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{special['cls_token']} $A {special['sep_token']}",
-        special_tokens=[(token, tokenizer.token_to_id(token)) for token in (special["cls_token"], special["sep_token"])],
+        special_tokens=[
+            (token, tokenizer.token_to_id(token)) for token in (special["cls_token"], special["sep_token"])
+        ],
     )
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
 

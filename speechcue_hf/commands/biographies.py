@@ -69,15 +69,16 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from speechcue_hf.corpora.parquet import read_dataset
 
-    if arguments.output is None and not arguments.estimate:
+    if arguments.output is None and (arguments.published or not arguments.estimate):
         raise ValueError("-o is missing: the folder for the dataset with biographies")
     dataset = read_dataset(arguments.folder)
+    store = arguments.output / BIOGRAPHY_STORE_FILE if arguments.output and not arguments.store else arguments.store
     if arguments.published:
         _take_published(dataset, arguments)
     elif arguments.estimate:
-        print_estimates(dataset, biography_settings(arguments), load_writer_tokenizer(arguments), arguments)
+        print_estimates(dataset, biography_settings(arguments), load_writer_tokenizer(arguments), arguments, store)
     else:
-        _write(dataset, biography_settings(arguments), arguments)
+        _write(dataset, biography_settings(arguments), arguments, store)
 
 
 def biography_settings(arguments: argparse.Namespace) -> BiographySettings:
@@ -99,11 +100,13 @@ def print_estimates(
     settings: BiographySettings,
     tokenizer: PreTrainedTokenizerBase | None,
     arguments: argparse.Namespace,
+    store: Path | None,
 ) -> None:
-    """Print what the biographies will take, in the scope asked for and, to compare, in the other."""
-    from speechcue_hf.biographies.estimate import estimate_biographies
+    """Print what the biographies will take beyond what the store has, in both scopes to compare them."""
+    from speechcue_hf.biographies.estimate import TOKENS_PER_WORD, estimate_biographies
+    from speechcue_hf.writers.store import stored_keys
 
-    stored = _stored(arguments)
+    stored = stored_keys(store) if store else set[str]()
     scopes: dict[str, BiographyEstimate] = {}
     print(f"Biographies of at most {settings.word_limit} words, prompt {settings.prompt.name}:")
     print(f"  {'scope':9}{'requests':>10}{'to write':>10}{'prompt tokens':>15}{'written, at most':>18}")
@@ -118,7 +121,7 @@ def print_estimates(
             f"  {scope:9}{counts.requests:>10,}{counts.missing:>10,}{counts.prompt_tokens:>15,}"
             f"{counts.completion_tokens:>18,}{chosen}"
         )
-    print("  Prompt tokens are " + ("counted by the tokenizer." if tokenizer else "guessed, 1.4 a word."))
+    print("  Prompt tokens are " + ("counted by the tokenizer." if tokenizer else f"guessed, {TOKENS_PER_WORD} a word."))
     _print_time_and_price(scopes[settings.scope], arguments)
     print(f"  {_scope_line(settings)}")
 
@@ -140,33 +143,18 @@ def _scope_line(settings: BiographySettings) -> str:
 
 
 def _pace(settings: BiographySettings) -> str:
-    return "at most 1 turn old" if settings.refresh == 1 else f"written again after {settings.refresh} turns"
+    return "written again for each row" if settings.refresh == 1 else f"written again after {settings.refresh} turns"
 
 
-def _store_path(arguments: argparse.Namespace) -> Path | None:
-    if arguments.store is None and arguments.output is None:
-        return None
-    path: Path = arguments.store or arguments.output / BIOGRAPHY_STORE_FILE
-    return path
-
-
-def _stored(arguments: argparse.Namespace) -> set[str]:
-    from speechcue_hf.writers.store import stored_keys
-
-    path = _store_path(arguments)
-    return set() if path is None else stored_keys(path)
-
-
-def _write(dataset: DatasetDict, settings: BiographySettings, arguments: argparse.Namespace) -> None:
+def _write(dataset: DatasetDict, settings: BiographySettings, arguments: argparse.Namespace, path: Path) -> None:
     from speechcue_hf.biographies.record import written_record
     from speechcue_hf.biographies.write import write_biographies
     from speechcue_hf.writers.store import open_store
 
     texts = (text or "" for rows in dataset.values() for text in rows["text"])
     writer, tokenizer = load_writer(arguments, texts)
-    path = arguments.store or arguments.output / BIOGRAPHY_STORE_FILE
     with open_store(path, writer=writer.identity, prompt=settings.prompt.identity) as store:
-        print_estimates(dataset, settings, tokenizer, arguments)
+        print_estimates(dataset, settings, tokenizer, arguments, path)
         written = write_biographies(dataset, writer, store, settings)
         record = written_record(written, writer, store, settings)
     _save(written, record, arguments)

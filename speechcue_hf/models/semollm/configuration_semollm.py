@@ -12,6 +12,9 @@ Lengths = TypeVar("Lengths", int, Any)
 SPEECH_ENCODERS = ("wavlm", "wav2vec2", "hubert", "data2vec-audio", "whisper")
 """Kinds of speech encoder: the first four read samples, Whisper reads a mel spectrogram."""
 
+LOGIT_SETTINGS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head_multiplier")
+"""What Gemma 2, Cohere, Granite and Falcon-H1 do to the logits behind the head, which is not done here."""
+
 
 class SEmoLLMConfig(PretrainedConfig):
     """Configuration of SEmoLLM and of SpeechCueLLM's projection models, which differ in their settings only.
@@ -114,6 +117,12 @@ class SEmoLLMConfig(PretrainedConfig):
             raise ValueError("speech_config.add_adapter must be False: the projector takes the adapter's place")
         if self.projector not in ("qformer", "linear_stack"):
             raise ValueError(f"projector must be 'qformer' or 'linear_stack', got {self.projector!r}")
+        scaled = [name for name in LOGIT_SETTINGS if getattr(self.text_config, name, None) not in (None, 1.0)]
+        if scaled:
+            raise ValueError(
+                f"a language model that changes the logits behind its head ({', '.join(scaled)}) would lose that here: "
+                "take one without, such as Llama, Qwen, Mistral, Phi, OPT or GPT-2"
+            )
         states = self.num_speech_states
         wrong = [layer for layer in self.speech_layers or [] if not -states <= layer < states]
         if wrong or self.speech_layers == []:

@@ -589,6 +589,29 @@ class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin):
         inherited: Any = super()
         return inherited._expand_inputs_for_generation(expand_size, is_encoder_decoder, input_ids, **model_kwargs)
 
+    def prepare_inputs_for_generation(
+        self, input_ids: Any, inputs_embeds: Any = None, is_first_iteration: bool | None = False, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Prepare a step of generation; without a cache each step reads the prompt's speech again.
+
+        Args:
+            input_ids: Prompt and new tokens, shape ``(batch, tokens)``.
+            inputs_embeds: The prompt with its speech, shape ``(batch, prompt, hidden_size)``.
+            is_first_iteration: Whether there are no new tokens yet.
+            **kwargs: As for ``GenerationMixin.prepare_inputs_for_generation``.
+
+        Returns:
+            Arguments of :meth:`forward`.
+        """
+        inputs: dict[str, Any] = super().prepare_inputs_for_generation(
+            input_ids, inputs_embeds=inputs_embeds, is_first_iteration=is_first_iteration, **kwargs
+        )
+        if inputs_embeds is None or is_first_iteration or kwargs.get("use_cache"):
+            return inputs
+        new = inputs["attention_mask"].shape[1] - inputs_embeds.shape[1]
+        embedded = self.get_input_embeddings()(input_ids[:, -new:]).to(inputs_embeds.dtype)
+        return inputs | {"input_ids": None, "inputs_embeds": torch.cat([inputs_embeds, embedded], dim=1)}
+
 
 def _head_has_bias(text_config: Any) -> bool:
     with torch.device("meta"):

@@ -1,0 +1,71 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, BertConfig, BertModel
+
+from speechcue_hf.models.semollm import SEmoLLMConfig, SEmoLLMForConditionalGeneration
+from speechcue_hf.models.semollm.assembly import assemble_semollm, join_parts
+from speechcue_hf.models.tiny import build_tiny_model
+from tests.models.semollm.conftest import PROMPTS, Built
+
+SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+LANGUAGE_MODELS = {
+    "qwen2": SIZES | {"num_key_value_heads": 2},
+    "phi": SIZES,
+    "gemma": SIZES | {"num_key_value_heads": 2, "head_dim": 16},
+    "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 128},
+    "mpt": {"d_model": 32, "n_layers": 2, "n_heads": 2},
+}
+"""Rotary, learned and no positions; with a head's bias; tied; without a cache."""
+
+
+@torch.no_grad()
+def test_parts_are_the_pretrained_ones(tiny: Built, clips: Any, tmp_path: Path) -> None:
+    model, processor = tiny
+    language_model, tokenizer = build_tiny_model(PROMPTS)
+    bert = BertModel(BertConfig(vocab_size=40, max_position_embeddings=16, **SIZES))
+    for part, name in ((model.model.speech_encoder.encoder, "wavlm"), (language_model, "llm"), (bert, "bert")):
+        part.save_pretrained(tmp_path / name)
+    processor.feature_extractor.save_pretrained(tmp_path / "wavlm")
+    tokenizer.save_pretrained(tmp_path / "llm")
+    names = [str(tmp_path / name) for name in ("wavlm", "llm", "bert")]
+    joined, its_processor = assemble_semollm(*names, num_query_tokens=3, classifier_proj_size=16)
+    text = its_processor(PROMPTS[2])
+    expected = language_model.eval()(**text).logits
+    assert torch.equal(joined(**text).logits[..., : expected.shape[-1]], expected)
+    batch = its_processor(PROMPTS, audio=clips)
+    states, _ = joined.model.speech_encoder(batch["input_features"], batch["input_features_mask"])
+    alone, _ = model.model.speech_encoder(batch["input_features"], batch["input_features_mask"])
+    assert torch.equal(states, alone)
+    layers = joined.model.speech_adapter.projector.qformer.layers.encoder.layer
+    assert torch.equal(layers[1].output_query.dense.weight, bert.encoder.layer[1].output.dense.weight)
+    joined.save_pretrained(tmp_path / "whole")
+    loaded = SEmoLLMForConditionalGeneration.from_pretrained(tmp_path / "whole")
+    assert torch.equal(loaded(**batch).logits, joined(**batch).logits)
+    assert loaded.lm_head.weight is loaded.get_input_embeddings().weight  # Tied, as the tiny language model is.
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", list(LANGUAGE_MODELS))
+def test_any_language_model_is_itself_on_text_and_hears_speech(
+    tiny: Built, clips: Any, tmp_path: Path, kind: str
+) -> None:
+    model, processor = tiny
+    size = len(processor.tokenizer)
+    tokens = {"vocab_size": size, "pad_token_id": 0, "eos_token_id": 2, "bos_token_id": 1}
+    language_model = AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**tokens, **LANGUAGE_MODELS[kind])).eval()
+    config = SEmoLLMConfig(**model.config.to_dict() | {"text_config": language_model.config})
+    joined = join_parts(config, model.model.speech_encoder.encoder, language_model)
+    text = processor(PROMPTS[2])
+    assert torch.allclose(joined(**text).logits, language_model(**text).logits, atol=1e-6)
+    batch = processor(PROMPTS, audio=clips)
+    assert torch.allclose(joined(**batch).logits[2, -text["input_ids"].shape[1] :], joined(**text).logits[0], atol=1e-4)
+    other = processor(PROMPTS, audio=[np.flip(clip) for clip in clips])
+    assert not torch.equal(joined(**other).logits[0], joined(**batch).logits[0])
+    assert joined.generate(**batch, max_new_tokens=3, do_sample=False).shape[0] == 3
+    joined.save_pretrained(tmp_path)
+    loaded = SEmoLLMForConditionalGeneration.from_pretrained(tmp_path)
+    assert torch.equal(loaded(**batch).logits, joined(**batch).logits)

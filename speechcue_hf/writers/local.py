@@ -37,8 +37,8 @@ class LocalWriter:
     Samples are drawn for each request from its own seed, so they do not depend on the batch or on a resumed run either.
 
     Args:
-        model: A causal language model, with or without adapter. It is put in evaluation mode, and its own generation
-            settings (a repetition penalty, say) make way for ``decoding``; its end tokens stay.
+        model: A causal language model, with or without adapter; it is put in evaluation mode. The settings it would
+            generate with by itself (a repetition penalty, say) are left out, its end tokens apart.
         tokenizer: Its tokenizer, with a chat template and a padding token.
         name: What the model is called where it came from: a Hub id, not a local path.
         revision: Its commit on the Hub.
@@ -67,7 +67,7 @@ class LocalWriter:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self._end_tokens = _end_tokens(model, tokenizer)
-        model.generation_config = _generation_config(decoding, self._end_tokens, tokenizer)
+        self._generation_config = _generation_config(decoding, self._end_tokens, tokenizer)
         self._model: Any = model.train(False)
         self._tokenizer = tokenizer
         self._name = name
@@ -144,6 +144,7 @@ class LocalWriter:
             input_ids=ids,
             attention_mask=mask,
             past_key_values=cache,
+            generation_config=self._generation_config,
             logits_processor=_sampling(self._decoding, keys, ids.device),
         )
         new: list[list[int]] = output[:, ids.shape[1] :].tolist()
@@ -263,9 +264,17 @@ def _generation_config(decoding: Decoding, end_tokens: set[int], tokenizer: PreT
     from transformers import GenerationConfig
 
     configure: Any = GenerationConfig
-    # Samples are made likeliest by noise, so generation itself is always greedy.
+    # Samples are made likeliest by noise, so generation itself is always greedy. What is left open here would be filled
+    # in from the checkpoint.
     return configure(
         do_sample=False,
+        num_beams=1,
+        temperature=1.0,
+        top_p=1.0,
+        top_k=50,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
+        min_new_tokens=0,
         max_new_tokens=decoding.max_new_tokens,
         eos_token_id=sorted(end_tokens),
         pad_token_id=tokenizer.pad_token_id,

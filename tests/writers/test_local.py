@@ -3,6 +3,7 @@ import random
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
 from speechcue_hf.errors import WritingError
@@ -78,9 +79,8 @@ def one_by_one(model, tokenizer, **settings):
 
 
 def as_written(found, tokenizer):
-    return {
-        key: (tokenizer.decode(new, skip_special_tokens=True), length, len(new)) for key, (length, new) in found.items()
-    }
+    texts = {key: tokenizer.decode(new, skip_special_tokens=True) for key, (_, new) in found.items()}
+    return {key: (texts[key] if texts[key].strip() else None, length, len(new)) for key, (length, new) in found.items()}
 
 
 @pytest.fixture(scope="module")
@@ -169,11 +169,24 @@ def test_too_little_memory_says_what_to_change(model, tokenizer, monkeypatch):
         list(LocalWriter(model, tokenizer, name="tiny", batch_size=6).write(REQUESTS))
 
 
-def test_settings_of_the_checkpoint_make_way(model, tokenizer, expected):
+def test_settings_of_the_checkpoint_are_left_out(model, tokenizer, expected):
     penalised = one_by_one(model, tokenizer, repetition_penalty=5.0)
     assert as_written(penalised, tokenizer) != expected
-    model.generation_config = GenerationConfig(repetition_penalty=5.0, eos_token_id=tokenizer.eos_token_id)
+    model.generation_config = GenerationConfig(
+        repetition_penalty=5.0, do_sample=True, temperature=0.6, max_length=9, eos_token_id=tokenizer.eos_token_id
+    )
     assert written(LocalWriter(model, tokenizer, name="tiny", decoding=DECODING)) == expected
+    assert model.generation_config.repetition_penalty == 5.0
+
+
+@pytest.mark.parametrize("task", ["CAUSAL_LM", None])
+def test_an_adapter_writes(model, tokenizer, expected, task):
+    settings = LoraConfig(r=2, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type=task)
+    torch.manual_seed(1)
+    adapted = get_peft_model(model, settings)
+    with_adapter = as_written(one_by_one(adapted, tokenizer), tokenizer)
+    assert with_adapter != expected
+    assert written(LocalWriter(adapted, tokenizer, name="tiny", decoding=DECODING)) == with_adapter
 
 
 def test_samples_depend_on_request_and_seed_and_nothing_else(model, tokenizer):

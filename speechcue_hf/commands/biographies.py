@@ -121,7 +121,8 @@ def print_estimates(
             f"  {scope:9}{counts.requests:>10,}{counts.missing:>10,}{counts.prompt_tokens:>15,}"
             f"{counts.completion_tokens:>18,}{chosen}"
         )
-    print("  Prompt tokens are " + ("counted by the tokenizer." if tokenizer else f"guessed, {TOKENS_PER_WORD} a word."))
+    counted = "counted by the tokenizer" if tokenizer else f"guessed, {TOKENS_PER_WORD} a word"
+    print(f"  Prompt tokens are {counted}.")
     _print_time_and_price(scopes[settings.scope], arguments)
     print(f"  {_scope_line(settings)}")
 

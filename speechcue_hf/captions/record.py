@@ -33,11 +33,13 @@ def caption_record(
         writer: Identity of the chat model; None where the template wrote all.
 
     Returns:
-        Tasks with their questions, hash of the templates, describer, writer, and for each split the number of rows, of
-        captions, and the reasons for missing ones.
+        Tasks with their questions, emotions in the order of their class ids, hash of the templates, describer, writer,
+        and for each split the number of rows, of captions, and the reasons for missing ones.
     """
+    emotion = next(iter(dataset.values())).features.get("emotion")
     return {
         "tasks": {task.name: {"parts": list(task.parts), "question": task.question} for task in tasks},
+        "emotions": list(emotion.names) if emotion is not None else [],
         "templates_sha256": templates_sha256(["caption", "question", "request"]),
         "describer_sha256": describer_sha256,
         "baseline": baseline,

@@ -190,12 +190,12 @@ class SpeechDescriber:
         }
 
     def describe_clip(
-        self, path: str | Path, *, speaker: str | None = None, gender: str | None = None
+        self, clip: str | Path | Mapping[str, Any], *, speaker: str | None = None, gender: str | None = None
     ) -> dict[str, Any]:
         """Measure one clip as the training clips were measured, and describe it.
 
         Args:
-            path: The clip.
+            clip: Its path, or ``{"path": ..., "bytes": ...}`` as in the column ``audio``.
             speaker: Who speaks, if it is a speaker of the train split.
             gender: ``"female"``, ``"male"`` or None.
 
@@ -207,10 +207,10 @@ class SpeechDescriber:
         """
         from speechcue_hf.cues.measure import measure_speech
 
-        audio = {"path": str(path), "bytes": None}
+        audio = clip if isinstance(clip, Mapping) else {"path": str(clip), "bytes": None}
         measured = measure_speech({"audio": audio}, self.measurement_settings())
         row = {**dict.fromkeys(self.cues), **measured, "speaker": speaker, "gender": gender}
-        row |= {"dialogue_id": str(path), "turn": 0}
+        row |= {"dialogue_id": str(audio["path"]), "turn": 0}
         described = self({column: [value] for column, value in row.items()})
         return {**row, **{column: values[0] for column, values in described.items()}}
 

@@ -5,7 +5,7 @@ Nothing is generated and nothing is parsed: every label gets its log-likelihood,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -167,14 +167,29 @@ def _score_batch(
     model: PreTrainedModel, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]
 ) -> torch.Tensor:
     """Summed log-likelihood of each completion of each prompt, shape ``(prompts, completions)``."""
-    n_labels = len(completions)
     prompt_ids, prompt_mask = (part.to(model.device) for part in pad(prompts, side="left"))
-    completion_ids, completion_mask = (
-        part.to(model.device).repeat(len(prompts), 1) for part in pad(completions, side="right")
-    )
+    return score_after_prompts(model, {"input_ids": prompt_ids, "attention_mask": prompt_mask}, completions)
+
+
+def score_after_prompts(
+    model: PreTrainedModel, prompts: Mapping[str, torch.Tensor], completions: Sequence[Sequence[int]]
+) -> torch.Tensor:
+    """Summed log-likelihood of each completion of each prompt of a batch.
+
+    Args:
+        model: The model, in evaluation mode.
+        prompts: Its inputs, padded on the left: ``input_ids`` and ``attention_mask``, both of shape
+            ``(prompts, longest)``, and speech for a model that hears.
+        completions: Token ids of each completion.
+
+    Returns:
+        Shape ``(prompts, completions)``.
+    """
+    prompt_mask = prompts["attention_mask"]
+    rows, n_labels = len(prompt_mask), len(completions)
+    completion_ids, completion_mask = (part.to(model.device).repeat(rows, 1) for part in pad(completions, side="right"))
     prompt = model(
-        input_ids=prompt_ids,
-        attention_mask=prompt_mask,
+        **prompts,
         position_ids=(prompt_mask.cumsum(dim=1) - 1).clamp(min=0),
         use_cache=True,
         logits_to_keep=1,
@@ -191,7 +206,7 @@ def _score_batch(
     )
     logits = torch.cat([prompt.logits.repeat_interleave(n_labels, dim=0), later.logits], dim=1)
     likelihood = token_log_likelihood(logits, completion_ids)
-    return (likelihood * completion_mask).sum(dim=1).view(len(prompts), n_labels).double()
+    return (likelihood * completion_mask).sum(dim=1).view(rows, n_labels).double()
 
 
 def token_log_likelihood(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechcue_hf.errors import PromptError
+from speechcue_hf.errors import ModelError, PromptError
 from speechcue_hf.filenames import BASE_MODEL_FOLDER
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
+    from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
 
 
 def load_model(source: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -29,18 +30,50 @@ def load_model(source: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizer
         OSError: If there is no model of that name.
         PromptError: If the tokenizer has no chat template.
     """
+    from transformers import AutoModelForCausalLM
+
+    return _load(source, AutoModelForCausalLM), load_tokenizer(source)
+
+
+def load_speech_model(source: str | Path) -> tuple[PreTrainedModel, SEmoLLMProcessor]:
+    """Load a SEmoLLM for scoring, as :func:`load_model` loads a chat model.
+
+    Args:
+        source: An adapter folder, a model folder, or the Hub id of either.
+
+    Returns:
+        The model (a ``PeftModel`` for an adapter) and its processor.
+
+    Raises:
+        OSError: If there is no model of that name.
+        ModelError: If it is no SEmoLLM.
+    """
+    from transformers import AutoProcessor
+
+    import speechcue_hf.models.semollm  # noqa: F401  (makes the Auto classes know it)
+    from speechcue_hf.models.semollm.modeling_semollm import SEmoLLMForConditionalGeneration
+    from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
+
+    auto: Any = AutoProcessor
+    processor = auto.from_pretrained(str(source))
+    if not isinstance(processor, SEmoLLMProcessor):
+        raise ModelError(f"{source} holds no SEmoLLM: its processor is a {type(processor).__name__}")
+    return _load(source, SEmoLLMForConditionalGeneration), processor
+
+
+def _load(source: str | Path, kind: Any) -> PreTrainedModel:
+    """Load a model of a class, with its adapter if it has one."""
     import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
 
     adapter = _adapter(source)
     device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
     base, revision = (str(source), None) if adapter is None else _base_of(*adapter)
-    model: Any = AutoModelForCausalLM.from_pretrained(base, revision=revision or "main", dtype=dtype)
+    model: Any = kind.from_pretrained(base, revision=revision or "main", dtype=dtype)
     if adapter is not None:
         model = PeftModel.from_pretrained(model, str(adapter[0]))
     placed: PreTrainedModel = model.to(device).eval()
-    return placed, load_tokenizer(source)
+    return placed
 
 
 def load_encoder(source: str | Path) -> tuple[BiosErcForUtteranceClassification, PreTrainedTokenizerBase]:

@@ -1,0 +1,92 @@
+"""``speechcue explain``: which emotion a clip has, why, and what of the reasons is true."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speechcue_hf.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from speechcue_hf.evaluation.explain import Explanation
+
+EXAMPLES = """examples:
+  speechcue explain clip.wav --model runs/stage3
+  speechcue explain clip.wav --model runs/stage3 --gender female --beams 5
+  speechcue explain recordings/ more.wav --model runs/stage3 --jsonl > explanations.jsonl
+  speechcue explain clip.wav --model runs/converted --labels neutral,angry,sad,happy
+
+Each level that the explanation states is compared with Praat's measurement of the clip; what it contradicts is marked.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("clips", type=Path, nargs="+", help="audio files, and folders of them")
+    parser.add_argument("--model", required=True, help="SEmoLLM: a folder, or an id on the Hub")
+    parser.add_argument("--jsonl", action="store_true", help="print one JSON object a line")
+    parser.add_argument("--gender", choices=("female", "male"), help="of all speakers, if known")
+    parser.add_argument("--labels", help="emotions, separated by commas, of a model without captions.json")
+    parser.add_argument("--batch-size", type=int, default=8, help="clips in one pass (default: %(default)s)")
+    parser.add_argument("--max-new-tokens", type=int, default=80, help="of an explanation (default: %(default)s)")
+    parser.add_argument("--beams", type=int, default=1, help="width of the beam search (default: 1, greedy)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Explain each clip as it is done.
+
+    Raises:
+        EvaluationError: If nothing says which emotions the model knows, or no clip could be explained.
+        DescriberError: If no describer lies beside the model.
+    """
+    from speechcue_hf.evaluation.explain import Explainer, find_clips
+
+    clips = find_clips(arguments.clips)
+    labels = arguments.labels.split(",") if arguments.labels else None
+    explainer = Explainer.from_pretrained(
+        arguments.model,
+        emotions=labels,
+        batch_size=arguments.batch_size,
+        new_tokens=arguments.max_new_tokens,
+        beams=arguments.beams,
+    )
+    explained = _print_each(explainer(clips, gender=arguments.gender), jsonl=arguments.jsonl)
+    if not explained:
+        raise EvaluationError(f"none of {len(clips)} clips could be explained")
+
+
+def _print_each(explanations: Iterable[Explanation], *, jsonl: bool) -> int:
+    """Print explanations as they come; returns how many clips could be explained."""
+    explained = 0
+    for explanation in explanations:
+        lines = json.dumps(explanation.to_dict(), ensure_ascii=False) if jsonl else "\n".join(as_text(explanation))
+        print(lines, flush=True)
+        explained += explanation.error is None
+    return explained
+
+
+def as_text(explanation: Explanation) -> list[str]:
+    """An explanation in lines for people.
+
+    Args:
+        explanation: The explanation.
+
+    Returns:
+        The lines.
+    """
+    if explanation.error is not None:
+        return [f"{explanation.clip}: {explanation.error}"]
+    likely = sorted((explanation.probabilities or {}).items(), key=lambda pair: -pair[1])
+    odds = ", ".join(f"{emotion} {probability:.2f}" for emotion, probability in likely)
+    judged = [claim for claim in explanation.claims if claim.measured is not None]
+    agreeing = sum(not claim.contradicted for claim in judged)
+    lines = [
+        f"{explanation.clip}: {explanation.emotion} ({odds})",
+        f"  {explanation.marked}",
+        f"  {agreeing} of {len(judged)} stated levels agree with the measurement"
+        + (f", {len(explanation.claims) - len(judged)} not measured" if len(judged) < len(explanation.claims) else ""),
+    ]
+    return [*lines, f"  {explanation.note}"] if explanation.note else lines

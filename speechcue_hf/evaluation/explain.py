@@ -1,0 +1,265 @@
+"""Explanations of emotions, each claim beside what Praat measures in the same clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from speechcue_hf.audio import Clip, decode
+from speechcue_hf.captions.facts import CUE_WORDS, cue_word
+from speechcue_hf.captions.reading import read_claims
+from speechcue_hf.captions.tasks import CaptionTask, caption_task
+from speechcue_hf.captions.write import opening
+from speechcue_hf.cues.describe import SpeechDescriber
+from speechcue_hf.errors import AudioError, EvaluationError
+from speechcue_hf.evaluation.faithfulness import contradicted
+from speechcue_hf.evaluation.hearing import Listener
+from speechcue_hf.evaluation.runs import find_beside, read_record
+from speechcue_hf.filenames import CAPTIONS_FILE
+
+LONGEST_READ_S = 600.0
+"""Of a longer file only so much is decoded; the model hears its first seconds, its processor says how many."""
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".mp4", ".aac", ".opus", ".webm", ".mkv", ".avi", ".mov")
+
+Audio = str | Path | Mapping[str, Any]
+"""A path, or ``{"path": ..., "bytes": ...}`` as in the column ``audio``."""
+
+
+@dataclass(frozen=True)
+class JudgedClaim:
+    """A level that an explanation states.
+
+    Args:
+        text: The words that state it.
+        cue: ``pitch``, ``speed`` or ``volume``.
+        stated: The level stated.
+        measured: The level of Praat's measurement, None where nothing was measured.
+        contradicted: Whether the measurement says otherwise.
+        end: Where the words end in the explanation, in characters.
+    """
+
+    text: str
+    cue: str
+    stated: str
+    measured: str | None
+    contradicted: bool
+    end: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a model makes of one clip.
+
+    Args:
+        clip: What the clip is called.
+        emotion: The likeliest emotion; None where the clip cannot be heard.
+        probabilities: Emotion → probability, over the closed set.
+        explanation: What the model wrote.
+        claims: The levels it states.
+        note: What was done to the clip (cut, padded) and what could not be measured, or None.
+        error: Why there is no explanation, or None.
+    """
+
+    clip: str
+    emotion: str | None = None
+    probabilities: Mapping[str, float] | None = None
+    explanation: str | None = None
+    claims: tuple[JudgedClaim, ...] = ()
+    note: str | None = None
+    error: str | None = None
+
+    @property
+    def marked(self) -> str:
+        """The explanation with each contradicted claim marked: ``high pitch [measured: low]``."""
+        text = self.explanation or ""
+        for claim in sorted(self.claims, key=lambda claim: -claim.end):
+            if claim.contradicted:
+                text = f"{text[: claim.end]} [measured: {claim.measured}]{text[claim.end :]}"
+        return text
+
+    def to_dict(self) -> dict[str, Any]:
+        """The explanation as JSON values."""
+        return {**asdict(self), "claims": [asdict(claim) for claim in self.claims]}
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """A model that explains, and what its claims are compared with.
+
+    Args:
+        listener: The model.
+        describer: How the clips behind the training captions were measured and cut into levels.
+        emotions: The closed set.
+        recognise: The task whose question the emotion is scored with.
+        explain: The task whose question the explanation answers.
+        new_tokens: Most tokens of an explanation.
+        beams: Width of the beam search; 1 is greedy.
+    """
+
+    listener: Listener
+    describer: SpeechDescriber
+    emotions: tuple[str, ...]
+    recognise: CaptionTask
+    explain: CaptionTask
+    new_tokens: int = 80
+    beams: int = 1
+
+    @classmethod
+    def from_pretrained(
+        cls, source: str | Path, *, emotions: Sequence[str] | None = None, batch_size: int = 8, **settings: Any
+    ) -> Explainer:
+        """Load a model with what lies beside it.
+
+        Args:
+            source: A model folder or Hub id with ``describer.json`` and ``captions.json``, which training copies there.
+            emotions: The closed set, for a model without ``captions.json``.
+            batch_size: Clips in one pass.
+            **settings: ``new_tokens``, ``beams``.
+
+        Returns:
+            The explainer.
+
+        Raises:
+            EvaluationError: If nothing says which emotions the model knows.
+            DescriberError: If there is no describer beside the model.
+            ModelError: If it is no SEmoLLM.
+            OSError: If there is no model of that name.
+        """
+        from speechcue_hf.models.loading import load_speech_model
+
+        describer = SpeechDescriber.from_pretrained(source)
+        taught, recognise, explain = caption_facts(source)
+        known = tuple(emotions or taught)
+        if not known:
+            raise EvaluationError(
+                f"nothing beside {Path(source).name} says which emotions it knows ({CAPTIONS_FILE} is not there, or "
+                "its captions name none): name them, --labels neutral,angry,sad,happy (emotions= in Python)"
+            )
+        listener = Listener(*load_speech_model(source), batch_size=batch_size)
+        return cls(listener, describer, known, recognise, explain, **settings)
+
+    def __call__(self, clips: Sequence[Audio], *, gender: str | None = None) -> Iterator[Explanation]:
+        """Explain clips, a batch at a time.
+
+        Args:
+            clips: The clips.
+            gender: Of all speakers, ``"female"`` or ``"male"``, if known: levels are then those of that gender, where
+                the describer has them. Else they are those of all speakers.
+
+        Yields:
+            One explanation for each clip, in their order; a clip that cannot be decoded has its reason in ``error``.
+        """
+        for start in range(0, len(clips), self.listener.batch_size):
+            yield from self._explain_batch(clips[start : start + self.listener.batch_size], gender)
+
+    def _explain_batch(self, clips: Sequence[Audio], gender: str | None) -> Iterator[Explanation]:
+        decoded = [_decode(clip) for clip in clips]
+        heard = [clip for clip in decoded if isinstance(clip, Clip)]
+        answers = iter(self._answer(heard) if heard else ())
+        for clip, sound in zip(clips, decoded, strict=True):
+            name = clip_name(clip)
+            yield (
+                Explanation(name, error=sound) if isinstance(sound, str) else self._judged(next(answers), clip, gender)
+            )
+
+    def _answer(self, clips: Sequence[Clip]) -> list[Explanation]:
+        """Emotion and explanation of each clip, not judged yet; the explanation is of the likeliest emotion."""
+        scores = self.listener.score_emotions(clips, self.recognise, self.emotions)
+        named = [self.emotions[number] for number in scores.predictions]
+        texts = self.listener.write_answers(
+            clips, self.explain, [opening(emotion) for emotion in named], self.new_tokens, self.beams
+        )
+        likely = [dict(zip(self.emotions, row, strict=True)) for row in scores.probabilities.tolist()]
+        notes = [self.listener.note(clip) for clip in clips]
+        rows = zip(named, likely, texts, notes, strict=True)
+        return [Explanation("", emotion, odds, text, note=note) for emotion, odds, text, note in rows]
+
+    def _judged(self, answer: Explanation, clip: Audio, gender: str | None) -> Explanation:
+        row = self.describer.describe_clip(clip, gender=gender)
+        measured = {cue: cue_word(cue, row, self.describer.levels) for cue in CUE_WORDS}
+        notes = "; ".join(note for note in (answer.note, row["measurement_note"]) if note)
+        claims = judge(answer.explanation or "", measured)
+        return replace(answer, clip=clip_name(clip), claims=claims, note=notes or None)
+
+
+def judge(explanation: str, measured: Mapping[str, str | None]) -> tuple[JudgedClaim, ...]:
+    """Put each level that an explanation states beside the measured one.
+
+    Args:
+        explanation: The text.
+        measured: ``pitch``, ``speed`` and ``volume`` in the words of captions; None where not measured.
+
+    Returns:
+        The claims, in the order of the text.
+
+    Example:
+        >>> judge("With high pitch.", {"pitch": "low"})[0].contradicted
+        True
+    """
+    return tuple(
+        JudgedClaim(
+            text=explanation[claim.start : claim.end],
+            cue=claim.cue,
+            stated=claim.word,
+            measured=measured.get(claim.cue),
+            contradicted=contradicted(claim, measured),
+            end=claim.end,
+        )
+        for claim in read_claims(explanation)
+    )
+
+
+def caption_facts(source: str | Path) -> tuple[tuple[str, ...], CaptionTask, CaptionTask]:
+    """What a model was taught, from the ``captions.json`` beside it.
+
+    Args:
+        source: A model folder or Hub id.
+
+    Returns:
+        The emotions in the order of their class ids, and of the tasks that name the emotion the one with the fewest
+        parts, to recognise it, and the one with the most, to explain it: ``emotion`` and ``explanation`` where the
+        file is not there or names no such task.
+    """
+    path = find_beside(source, CAPTIONS_FILE)
+    record = {} if path is None else read_record(path)
+    tasks = [task for task in map(caption_task, record.get("tasks", ())) if "emotion" in task.parts]
+    tasks = tasks or [caption_task("emotion"), caption_task("explanation")]
+    by_parts = sorted(tasks, key=lambda task: len(task.parts))
+    return tuple(record.get("emotions", ())), by_parts[0], by_parts[-1]
+
+
+def find_clips(paths: Sequence[Path]) -> list[Path]:
+    """Audio files, and those in folders and the folders below, by name.
+
+    Args:
+        paths: Files and folders.
+
+    Returns:
+        The files; one that does not exist is among them, so that it is named as such.
+
+    Raises:
+        EvaluationError: If a folder holds no audio file.
+    """
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file())
+        if path.is_dir() and not inside:
+            raise EvaluationError(f"{path} holds no audio file ({', '.join(AUDIO_SUFFIXES)})")
+        found += inside if path.is_dir() else [path]
+    return found
+
+
+def clip_name(clip: Audio) -> str:
+    """What a clip is called: its path as given, or ``audio bytes``."""
+    return str(clip["path"] or "audio bytes") if isinstance(clip, Mapping) else str(clip)
+
+
+def _decode(clip: Audio) -> Clip | str:
+    """The clip, or why it cannot be decoded."""
+    try:
+        return decode(clip, limit=LONGEST_READ_S)
+    except AudioError as error:
+        return str(error)

@@ -1,0 +1,120 @@
+"""A listener's scores and answers against full passes of one clip at a time, without cache, padding and batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from speechcue_hf.audio import Clip
+from speechcue_hf.captions.tasks import caption_task
+from speechcue_hf.errors import EvaluationError
+from speechcue_hf.evaluation.hearing import Listener
+from speechcue_hf.models.tiny_semollm import build_tiny_semollm
+
+EMOTION, EXPLANATION = caption_task("emotion"), caption_task("explanation")
+EMOTIONS = ["angry", "happy", "very sad indeed"]
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    texts = [EMOTION.question, EXPLANATION.question, "The emotion is angry. The speaker speaks with high pitch."]
+    model, processor = build_tiny_semollm(texts, text={"initializer_range": 0.5})
+    # Larger than they are born, so that what is heard shows in the likelihoods.
+    torch.manual_seed(0)
+    for parameter in model.model.speech_adapter.parameters():
+        parameter.data.normal_(std=0.5)
+    return model, processor
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[Clip]:
+    """Of unequal length, rate and number of channels; the fourth is silent, the last longer than the model hears."""
+    noise = np.random.default_rng(0).normal(scale=0.1, size=(2, 16000))
+    return [
+        Clip(noise[:1], 16000, 1.0),
+        Clip(noise[:, :4000], 8000, 0.5),
+        Clip(noise[:1, :6000], 16000, 0.375),
+        Clip(np.zeros((1, 8000)), 16000, 0.5),
+        Clip(np.tile(noise[1:], 13), 16000, 13.0),
+    ]
+
+
+def rendered(processor, task, answer: str = "") -> str:
+    messages = [{"role": "user", "content": [{"type": "audio"}, {"type": "text", "text": task.question}]}]
+    return processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False) + answer
+
+
+def alone(processor, task, clip: Clip, answer: str = "") -> dict[str, torch.Tensor]:
+    samples = clip.samples.mean(axis=0)
+    return processor(rendered(processor, task, answer), samples, sampling_rate=clip.rate, add_special_tokens=False)
+
+
+def full_forward(tiny, clip: Clip, answer: str) -> float:
+    model, processor = tiny
+    prompt = alone(processor, EMOTION, clip)["input_ids"].shape[1]
+    whole = alone(processor, EMOTION, clip, answer)
+    with torch.no_grad():
+        likelihood = model(**whole).logits[0].double().log_softmax(-1)
+    ids = whole["input_ids"][0]
+    return sum(likelihood[place - 1, ids[place]].item() for place in range(prompt, len(ids)))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_scores_are_those_of_full_passes(tiny, clips, batch_size):
+    scores = Listener(*tiny, batch_size=batch_size).score_emotions(clips, EMOTION, EMOTIONS)
+    expected = [[full_forward(tiny, clip, f"The emotion is {emotion}.") for emotion in EMOTIONS] for clip in clips]
+    np.testing.assert_allclose(scores.log_likelihood, expected, atol=1e-4)
+    assert np.ptp(expected, axis=0).min() > 0.01
+
+
+def test_means_are_over_the_tokens_of_each_sentence(tiny, clips):
+    listener, processor = Listener(*tiny), tiny[1]
+    summed = listener.score_emotions(clips[:2], EMOTION, EMOTIONS).log_likelihood
+    mean = listener.score_emotions(clips[:2], EMOTION, EMOTIONS, "mean").log_likelihood
+    tokens = [len(processor.tokenizer(f"The emotion is {emotion}.")["input_ids"]) for emotion in EMOTIONS]
+    np.testing.assert_allclose(mean, summed / tokens)
+
+
+def test_answers_of_a_batch_are_those_of_single_clips(tiny, clips):
+    model, processor = tiny
+    beginnings = ["The emotion is angry.", "", "The emotion is very sad indeed.", "The emotion is happy.", ""]
+    expected = []
+    for clip, beginning in zip(clips, beginnings, strict=True):
+        inputs = alone(processor, EXPLANATION, clip, beginning)
+        output = model.generate(**inputs, max_new_tokens=6, do_sample=False)
+        text = processor.tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        expected.append(" ".join(f"{beginning} {text}".split()))
+    answers = Listener(*tiny, batch_size=3).write_answers(clips, EXPLANATION, beginnings, new_tokens=6)
+    assert answers == expected
+    assert answers[0].startswith("The emotion is angry.")
+
+
+def test_what_is_not_heard_is_said(tiny, clips):
+    listener = Listener(*tiny)
+    assert [listener.note(clip) for clip in clips] == [*[None] * 4, "heard: the first 12 s of 13.00 s"]
+
+
+def test_a_batch_beyond_the_memory_leads_to_a_smaller_one(tiny, clips, monkeypatch):
+    def too_large(*args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(tiny[0].model, "forward", too_large)
+    with pytest.raises(EvaluationError, match=r"a batch of 2 clips does not fit .* take a smaller batch"):
+        Listener(*tiny).score_emotions(clips[:2], EMOTION, EMOTIONS)
+    with pytest.raises(EvaluationError, match=r"a batch of 1 clips does not fit .* take a smaller model"):
+        Listener(*tiny).write_answers(clips[:1], EMOTION, [""])
+
+
+def test_a_template_that_changes_the_prompt_is_refused(tiny, clips, monkeypatch):
+    template = "{% for message in messages %}{{ loop.length }}{% endfor %}{{ messages[-1]['content'][-1]['text'] }}"
+    monkeypatch.setattr(tiny[1], "chat_template", template)
+    with pytest.raises(EvaluationError, match="renders a prompt differently when an answer follows"):
+        Listener(*tiny).score_emotions(clips[:1], EMOTION, EMOTIONS)
+
+
+def test_wrong_arguments(tiny, clips):
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        Listener(*tiny, batch_size=0)
+    with pytest.raises(ValueError, match="at least two different labels"):
+        Listener(*tiny).score_emotions(clips, EMOTION, ["angry"])

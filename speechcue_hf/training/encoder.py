@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, PrinterCallback, Trainer, set_seed
 
 from speechcue_hf.corpora.identity import identify
 from speechcue_hf.corpora.parquet import read_dataset
-from speechcue_hf.errors import TrainingError
+from speechcue_hf.errors import ModelError, TrainingError
 from speechcue_hf.filenames import BIOGRAPHIES_FILE, DESCRIBER_FILE, TRAINING_FILE
 from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
 from speechcue_hf.models.bioserc.dialogues import UNLABELLED, collate, dialogue_examples
@@ -290,8 +290,13 @@ def _model_settings(model: EncoderSettings, train: Dataset, names: Sequence[str]
     del settings["encoder"], settings["encoder_revision"]
     if model.cues == "z_scores":
         settings["cue_names"] = [column for column in train.column_names if column.endswith("_z")]
-    if model.biographies != "none" and "biography_scope" in train.column_names:
-        settings["biography_scope"] = next((scope for scope in train["biography_scope"] if scope), None)
+        if not settings["cue_names"]:
+            raise ModelError("the dataset has no column of z-scores: run `speechcue measure` and `speechcue describe`")
+    if model.biographies != "none":
+        scopes = train["biography_scope"] if "biography_scope" in train.column_names else []
+        settings["biography_scope"] = next((scope for scope in scopes if scope), None)
+        if settings["biography_scope"] is None:
+            raise ModelError("no row has a biography: run `speechcue biographies`, or train with biographies: none")
     return settings | {"id2label": dict(enumerate(names)), "label2id": {name: it for it, name in enumerate(names)}}
 
 

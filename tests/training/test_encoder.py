@@ -1,0 +1,233 @@
+"""Real runs of the encoder classifier on twelve tiny dialogues, whose emotion follows from the words."""
+
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset, DatasetDict
+from safetensors.torch import load_file
+
+from speechcue_hf.errors import ModelError, TrainingError
+from speechcue_hf.evaluation.metrics import weighted_f1
+from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
+from speechcue_hf.training.arguments import DataSettings
+from speechcue_hf.training.encoder import class_weights, parameter_groups, train_encoder, weighted_loss
+from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
+from speechcue_hf.training.seeds import train_with_seeds
+from tests.models.bioserc.tiny_encoders import save_tiny_encoder
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("encoders")
+    for kind in ("bert", "roberta"):
+        save_tiny_encoder(kind, folder / kind)
+    return folder
+
+
+def settings(output: Path, **changes: Any) -> EncoderTraining:
+    values = {"num_train_epochs": 4, "learning_rate": 1e-2, "logging_steps": 1, "disable_tqdm": True, "seed": 3}
+    values |= {"per_device_train_batch_size": 2, "per_device_eval_batch_size": 2}
+    return EncoderTraining(output_dir=str(output), **{**values, **changes})
+
+
+def train(dataset: DatasetDict, encoder: Path, training: EncoderTraining, **model: Any) -> Path:
+    shape = EncoderSettings(encoder=str(encoder), num_attention_heads=4, dropout=0.0, **model)
+    return train_encoder(dataset, DataSettings(), shape, training, score=weighted_f1)
+
+
+def read_record(output: Path) -> dict[str, Any]:
+    return json.loads((output / "training.json").read_text())
+
+
+def with_biographies(dataset: DatasetDict, scope: str) -> DatasetDict:
+    def tell(row: Mapping[str, Any]) -> dict[str, str]:
+        return {"biography": f"{row['speaker']} waits for the bus.", "biography_scope": scope}
+
+    return dataset.map(tell)
+
+
+@pytest.fixture(scope="module")
+def finished(all_splits: DatasetDict, encoders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on RoBERTa with every head there is; not to be changed."""
+    output = tmp_path_factory.mktemp("finished") / "run"
+    training = settings(output, save_total_limit=None)
+    told = with_biographies(DatasetDict(all_splits), "history")
+    return train(told, encoders / "roberta", training, biographies="attention", cues="description", frozen_layers=1)
+
+
+def test_a_run_learns_and_leaves_what_is_needed_to_use_it(finished: Path) -> None:
+    record = read_record(finished)
+    # Three emotions, equally often: chance is a third.
+    assert record["best"]["eval_weighted_f1"] > 0.6
+    assert record["labels"]["names"] == ["angry", "happy", "neutral"]
+    assert (record["base_model"], record["seed"], record["token_budget"]) == ("roberta", 3, 48)
+    assert (record["sees_future"], record["future_turns"], record["biography_scope"]) == (False, 0, "history")
+    assert record["rows"]["train"] == {"all": 24, "unlabelled": 0, "shortened": 0}
+    assert 0 < record["parameters"]["trained"] < record["parameters"]["all"]
+    public = [path for path in finished.iterdir() if path.is_file()]
+    assert {path.suffix for path in public} == {".json", ".safetensors", ".py"}
+    assert not [path.name for path in public if str(finished.parent.parent).encode() in path.read_bytes()]
+
+
+def test_every_head_and_layer_that_is_not_frozen_moves(finished: Path) -> None:
+    first = load_file(finished / "checkpoint-3" / "model.safetensors")
+    last = load_file(finished / "checkpoint-12" / "model.safetensors")
+    still = {name for name in first if torch.equal(first[name], last[name])}
+    frozen = {name for name in first if "embeddings" in name or ".layer.0." in name}
+    assert still == frozen
+    assert {name.split(".")[1] for name in first if name.startswith("heads.")} == {
+        "utterance",
+        "dialogue",
+        "same_speaker",
+        "other_speakers",
+        "biography",
+    }
+
+
+def test_best_epoch_is_kept_and_scores_again_as_recorded(finished: Path, all_splits: DatasetDict) -> None:
+    from speechcue_hf.evaluation.encoder import evaluate_encoder
+    from speechcue_hf.models.loading import load_encoder
+
+    record = read_record(finished)
+    scores = [line["eval_weighted_f1"] for line in record["log"] if "eval_weighted_f1" in line]
+    assert record["best"]["eval_weighted_f1"] == max(scores)
+    told = with_biographies(DatasetDict(all_splits), "history")["validation"]
+    results, _ = evaluate_encoder(told, *load_encoder(finished), training=record)
+    assert results["weighted_f1"] == pytest.approx(max(scores))
+
+
+def test_frozen_encoder_is_read_once_and_learns_as_well(
+    described_corpus: DatasetDict, encoders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    calls = []
+    encode = BiosErcForUtteranceClassification.encode
+    monkeypatch.setattr(BiosErcForUtteranceClassification, "encode", lambda *args: calls.append(1) or encode(*args))
+    output = train(described_corpus, encoders / "bert", settings(tmp_path / "run"), frozen_layers=2)
+    assert len(calls) == 2, "one batch of each split, however many epochs"
+    assert read_record(output)["best"]["eval_weighted_f1"] > 0.9
+    before = load_file(encoders / "bert" / "model.safetensors")
+    after = load_file(output / "model.safetensors")
+    assert all(torch.equal(after[f"encoder.{name}"], before[name]) for name in before if "pooler" not in name)
+
+
+def test_interrupted_run_goes_on_to_the_same_end(
+    all_splits: DatasetDict, encoders: Path, finished: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished / "checkpoint-6", tmp_path / "cut" / "checkpoint-6")
+    told = with_biographies(DatasetDict(all_splits), "history")
+    model = {"biographies": "attention", "cues": "description", "frozen_layers": 1}
+    with pytest.raises(TrainingError, match="cut already holds checkpoint-6"):
+        train(told, encoders / "roberta", settings(tmp_path / "cut"), **model)
+    resumed = settings(tmp_path / "cut", resume_from_checkpoint="true", save_total_limit=None)
+    train(told, encoders / "roberta", resumed, **model)
+    one, two = (load_file(run / "checkpoint-12" / "model.safetensors") for run in (finished, tmp_path / "cut"))
+    for name, weight in one.items():
+        torch.testing.assert_close(two[name], weight, rtol=0, atol=1e-5)
+
+
+def test_test_split_is_refused(described_corpus: DatasetDict, encoders: Path, tmp_path: Path) -> None:
+    shape = EncoderSettings(encoder=str(encoders / "bert"))
+    with pytest.raises(TrainingError, match="the test split must not choose the best epoch"):
+        train_encoder(
+            described_corpus, DataSettings(selection_split="test"), shape, settings(tmp_path), score=weighted_f1
+        )
+
+
+def test_cues_that_are_not_there_are_named(described_corpus: DatasetDict, encoders: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no column of z-scores"):
+        train(described_corpus, encoders / "bert", settings(tmp_path), cues="z_scores")
+    with pytest.raises(ModelError, match="no row has a biography"):
+        train(described_corpus, encoders / "bert", settings(tmp_path), biographies="static")
+
+
+def test_biographies_of_whole_dialogues_are_recorded_as_the_future(
+    described_corpus: DatasetDict, encoders: Path, tmp_path: Path
+) -> None:
+    told = with_biographies(described_corpus, "dialogue")
+    output = train(told, encoders / "bert", settings(tmp_path, max_steps=1), biographies="static", frozen_layers=2)
+    record = read_record(output)
+    assert (record["sees_future"], record["future_turns"], record["biography_scope"]) == (True, 0, "dialogue")
+
+
+def test_several_seeds_leave_mean_and_deviation(described_corpus: DatasetDict, encoders: Path, tmp_path: Path) -> None:
+    def run(training: EncoderTraining) -> Path:
+        return train(described_corpus, encoders / "bert", training, frozen_layers=2)
+
+    train_with_seeds(run, [1, 2], settings(tmp_path, num_train_epochs=1))
+    summary = json.loads((tmp_path / "seeds.json").read_text())
+    values = [read_record(tmp_path / f"seed-{seed}")["best"]["eval_loss"] for seed in (1, 2)]
+    assert summary["eval_loss"] == {
+        "mean": pytest.approx(np.mean(values)),
+        "sd": pytest.approx(np.std(values, ddof=1)),
+        "values": values,
+    }
+    assert values[0] != values[1]
+
+
+def test_loss_is_the_weighted_smoothed_cross_entropy_of_the_logits() -> None:
+    logits = torch.tensor([[[1.0, -1.0, 0.5], [0.0, 2.0, 0.0], [3.0, 0.0, 0.0]]])
+    labels = torch.tensor([[0, 1, -100]])
+    weights = [0.5, 2.0, 1.0]
+    expected = 0.0
+    for row, label in ((0, 0), (1, 1)):
+        scores = logits[0, row].numpy()
+        log_shares = scores - math.log(np.exp(scores).sum())
+        target = [(0.9 if it == label else 0.0) + 0.1 / 3 for it in range(3)]
+        expected -= sum(share * weight * log for share, weight, log in zip(target, weights, log_shares, strict=True))
+    loss = weighted_loss({"logits": logits}, labels, weights=weights, smoothing=0.1)
+    assert loss.item() == pytest.approx(expected / 2, rel=1e-5)
+    # A step of several batches divides by the labelled utterances of all of them.
+    part = weighted_loss({"logits": logits}, labels, torch.tensor(8), weights=weights, smoothing=0.1)
+    assert part.item() == pytest.approx(expected / 8, rel=1e-5)
+
+
+def test_class_weights_are_those_of_the_paper() -> None:
+    emotions = [0, 0, 0, None, 1]
+    assert class_weights(emotions, 3, "log") == pytest.approx([math.log(4 / 3), math.log(4), 0.0])
+    assert class_weights(emotions, 3, "none") is None
+    with pytest.raises(TrainingError, match="no row has a label"):
+        class_weights([None], 3, "none")
+
+
+def test_encoder_has_a_learning_rate_of_its_own_and_norms_do_not_decay(encoders: Path, tmp_path: Path) -> None:
+    model = BiosErcForUtteranceClassification.from_encoder(
+        str(encoders / "bert"), num_attention_heads=4, frozen_layers=1
+    )
+    groups = parameter_groups(model, settings(tmp_path, encoder_learning_rate=1e-5, weight_decay=0.1))
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    held = {names[id(parameter)]: group for group in groups for parameter in group["params"]}
+    assert held.keys() == {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    for name, group in held.items():
+        assert group["lr"] == (1e-5 if name.startswith("encoder.") else 1e-2)
+        assert (group["weight_decay"] == 0) == (name.endswith("bias") or "orm" in name)
+
+
+def test_one_cycle_rises_and_falls_to_nothing(described_corpus: DatasetDict, encoders: Path, tmp_path: Path) -> None:
+    training = settings(tmp_path, one_cycle=True)
+    output = train(described_corpus, encoders / "bert", training, frozen_layers=2)
+    rates = [line["learning_rate"] for line in read_record(output)["log"] if "learning_rate" in line]
+    highest = rates.index(max(rates))
+    assert 0 < highest < len(rates) - 1
+    assert max(rates) == pytest.approx(1e-2, rel=0.1)
+    assert rates[-1] < 1e-3
+
+
+def test_unlabelled_utterances_are_read_but_not_counted(
+    described_corpus: DatasetDict, encoders: Path, tmp_path: Path
+) -> None:
+    emotions = [None if row % 4 == 1 else emotion for row, emotion in enumerate(described_corpus["train"]["emotion"])]
+    rows: Dataset = described_corpus["train"]
+    described_corpus["train"] = rows.remove_columns("emotion").add_column(
+        "emotion", emotions, feature=rows.features["emotion"]
+    )
+    output = train(described_corpus, encoders / "bert", settings(tmp_path, max_steps=1), frozen_layers=2)
+    assert read_record(output)["rows"]["train"] == {"all": 24, "unlabelled": 6, "shortened": 0}

@@ -1,0 +1,132 @@
+"""``speechcue evaluate``, ``compare`` and ``card`` on encoder classifiers, as users call them."""
+
+import json
+import runpy
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from datasets import DatasetDict, load_dataset
+
+from speechcue_hf.cli import main
+from speechcue_hf.corpora.parquet import read_dataset, write_dataset
+from speechcue_hf.errors import EvaluationError
+from speechcue_hf.evaluation.encoder import evaluate_encoder
+from speechcue_hf.evaluation.metrics import weighted_f1
+from speechcue_hf.models.bioserc.dialogues import collate, dialogue_examples
+from speechcue_hf.models.loading import load_encoder
+from speechcue_hf.training.arguments import DataSettings
+from speechcue_hf.training.encoder import train_encoder_recipe
+from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
+from tests.models.bioserc.tiny_encoders import save_tiny_encoder
+
+
+@pytest.fixture(scope="module")
+def dataset_folder(all_splits: DatasetDict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rows with a z-score, one of them unlabelled, one not measured."""
+    folder = tmp_path_factory.mktemp("dataset") / "described"
+
+    def measure(row: dict[str, Any]) -> dict[str, float | None]:
+        first = row["utterance_id"].endswith("0_1")
+        return {"f0_mean_hz_z": None if first else row["turn"] - 1.5, "emotion": None if first else row["emotion"]}
+
+    write_dataset(DatasetDict(all_splits).map(measure, features=None), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs ``text`` and ``cues``, each with its results; not to be changed."""
+    folder = tmp_path_factory.mktemp("runs")
+    encoder = save_tiny_encoder("bert", folder / "encoder")
+    for name, cues in (("text", "none"), ("cues", "z_scores")):
+        shape = EncoderSettings(encoder=str(encoder), num_attention_heads=4, frozen_layers=2, cues=cues)
+        training = EncoderTraining(
+            output_dir=str(folder / name), num_train_epochs=1, learning_rate=1e-2, disable_tqdm=True
+        )
+        train_encoder_recipe(DataSettings(dataset=str(dataset_folder)), shape, training, weighted_f1)
+        shutil.rmtree(next((folder / name).glob("checkpoint-*")))
+        line = ["evaluate", "--dataset", str(dataset_folder), "--model", str(folder / name), "-o", str(folder / name)]
+        assert main(line) == 0
+    return folder
+
+
+def test_predictions_are_the_softmax_of_the_logits(runs: Path, dataset_folder: Path) -> None:
+    rows = read_dataset(dataset_folder)["test"]
+    model, tokenizer = load_encoder(runs / "cues")
+    batch = collate(list(dialogue_examples(rows, tokenizer, model.config, model.token_limit)))
+    with torch.inference_mode():
+        logits = model(**batch).logits.flatten(0, 1).double().numpy()
+    labelled = [row for row, emotion in enumerate(rows["emotion"]) if emotion is not None]
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    table = load_dataset("parquet", data_files=str(runs / "cues" / "predictions.parquet"), split="train")
+    assert table["utterance_id"] == [rows["utterance_id"][row] for row in labelled]
+    np.testing.assert_allclose(table["probabilities"], shares[labelled], atol=1e-5)
+    names = rows.features["emotion"].names
+    assert table["label"] == [names[rows["emotion"][row]] for row in labelled]
+    assert table["prediction"] == [names[row] for row in shares[labelled].argmax(1)]
+    results = json.loads((runs / "cues" / "results.json").read_text())
+    assert (results["n"], results["unlabelled"], results["decode"]) == (11, 1, "classify")
+    assert (results["sees_future"], results["invalid_rate"]) == (False, 0.0)
+    assert (runs / "cues" / "confusion_matrix.png").is_file()
+
+
+def test_runs_can_be_compared(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(runs / "text"), str(runs / "cues")]) == 0
+    assert "11 utterances of 3 dialogues" in capsys.readouterr().out
+
+
+def test_card_tells_of_the_encoder_and_its_example_runs(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "my-run"
+    shutil.copytree(runs / "text", folder)
+    assert main(["card", str(folder)]) == 0
+    card = (folder / "README.md").read_text()
+    assert "An encoder classifier in the manner of BiosERC, on `encoder`" in card
+    assert "**History only.** It reads the utterance in question and turns before it." in card
+    assert "| frozen_layers | 2 |" in card
+    assert "pipeline_tag: text-classification" in card
+    assert "rompt" not in card.replace("prompts", "") and "None" not in card.split("```")[2]
+    assert str(tmp_path) not in card and "\n\n\n" not in card
+    example = tmp_path / "example.py"
+    example.write_text(card.split("```python\n")[1].split("```")[0])
+    monkeypatch.chdir(folder)
+    capsys.readouterr()
+    runpy.run_path(str(example))
+    assert capsys.readouterr().out.startswith("I got the job! -> ")
+
+
+def test_other_labels_and_describers_are_refused(runs: Path, dataset_folder: Path) -> None:
+    rows = read_dataset(dataset_folder)["test"]
+    model, tokenizer = load_encoder(runs / "cues")
+    training = json.loads((runs / "cues" / "training.json").read_text())
+    with pytest.raises(EvaluationError, match="worded by describer none, this dataset was worded by abc"):
+        evaluate_encoder(rows, model, tokenizer, training=training, describer_sha256="abc")
+    model.config.id2label = {0: "happy", 1: "angry", 2: "neutral"}
+    with pytest.raises(EvaluationError, match="trained on the labels happy, angry, neutral"):
+        evaluate_encoder(rows, model, tokenizer)
+
+
+def test_a_prompt_for_a_model_without_one_is_refused(
+    runs: Path, dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["evaluate", "--dataset", str(dataset_folder), "--model", str(runs / "text"), "-o", str(tmp_path)]
+    assert main([*line, "--prompt", "speechcue"]) != 0
+    assert "reads no prompt and writes no text" in capsys.readouterr().err
+
+
+def test_train_command_knows_an_encoder_recipe(
+    dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = save_tiny_encoder("bert", tmp_path / "encoder")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"encoder: {encoder}\nnum_attention_heads: 4\nfrozen_layers: 2\nnum_train_epochs: 1\n")
+    line = ["train", "--config", str(recipe), "--dataset", str(dataset_folder), "--output-dir", str(tmp_path / "run")]
+    assert main([*line, "disable_tqdm=true"]) == 0
+    said = capsys.readouterr().out
+    assert "Trained encoder on 23 rows in 1 steps." in said
+    assert "0 utterances were shortened to 48 tokens, no row was dropped." in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 from datasets.builder import Key
 
 from speechcue_hf.corpora.clips import clip_status, known_clips
+from speechcue_hf.corpora.published import commit_of, join_published, joined_features, read_published
 from speechcue_hf.corpora.schema import Utterance, dialogues_of, utterance_features, utterance_table
 from speechcue_hf.errors import CorpusError
 
@@ -29,9 +30,23 @@ class CorpusConfig(datasets.BuilderConfig):  # type: ignore[misc]
 
     Args:
         verify: Refuse a corpus that differs from its release; False loads what is there and logs what is missing.
+        published: Dataset on the Hub, as ``speechcue publish dataset`` makes them, whose columns are joined to the
+            user's own copy by utterance id.
+        published_view: Config of that dataset.
     """
 
     verify: bool = True
+    published: str | None = None
+    published_view: str = "described"
+    published_revision: str | None = field(default=None, init=False)
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: datasets.Features | None = None) -> str:
+        """The cache's name for this configuration, which changes when the published dataset does."""
+        if self.published is not None:
+            self.published_revision = commit_of(self.published)
+            config_kwargs = {**config_kwargs, "published_revision": str(self.published_revision)}
+        name: str = super().create_config_id(config_kwargs, custom_features)
+        return name
 
 
 class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
@@ -89,11 +104,25 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
 
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(
-            features=utterance_features(self.emotions(), self.extras()),
+            features=self._features(),
             license=self.LICENSE,
             homepage=self.HOMEPAGE,
             citation=self.CITATION,
         )
+
+    def _own_features(self) -> datasets.Features:
+        return utterance_features(self.emotions(), self.extras())
+
+    def _features(self) -> datasets.Features:
+        own, published = self._own_features(), self._published
+        return own if published is None else joined_features(own, published)
+
+    @property
+    def _published(self) -> datasets.Dataset | None:
+        config = self.config
+        if config.published is None:
+            return None
+        return read_published(config.published, config.published_view, config.published_revision)
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         generators = []
@@ -105,11 +134,14 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
         return generators
 
     def _generate_tables(self, shards: list[list[list[Utterance]]]) -> Iterator[tuple[Key, pa.Table]]:
-        known = known_clips(self.CORPUS)
+        known, own, published = known_clips(self.CORPUS), self._own_features(), self._published
         for index, shard in enumerate(shards):
             rows = [
                 (turn, utterance, clip_status(utterance.clip, known.get(utterance.utterance_id)))
                 for dialogue in shard
                 for turn, utterance in enumerate(dialogue)
             ]
-            yield Key(index, 0), utterance_table(rows, self.info.features)
+            table = utterance_table(rows, own)
+            if published is not None:
+                table = join_published(table, published, required=self.config.verify)
+            yield Key(index, 0), table

@@ -75,7 +75,10 @@ class FolderBuilder(CorpusBuilder):
 
     def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
         """The utterances of each split."""
-        labels, extras = self.info.features["emotion"].names, set(self.info.features) - set(utterance_features([], {}))
+        labels, extras = (
+            self.info.features["emotion"].names,
+            set(self._own_features()) - set(utterance_features([], {})),
+        )
         return folder_utterances(read_metadata(data_dir), labels, extras, self.config.verify)
 
 

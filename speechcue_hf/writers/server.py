@@ -2,89 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import random
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from importlib import import_module
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from huggingface_hub import InferenceClient, get_token
-from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError
 
 from speechcue_hf.errors import WritingError
 from speechcue_hf.writers.decoding import GREEDY, Decoding
+from speechcue_hf.writers.failures import FAILURES, PATIENT, Failure, Patience, judge
 from speechcue_hf.writers.request import WritingRequest, Written
 
 if TYPE_CHECKING:
     from huggingface_hub import ChatCompletionOutput
 
-httpx: Any = import_module(HfHubHTTPError.__mro__[1].__module__)
-"""What huggingface_hub speaks HTTP with: httpx, or httpx2 from its version 2 on."""
-
 MOST_CONNECTIONS = 100
 """What huggingface_hub's connection pool holds."""
 
-LARGEST_EXPONENT = 100
-"""Past any longest wait, and small enough for a float however often a request is asked."""
-
-HEALING = {408, 409, 425, 429}
-"""Answers, beside all from 500 on, that say nothing against asking again."""
-
-REFUSALS = {
-    401: "it wants a token: log in with `hf auth login`, set HF_TOKEN, or give the token of this server",
-    402: "the account has no credit left",
-    403: "the token may not use this model: if it is gated, accept its terms on its page on the Hub while logged in, "
-    "and give the token the right to call inference",
-    404: "it has no such model, or no /chat/completions below its address: look at both names",
-    405: "it has no /chat/completions below its address: the address of most servers ends in /v1",
-}
-"""Answers that every other request would get as well, with the cure."""
-
-LONGEST_QUOTE = 200
-"""Characters of a server's own words in a reason."""
-
 HUGGING_FACE = (".huggingface.co", ".huggingface.cloud", ".hf.space")
 """Hosts that the saved Hugging Face token is meant for."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a server is waited for.
-
-    Args:
-        timeout: Seconds for one answer.
-        retries: How often a request is asked again.
-        first_wait: Seconds before the first retry; doubled before each further one.
-        longest_wait: Most seconds between two tries, unless the server names more (``Retry-After``).
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    timeout: float = 600.0
-    retries: int = 8
-    first_wait: float = 1.0
-    longest_wait: float = 60.0
-
-    def __post_init__(self) -> None:
-        if self.timeout <= 0 or self.retries < 0 or self.first_wait < 0 or self.longest_wait < 0:
-            raise ValueError(f"timeout must be positive, retries and waits not negative, got {self}")
-
-    def wait(self, failures: int, asked_for: float | None) -> float:
-        """Seconds to wait after so many failures in a row, the half of it by chance so that requests spread."""
-        backoff = min(self.longest_wait, self.first_wait * 2.0 ** min(failures - 1, LARGEST_EXPONENT))
-        return max(backoff * random.uniform(0.5, 1.0), asked_for or 0.0)
-
-
-PATIENT = Patience()
-"""The default: a few minutes, long enough for a server to start again."""
 
 
 class ServerWriter:
@@ -199,8 +138,8 @@ class ServerWriter:
             tries += 1
             try:
                 return _read(request.key, self._ask(request))
-            except (httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError) as error:
-                failure = _judge(error)
+            except FAILURES as error:
+                failure = judge(error)
             if not failure.heals or tries > self._patience.retries:
                 if failure.stops:
                     stop.set()
@@ -218,7 +157,7 @@ class ServerWriter:
             seed=self._decoding.seed if self._decoding.samples else None,
         )
 
-    def _give_up(self, key: str, failure: _Failure, tries: int) -> Written:
+    def _give_up(self, key: str, failure: Failure, tries: int) -> Written:
         if failure.stops:
             raise WritingError(
                 f"{self._place} cannot be used for {self._model}: {failure.reason}. What was written so far is kept; "
@@ -226,49 +165,6 @@ class ServerWriter:
             )
         reason = failure.reason if tries == 1 else f"{failure.reason} (asked {tries} times)"
         return Written(key, text=None, reason=reason, prompt_tokens=None, completion_tokens=None)
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """Why there is no answer, whether asking again may help, and whether every request would fail alike."""
-
-    reason: str
-    heals: bool
-    stops: bool = False
-    asked_wait: float | None = None
-
-
-def _judge(error: Exception) -> _Failure:
-    """What to make of a failed request; the reason goes into datasets, so it names no host."""
-    if isinstance(error, HfHubHTTPError):
-        return _judge_status(error)
-    if isinstance(error, httpx.ConnectError):
-        return _Failure("nothing answers at its address: start it, or look at the address", heals=True, stops=True)
-    if isinstance(error, (InferenceTimeoutError, httpx.TimeoutException)):
-        return _Failure("the server did not answer in time", heals=True)
-    return _Failure("the server's answer was cut or is not JSON", heals=True)
-
-
-def _judge_status(error: HfHubHTTPError) -> _Failure:
-    status = error.response.status_code
-    if status in REFUSALS:
-        return _Failure(f"it answers {status}, {REFUSALS[status]}", heals=False, stops=True)
-    said = " ".join((error.server_message or "").split())[:LONGEST_QUOTE]
-    reason = f"the server answered {status}" + (f": {said}" if said else "")
-    return _Failure(reason, heals=status >= 500 or status in HEALING, asked_wait=_retry_after(error.response.headers))
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to be left alone for, given in seconds or as a date."""
-    value = headers.get("Retry-After")
-    if value is None:
-        return None
-    try:
-        return max(
-            0.0, float(value) if value.strip().isdigit() else parsedate_to_datetime(value).timestamp() - time.time()
-        )
-    except ValueError:
-        return None
 
 
 def _read(key: str, output: ChatCompletionOutput) -> Written:

@@ -12,8 +12,9 @@ import pytest
 
 from speechcue_hf.errors import WritingError
 from speechcue_hf.writers.decoding import Decoding
+from speechcue_hf.writers.failures import Patience
 from speechcue_hf.writers.run import write_missing
-from speechcue_hf.writers.server import Patience, ServerWriter
+from speechcue_hf.writers.server import ServerWriter
 from speechcue_hf.writers.store import open_store
 from tests.writers import openai_server
 from tests.writers.openai_server import ChatServer, text_for
@@ -163,14 +164,6 @@ def test_the_server_says_how_long_it_wants_to_be_left_alone(serve):
         assert asked_for is None if least is None else least <= asked_for <= most
 
 
-def test_waits_grow_and_honour_the_server():
-    patience = Patience(first_wait=1.0, longest_wait=10.0)
-    waits = [[patience.wait(failures, None) for _ in range(200)] for failures in (1, 2, 3, 4, 5, 2000)]
-    for longest, drawn in zip((1, 2, 4, 8, 10, 10), waits, strict=True):
-        assert longest / 2 <= min(drawn) < max(drawn) <= longest
-    assert patience.wait(1, 90.0) == 90.0
-
-
 def test_what_is_sent(serve):
     server = serve()
     write(server, REQUESTS[:1], decoding=Decoding(max_new_tokens=64))
@@ -231,12 +224,6 @@ def test_the_identity_names_no_host_and_no_token(monkeypatch):
 def test_wrong_arguments_are_refused(options):
     with pytest.raises(ValueError):
         ServerWriter("tiny", **{"base_url": "http://localhost:8000/v1"} | options)
-
-
-@pytest.mark.parametrize("options", [{"timeout": 0}, {"retries": -1}, {"first_wait": -1}, {"longest_wait": -1}])
-def test_wrong_patience_is_refused(options):
-    with pytest.raises(ValueError):
-        Patience(**options)
 
 
 def test_a_killed_server_costs_no_text_and_none_twice(tmp_path):

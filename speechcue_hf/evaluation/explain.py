@@ -7,25 +7,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from speechcue_hf.audio import Clip, decode
+from datasets.utils import tqdm
+
+from speechcue_hf.audio import Clip
 from speechcue_hf.captions.facts import CUE_WORDS, cue_word
 from speechcue_hf.captions.reading import read_claims
 from speechcue_hf.captions.tasks import CaptionTask, caption_task
 from speechcue_hf.captions.write import opening
 from speechcue_hf.cues.describe import SpeechDescriber
-from speechcue_hf.errors import AudioError, EvaluationError
+from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.faithfulness import contradicted
-from speechcue_hf.evaluation.hearing import Listener
+from speechcue_hf.evaluation.hearing import Audio, Listener, decode_clip
 from speechcue_hf.evaluation.runs import find_beside, read_record
 from speechcue_hf.filenames import CAPTIONS_FILE
 
-LONGEST_READ_S = 600.0
-"""Of a longer file only so much is decoded; the model hears its first seconds, its processor says how many."""
-
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".mp4", ".aac", ".opus", ".webm", ".mkv", ".avi", ".mov")
-
-Audio = str | Path | Mapping[str, Any]
-"""A path, or ``{"path": ..., "bytes": ...}`` as in the column ``audio``."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +91,12 @@ class Explainer:
         emotions: The closed set.
         recognise: The task whose question the emotion is scored with.
         explain: The task whose question the explanation answers.
+        batch_size: Clips in one pass.
         new_tokens: Most tokens of an explanation.
         beams: Width of the beam search; 1 is greedy.
+
+    Raises:
+        ValueError: If ``batch_size`` is not positive.
     """
 
     listener: Listener
@@ -104,20 +104,24 @@ class Explainer:
     emotions: tuple[str, ...]
     recognise: CaptionTask
     explain: CaptionTask
+    batch_size: int = 8
     new_tokens: int = 80
     beams: int = 1
 
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+
     @classmethod
     def from_pretrained(
-        cls, source: str | Path, *, emotions: Sequence[str] | None = None, batch_size: int = 8, **settings: Any
+        cls, source: str | Path, *, emotions: Sequence[str] | None = None, **settings: Any
     ) -> Explainer:
         """Load a model with what lies beside it.
 
         Args:
             source: A model folder or Hub id with ``describer.json`` and ``captions.json``, which training copies there.
             emotions: The closed set, for a model without ``captions.json``.
-            batch_size: Clips in one pass.
-            **settings: ``new_tokens``, ``beams``.
+            **settings: ``batch_size``, ``new_tokens`` and ``beams``.
 
         Returns:
             The explainer.
@@ -138,8 +142,7 @@ class Explainer:
                 f"nothing beside {Path(source).name} says which emotions it knows ({CAPTIONS_FILE} is not there, or "
                 "its captions name none): name them, --labels neutral,angry,sad,happy (emotions= in Python)"
             )
-        listener = Listener(*load_speech_model(source), batch_size=batch_size)
-        return cls(listener, describer, known, recognise, explain, **settings)
+        return cls(Listener(*load_speech_model(source)), describer, known, recognise, explain, **settings)
 
     def __call__(self, clips: Sequence[Audio], *, gender: str | None = None) -> Iterator[Explanation]:
         """Explain clips, a batch at a time.
@@ -152,11 +155,11 @@ class Explainer:
         Yields:
             One explanation for each clip, in their order; a clip that cannot be decoded has its reason in ``error``.
         """
-        for start in range(0, len(clips), self.listener.batch_size):
-            yield from self._explain_batch(clips[start : start + self.listener.batch_size], gender)
+        for start in tqdm(range(0, len(clips), self.batch_size), desc="Explaining", unit="batch"):
+            yield from self._explain_batch(clips[start : start + self.batch_size], gender)
 
     def _explain_batch(self, clips: Sequence[Audio], gender: str | None) -> Iterator[Explanation]:
-        decoded = [_decode(clip) for clip in clips]
+        decoded = [decode_clip(clip) for clip in clips]
         heard = [clip for clip in decoded if isinstance(clip, Clip)]
         answers = iter(self._answer(heard) if heard else ())
         for clip, sound in zip(clips, decoded, strict=True):
@@ -255,11 +258,3 @@ def find_clips(paths: Sequence[Path]) -> list[Path]:
 def clip_name(clip: Audio) -> str:
     """What a clip is called: its path as given, or ``audio bytes``."""
     return str(clip["path"] or "audio bytes") if isinstance(clip, Mapping) else str(clip)
-
-
-def _decode(clip: Audio) -> Clip | str:
-    """The clip, or why it cannot be decoded."""
-    try:
-        return decode(clip, limit=LONGEST_READ_S)
-    except AudioError as error:
-        return str(error)

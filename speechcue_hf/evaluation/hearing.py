@@ -1,21 +1,21 @@
-"""A model that hears, asked one question about clips: it scores answers and writes them."""
+"""A model that hears, asked a question about a batch of clips: it scores answers and writes them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from datasets.utils import tqdm
 
-from speechcue_hf.audio import Clip
+from speechcue_hf.audio import Clip, decode
 from speechcue_hf.captions.build import question
 from speechcue_hf.captions.tasks import CaptionTask
 from speechcue_hf.captions.write import opening
-from speechcue_hf.errors import EvaluationError
+from speechcue_hf.errors import AudioError, EvaluationError
 from speechcue_hf.evaluation.scoring import (
     LabelScores,
     Normalisation,
@@ -30,26 +30,24 @@ if TYPE_CHECKING:
     from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
 
 
+Audio = str | Path | Mapping[str, Any]
+"""A path, or ``{"path": ..., "bytes": ...}`` as in the column ``audio``."""
+
+LONGEST_READ_S = 600.0
+"""Of a longer file only so much is decoded; how much the model hears of it, its processor says."""
+
+
 @dataclass(frozen=True)
 class Listener:
-    """A SEmoLLM with the settings that all its answers share.
+    """A SEmoLLM that answers questions about clips; all clips of a call run in one pass.
 
     Args:
         model: The model, with or without adapter.
         processor: Its processor.
-        batch_size: Clips in one pass.
-
-    Raises:
-        ValueError: If ``batch_size`` is not positive.
     """
 
     model: PreTrainedModel
     processor: SEmoLLMProcessor
-    batch_size: int = 8
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
 
     def score_emotions(
         self, clips: Sequence[Clip], task: CaptionTask, emotions: Sequence[str], normalisation: Normalisation = "sum"
@@ -70,17 +68,14 @@ class Listener:
 
         Raises:
             ValueError: If there are fewer than two emotions, or ``normalisation`` is unknown.
-            EvaluationError: If a batch does not fit the memory, or the tokenizer does not let an answer be told from
+            EvaluationError: If the clips do not fit the memory, or the tokenizer does not let an answer be told from
                 its prompt.
         """
         check_label_set(emotions, normalisation)
         completions = [self._answer_tokens(task, opening(emotion)) for emotion in emotions]
-        summed = np.zeros((len(clips), len(emotions)))
-        with evaluation_mode(self.model):
-            for rows in self._batches(len(clips), "Scoring emotions"):
-                with _advice_on_memory(len(rows)):
-                    inputs = self._inputs([clips[row] for row in rows], task, [[]] * len(rows))
-                    summed[rows] = score_after_prompts(self.model, inputs, completions).cpu().numpy()
+        with evaluation_mode(self.model), _advice_on_memory(len(clips)):
+            inputs = self._inputs(clips, task, [[]] * len(clips))
+            summed = score_after_prompts(self.model, inputs, completions).cpu().numpy()
         lengths = np.array([len(completion) for completion in completions])
         likelihood = summed / lengths if normalisation == "mean" else summed
         return LabelScores(tuple(emotions), likelihood, normalisation, int(lengths.sum() * len(clips)))
@@ -101,26 +96,17 @@ class Listener:
             The answers, beginnings included.
 
         Raises:
-            EvaluationError: If a batch does not fit the memory.
+            EvaluationError: If the clips do not fit the memory.
         """
         begun = [self._answer_tokens(task, beginning) if beginning else [] for beginning in beginnings]
-        answers: list[str] = []
-        with evaluation_mode(self.model):
-            for rows in self._batches(len(clips), "Writing answers"):
-                with _advice_on_memory(len(rows)):
-                    inputs = self._inputs([clips[row] for row in rows], task, [begun[row] for row in rows])
-                    written = self._generate(inputs, new_tokens, beams)
-                answers += [_joined(beginnings[row], text) for row, text in zip(rows, written, strict=True)]
-        return answers
+        with evaluation_mode(self.model), _advice_on_memory(len(clips)):
+            written = self._generate(self._inputs(clips, task, begun), new_tokens, beams)
+        return [" ".join(f"{begin} {text}".split()) for begin, text in zip(beginnings, written, strict=True)]
 
     def note(self, clip: Clip) -> str | None:
         """What the model does not hear of a clip; None if it hears all."""
         longest: float = self.processor.max_seconds
         return f"heard: the first {longest:g} s of {clip.duration:.2f} s" if clip.duration > longest else None
-
-    def _batches(self, clips: int, doing: str) -> Iterator[list[int]]:
-        for start in tqdm(range(0, clips, self.batch_size), desc=doing, unit="batch"):
-            yield list(range(start, min(start + self.batch_size, clips)))
 
     def _answer_tokens(self, task: CaptionTask, answer: str) -> list[int]:
         """Tokens of the beginning of an answer, cut apart from its prompt as in training."""
@@ -171,8 +157,21 @@ class Listener:
         return texts
 
 
-def _joined(beginning: str, text: str) -> str:
-    return " ".join(f"{beginning} {text}".split())
+def decode_clip(audio: Audio | None) -> Clip | str:
+    """Decode a clip for a model.
+
+    Args:
+        audio: The clip; None where there is none.
+
+    Returns:
+        The clip, or why it cannot be heard.
+    """
+    if audio is None:
+        return "audio missing"
+    try:
+        return decode(audio, limit=LONGEST_READ_S)
+    except AudioError as error:
+        return str(error)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import parselmouth
 import pytest
@@ -150,3 +151,8 @@ def test_files_and_folders(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(EvaluationError, match="empty holds no audio file"):
         find_clips([tmp_path / "empty"])
+
+
+def test_a_batch_needs_a_clip(explainer):
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        replace(explainer, batch_size=0)

@@ -60,9 +60,8 @@ def full_forward(tiny, clip: Clip, answer: str) -> float:
     return sum(likelihood[place - 1, ids[place]].item() for place in range(prompt, len(ids)))
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 5])
-def test_scores_are_those_of_full_passes(tiny, clips, batch_size):
-    scores = Listener(*tiny, batch_size=batch_size).score_emotions(clips, EMOTION, EMOTIONS)
+def test_scores_of_a_batch_are_those_of_full_passes(tiny, clips):
+    scores = Listener(*tiny).score_emotions(clips, EMOTION, EMOTIONS)
     expected = [[full_forward(tiny, clip, f"The emotion is {emotion}.") for emotion in EMOTIONS] for clip in clips]
     np.testing.assert_allclose(scores.log_likelihood, expected, atol=1e-4)
     assert np.ptp(expected, axis=0).min() > 0.01
@@ -85,7 +84,7 @@ def test_answers_of_a_batch_are_those_of_single_clips(tiny, clips):
         output = model.generate(**inputs, max_new_tokens=6, do_sample=False)
         text = processor.tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         expected.append(" ".join(f"{beginning} {text}".split()))
-    answers = Listener(*tiny, batch_size=3).write_answers(clips, EXPLANATION, beginnings, new_tokens=6)
+    answers = Listener(*tiny).write_answers(clips, EXPLANATION, beginnings, new_tokens=6)
     assert answers == expected
     assert answers[0].startswith("The emotion is angry.")
 
@@ -114,7 +113,5 @@ def test_a_template_that_changes_the_prompt_is_refused(tiny, clips, monkeypatch)
 
 
 def test_wrong_arguments(tiny, clips):
-    with pytest.raises(ValueError, match="batch_size must be at least 1"):
-        Listener(*tiny, batch_size=0)
     with pytest.raises(ValueError, match="at least two different labels"):
         Listener(*tiny).score_emotions(clips, EMOTION, ["angry"])

@@ -53,7 +53,7 @@ def start_stage1(
         speech_config=AutoConfig.from_pretrained(speech_encoder),
         qformer_config=qformer_settings(text.config, extra_tokens=len(tokenizer) - text.config.vocab_size),
         # Of the width only: stage 2 puts the language model's in its place.
-        text_config={"hidden_size": text.config.hidden_size},
+        text_config={"hidden_size": text.config.hidden_size, "num_attention_heads": 1, "num_key_value_heads": 1},
         audio_token_id=audio_token_id,
         **settings,
     )

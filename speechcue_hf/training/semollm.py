@@ -164,6 +164,7 @@ def _start(model: StageSettings, training: StageTraining, texts: Iterable[str]) 
             LossWeights(model.matching_weight, model.contrastive_weight, model.generation_weight),
             num_query_tokens=model.num_query_tokens,
             classifier_proj_size=model.classifier_proj_size,
+            projection_dropout=model.projection_dropout,
             speech_layers=model.speech_layers,
         )
     if model.stage == 2:

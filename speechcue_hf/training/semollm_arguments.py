@@ -25,6 +25,7 @@ class StageSettings:
         language_model: Stage 2: Hub id or folder of the language model, or ``tiny``.
         num_query_tokens: Stage 1: queries of the Q-Former.
         classifier_proj_size: Stage 1: width of what the Q-Former reads.
+        projection_dropout: Stage 1: dropout before the Q-Former, in all stages.
         speech_layers: Stage 1: hidden states of the encoder that enter the learned sum; all by default.
         dtype: Stages 2 and 3: number type of the language model's parameters on a GPU.
         states: Folder in which the frozen encoder's states are kept, so that they are computed once; None computes
@@ -50,6 +51,7 @@ class StageSettings:
     language_model: str = field(default=TINY_MODEL, metadata={"help": "Stage 2: the language model."})
     num_query_tokens: int = field(default=32, metadata={"help": "Stage 1: queries."})
     classifier_proj_size: int = field(default=256, metadata={"help": "Stage 1: width of what the Q-Former reads."})
+    projection_dropout: float = field(default=0.1, metadata={"help": "Stage 1: dropout before the Q-Former."})
     speech_layers: list[int] | None = field(default=None, metadata={"help": "Stage 1: hidden states that are summed."})
     dtype: str = field(default="float32", metadata={"help": "Number type of the language model on a GPU."})
     states: str | None = field(default=None, metadata={"help": "Folder for the frozen encoder's states."})

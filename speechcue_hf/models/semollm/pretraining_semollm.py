@@ -98,6 +98,8 @@ class SEmoLLMForPretraining(SEmoLLMPreTrainedModel):
         self.temperature = nn.Parameter(torch.tensor(FIRST_TEMPERATURE))
         self.post_init()
         self.freeze()
+        # Before anybody calls train(), which would do the same.
+        self.speech_encoder.eval()
 
     def freeze(self) -> None:
         """Take the speech encoder out of training, and the layer that leads to the language model."""

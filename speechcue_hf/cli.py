@@ -31,6 +31,7 @@ COMMANDS = {
     "probe": "see what measurements alone tell, with small classifiers",
     "card": "write the model card of a run",
     "publish": "put a dataset or a model on the Hub, as far as its licence lets it",
+    "convert-semollm": "turn SEmoLLM's released checkpoint into a model folder",
     "doctor": "look for what is wrong with this installation",
 }
 """Name → help line, here so that ``speechcue --help`` imports no command."""
@@ -73,7 +74,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     parser.add_argument("-v", "--verbose", action="store_true", help="log in detail, and show where an error arose")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for name, help_line in COMMANDS.items():
-        module = import_module(f"speechcue_hf.commands.{name}") if name == chosen else None
+        module = import_module(f"speechcue_hf.commands.{name.replace('-', '_')}") if name == chosen else None
         command = commands.add_parser(
             name,
             parents=[verbose],

@@ -47,3 +47,7 @@ class PublishingError(SpeechcueError):
 
 class LicenceError(PublishingError):
     """A licence does not let something out."""
+
+
+class CheckpointError(SpeechcueError):
+    """A checkpoint cannot be read, or does not fit the model it is for."""

@@ -54,3 +54,6 @@ CONFUSION_FILE = "confusion_matrix.png"
 
 CARD_FILE = "README.md"
 """Beside a model: its card."""
+
+CONVERSION_FILE = "conversion.json"
+"""Beside a converted model: what became of each weight of the checkpoint it was converted from."""

@@ -10,6 +10,8 @@ from speechcue_hf.models.semollm.configuration_semollm import SEmoLLMConfig
 from speechcue_hf.models.semollm.modeling_semollm import SEmoLLMForConditionalGeneration, SEmoLLMModel
 from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
 
+__all__ = ["SEmoLLMConfig", "SEmoLLMForConditionalGeneration", "SEmoLLMModel", "SEmoLLMProcessor"]
+
 AutoConfig.register(SEmoLLMConfig.model_type, SEmoLLMConfig)
 AutoModel.register(SEmoLLMConfig, SEmoLLMModel)
 AutoModelForCausalLM.register(SEmoLLMConfig, SEmoLLMForConditionalGeneration)

@@ -47,7 +47,11 @@ SHARED_WITH_BERT = (
 
 
 def assemble_semollm(
-    speech_encoder: str, language_model: str, qformer: str | None = None, **settings: Any
+    speech_encoder: str,
+    language_model: str,
+    qformer: str | None = None,
+    chat_template: str | None = None,
+    **settings: Any,
 ) -> tuple[SEmoLLMForConditionalGeneration, SEmoLLMProcessor]:
     """Put a model together from pretrained parts; what lies between them is new.
 
@@ -56,6 +60,8 @@ def assemble_semollm(
         language_model: Hub id or folder of the language model.
         qformer: Hub id or folder of the BERT that the Q-Former starts as (``bert-base-uncased`` in the paper); one with
             random parameters when ``None``.
+        chat_template: Template in place of the language model's own; see
+            :func:`.processing_semollm.with_audio_parts`.
         **settings: Further settings of :class:`SEmoLLMConfig`.
 
     Returns:
@@ -81,7 +87,8 @@ def assemble_semollm(
     if bert is not None:
         start_from_bert(model.model.speech_adapter.projector.qformer, bert.state_dict())
     make_room(model, len(tokenizer))
-    return model, SEmoLLMProcessor.from_config(config, AutoFeatureExtractor.from_pretrained(speech_encoder), tokenizer)
+    feature_extractor = AutoFeatureExtractor.from_pretrained(speech_encoder)
+    return model, SEmoLLMProcessor.from_config(config, feature_extractor, tokenizer, chat_template)
 
 
 def load_speech_encoder(source: str) -> nn.Module:

@@ -589,7 +589,7 @@ class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin):
         inherited: Any = super()
         return inherited._expand_inputs_for_generation(expand_size, is_encoder_decoder, input_ids, **model_kwargs)
 
-    def prepare_inputs_for_generation(
+    def prepare_inputs_for_generation(  # type: ignore[override]
         self, input_ids: Any, inputs_embeds: Any = None, is_first_iteration: bool | None = False, **kwargs: Any
     ) -> dict[str, Any]:
         """Prepare a step of generation; without a cache each step reads the prompt's speech again.
@@ -603,7 +603,8 @@ class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin):
         Returns:
             Arguments of :meth:`forward`.
         """
-        inputs: dict[str, Any] = super().prepare_inputs_for_generation(
+        inherited: Any = super()
+        inputs: dict[str, Any] = inherited.prepare_inputs_for_generation(
             input_ids, inputs_embeds=inputs_embeds, is_first_iteration=is_first_iteration, **kwargs
         )
         if inputs_embeds is None or is_first_iteration or kwargs.get("use_cache"):

@@ -85,9 +85,7 @@ class SEmoLLMProcessor(ProcessorMixin):
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         if chat_template is None:
-            chat_template = FLATTEN_PARTS.replace("AUDIO_TOKEN", audio_token) + (
-                tokenizer.chat_template or PAPER_TEMPLATE
-            )
+            chat_template = with_audio_parts(tokenizer.chat_template or PAPER_TEMPLATE, audio_token)
         super().__init__(feature_extractor, tokenizer, chat_template=chat_template)
 
     @classmethod
@@ -143,7 +141,8 @@ class SEmoLLMProcessor(ProcessorMixin):
         """Prepare prompts with any number of clips each.
 
         Args:
-            text: Prompts, with one placeholder for each clip.
+            text: Prompts, with one placeholder for each clip. Special tokens are those they hold already, as the chat
+                template writes them.
             audio: The clips of all prompts in their order, or a list of them for each prompt; ``None`` for none. A clip
                 is an array of shape ``(samples,)``, or of two dimensions of which the shorter one counts channels,
                 which are averaged. Integer samples are scaled to -1 … 1.
@@ -179,7 +178,8 @@ class SEmoLLMProcessor(ProcessorMixin):
         if clips:
             speech, speech_frames, notes = self._read(clips, sampling_rate, max_seconds or self.max_seconds, long_audio)
         expanded = self.expand(prompts, speech_frames or [])
-        tokens = self.tokenizer(expanded, **{"padding": True, "padding_side": "left"} | tokenizer_settings)
+        defaults = {"padding": True, "padding_side": "left", "add_special_tokens": False}
+        tokens = self.tokenizer(expanded, **defaults | tokenizer_settings)
         given = {"clip_notes": notes} if return_clip_notes else {}
         return BatchFeature(
             {**tokens, **speech, **given},
@@ -276,6 +276,19 @@ class SEmoLLMProcessor(ProcessorMixin):
             "input_features": np.asarray(extracted[self._feature_name]),
             "input_features_mask": np.asarray(extracted["attention_mask"]),
         }
+
+
+def with_audio_parts(chat_template: str, audio_token: str = AUDIO_TOKEN) -> str:
+    """Teach a chat template for text to take audio parts.
+
+    Args:
+        chat_template: Jinja template that takes each message's content as a string.
+        audio_token: Placeholder for a clip.
+
+    Returns:
+        A template that takes a list of ``{"type": "audio"}`` and ``{"type": "text", "text": ...}`` as well.
+    """
+    return FLATTEN_PARTS.replace("AUDIO_TOKEN", audio_token) + chat_template
 
 
 def add_audio_token(tokenizer: Any, audio_token: str = AUDIO_TOKEN) -> int:

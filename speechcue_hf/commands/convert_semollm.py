@@ -1,0 +1,61 @@
+"""``speechcue convert-semollm``: turn SEmoLLM's released checkpoint into a model folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speechcue_hf.filenames import CONVERSION_FILE
+
+if TYPE_CHECKING:
+    from speechcue_hf.models.released_semollm import Conversion
+
+EXAMPLES = """examples:
+  speechcue convert-semollm 43.pth --wavlm microsoft/wavlm-large --bert bert-base-uncased \\
+      --llm meta-llama/Llama-2-7b-hf -o models/semollm
+  speechcue convert-semollm lora.pth --lora-alpha 16 --wavlm ... --bert ... --llm ... -o models/semollm
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("checkpoint", type=Path, help="the released file")
+    parser.add_argument("--wavlm", required=True, metavar="DIR_OR_ID", help="WavLM that it was trained on")
+    parser.add_argument("--bert", required=True, metavar="DIR_OR_ID", help="BERT that the Q-Former started as")
+    parser.add_argument("--llm", required=True, metavar="DIR_OR_ID", help="Llama that it was trained on")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the model")
+    parser.add_argument("--lora-alpha", type=float, help="scale of the LoRA, if the file holds one")
+    parser.add_argument("--allow-unplaced", action="store_true", help="go on without weights that have no place")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Convert, save, and report every weight."""
+    from speechcue_hf.models.released_semollm import convert_released
+
+    model, processor, conversion = convert_released(
+        arguments.checkpoint,
+        arguments.wavlm,
+        arguments.bert,
+        arguments.llm,
+        lora_alpha=arguments.lora_alpha,
+        allow_unplaced=arguments.allow_unplaced,
+    )
+    model.save_pretrained(arguments.output)
+    processor.save_pretrained(arguments.output)
+    record = {"checkpoint": arguments.checkpoint.name, **conversion.to_dict()}
+    (arguments.output / CONVERSION_FILE).write_text(json.dumps(record, indent=2))
+    print(_report(conversion))
+    print(f"The model is in {arguments.output}; {CONVERSION_FILE} beside it names each weight.")
+
+
+def _report(conversion: Conversion) -> str:
+    used = Counter(name.split(".")[0] for name in conversion.used)
+    lines = [f"used: {len(conversion.used)} ({', '.join(f'{part} {count}' for part, count in sorted(used.items()))})"]
+    lines.append(f"merged into the language model: {len(conversion.merged)} of a LoRA")
+    lines.append(f"no weights, made anew: {len(conversion.constants)}")
+    lines.append(f"not in the file, as the given parts have them: {len(conversion.kept)}")
+    lines.append(f"without a place: {len(conversion.unplaced)}")
+    return "\n".join([*lines, *(f"  {name}" for name in conversion.unplaced)])

@@ -1,0 +1,268 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    AutoProcessor,
+    BertConfig,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Wav2Vec2FeatureExtractor,
+    WavLMConfig,
+    WavLMModel,
+)
+
+from speechcue_hf.cli import main
+from speechcue_hf.errors import CheckpointError
+from speechcue_hf.models.released_semollm import convert_released, our_name, read_checkpoint
+from speechcue_hf.models.semollm import SEmoLLMForConditionalGeneration
+from speechcue_hf.models.tiny import train_tokenizer
+from tests.models.semollm.reference import speech_tokens
+
+PROMPT = "Please describe the pitch, speed, and volume in the audio."
+CLIP = np.sin(np.arange(8_000) * 0.1).astype(np.float32)
+HEADS = 2
+SPEECH = WavLMConfig(
+    hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, conv_dim=(16, 16, 16),
+    conv_kernel=(10, 8, 8), conv_stride=(5, 8, 8), num_feat_extract_layers=3, num_conv_pos_embeddings=4,
+    num_conv_pos_embedding_groups=2, feat_extract_norm="layer", do_stable_layer_norm=True,
+)  # fmt: skip
+BERT = BertConfig(
+    vocab_size=30, hidden_size=16, num_hidden_layers=3, num_attention_heads=HEADS, intermediate_size=24,
+    max_position_embeddings=12,
+)  # fmt: skip
+
+State = dict[str, torch.Tensor]
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The pretrained parts, as folders."""
+    folder = tmp_path_factory.mktemp("parts")
+    tokenizer = train_tokenizer([PROMPT], 300)
+    tokenizer.add_special_tokens({"bos_token": "<s>"})
+    llama = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=20, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, initializer_range=0.2,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        WavLMModel(SPEECH).save_pretrained(folder / "wavlm")
+        BertModel(BERT).save_pretrained(folder / "bert")
+        LlamaForCausalLM(llama).save_pretrained(folder / "llm")
+    Wav2Vec2FeatureExtractor(return_attention_mask=True).save_pretrained(folder / "wavlm")
+    tokenizer.save_pretrained(folder / "llm")
+    return {name: folder / name for name in ("wavlm", "bert", "llm")}
+
+
+@pytest.fixture
+def released(parts: dict[str, Path]) -> State:
+    """A state dict with the names and shapes that the released file has, of the sizes above, random numbers in it."""
+    generator = torch.Generator().manual_seed(3)
+
+    def random(*shape: int, near: float = 0.0) -> torch.Tensor:
+        return near + 0.3 * torch.randn(*shape, generator=generator)
+
+    def linear(name: str, inputs: int, outputs: int) -> State:
+        return {f"{name}.weight": random(outputs, inputs), f"{name}.bias": random(outputs)}
+
+    def norm(name: str, width: int) -> State:
+        return {f"{name}.weight": random(width, near=1.0), f"{name}.bias": random(width)}
+
+    def attention(name: str, width: int) -> State:
+        state = linear(f"{name}.self.query", 16, 16) | linear(f"{name}.self.key", width, 16)
+        state |= linear(f"{name}.self.value", width, 16) | linear(f"{name}.output.dense", 16, 16)
+        return state | norm(f"{name}.output.LayerNorm", 16)
+
+    state: State = {"layer_weights": random(3), "query_tokens": random(1, 5, 16)}
+    state |= linear("projector", 16, 8) | norm("ln_audio", 8) | linear("llm_proj", 16, 20)
+    state |= norm("Qformer.bert.embeddings.LayerNorm", 16)
+    state["Qformer.bert.embeddings.position_ids"] = torch.arange(12)[None]
+    for number in range(3):
+        layer = f"Qformer.bert.encoder.layer.{number}"
+        state |= attention(f"{layer}.attention", 16)
+        if number % 2 == 0:
+            state |= attention(f"{layer}.crossattention", 8)
+        for kind in ("", "_query"):
+            state |= linear(f"{layer}.intermediate{kind}.dense", 16, 24)
+            state |= linear(f"{layer}.output{kind}.dense", 24, 16) | norm(f"{layer}.output{kind}.LayerNorm", 16)
+    wavlm = WavLMModel.from_pretrained(parts["wavlm"]).state_dict()
+    state |= {f"wavlm.{name}": value * 1.01 for name, value in wavlm.items()}
+    llama = LlamaForCausalLM.from_pretrained(parts["llm"]).state_dict()
+    return state | {f"llama_model.{name}": value * 1.01 for name, value in llama.items()}
+
+
+Convert = Callable[[State], tuple[int, Path]]
+
+
+@pytest.fixture
+def convert(parts: dict[str, Path], tmp_path: Path) -> Callable[..., tuple[int, Path]]:
+    """Writes a checkpoint and runs the command on it."""
+
+    def run(state: State, *options: str) -> tuple[int, Path]:
+        torch.save({"model": state, "epoch": 43}, tmp_path / "43.pth")
+        named = [text for name, folder in parts.items() for text in (f"--{name}", str(folder))]
+        command = ["convert-semollm", str(tmp_path / "43.pth"), *named, "-o", str(tmp_path / "out"), *options]
+        return main(command), tmp_path / "out"
+
+    return run
+
+
+@torch.no_grad()
+def _expected_logits(
+    state: State, parts: dict[str, Path], samples: torch.Tensor, prompt: list[int], bos: int
+) -> torch.Tensor:
+    """Speech, prompt, BOS through the raw weights: our own functions up to the language model, which is Llama's own."""
+    wavlm = WavLMModel(SPEECH).eval()
+    wavlm.load_state_dict(
+        {name.removeprefix("wavlm."): value for name, value in state.items() if name.startswith("wavlm.")}
+    )
+    inputs: list[torch.Tensor] = []
+    for layer in wavlm.encoder.layers:
+        layer.register_forward_pre_hook(lambda _, given: inputs.append(given[0][0]))
+    last = wavlm(samples, attention_mask=torch.ones_like(samples, dtype=torch.long)).last_hidden_state[0]
+    speech = speech_tokens(state, torch.stack([*inputs, last]), HEADS)
+    llama = LlamaForCausalLM.from_pretrained(parts["llm"]).eval()
+    llama.load_state_dict(
+        {name.removeprefix("llama_model."): value for name, value in state.items() if name.startswith("llama_model.")}
+    )
+    embedded = torch.cat([speech, llama.get_input_embeddings()(torch.tensor([*prompt, bos]))])
+    return llama(inputs_embeds=embedded[None]).logits[0]
+
+
+def _check(folder: Path, state: State, parts: dict[str, Path]) -> None:
+    model = SEmoLLMForConditionalGeneration.from_pretrained(folder)
+    processor = AutoProcessor.from_pretrained(folder)
+    parts_of_message = [{"type": "audio", "audio": CLIP}, {"type": "text", "text": PROMPT}]
+    batch = processor.apply_chat_template(
+        [{"role": "user", "content": parts_of_message}],
+        add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
+    )  # fmt: skip
+    prompt = processor.tokenizer.encode(PROMPT, add_special_tokens=False)
+    bos = processor.tokenizer.bos_token_id
+    assert batch["input_ids"][0].tolist() == [model.config.audio_token_id] * 5 + prompt + [bos]
+    expected = _expected_logits(state, parts, batch["input_features"], prompt, bos)
+    with torch.no_grad():
+        logits = model(**batch).logits[0]
+    assert torch.allclose(logits[:, : expected.shape[1]], expected, atol=1e-5)
+    assert expected.std() > 0.1
+
+
+def test_converted_logits_equal_an_independent_computation(
+    convert: Convert, released: State, parts: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, folder = convert(released)
+    assert code == 0
+    _check(folder, released, parts)
+    record = json.loads((folder / "conversion.json").read_text())
+    assert set(record["used"]) | set(record["constants"]) == set(released)
+    assert record["constants"] == ["Qformer.bert.embeddings.position_ids"]
+    assert record["used"]["ln_audio.bias"] == "model.speech_adapter.projection.2.bias"
+    embeddings = {f"model.speech_adapter.projector.qformer.{kind}_embeddings.weight" for kind in ("word", "position")}
+    assert (set(record["kept"]), record["unplaced"], record["checkpoint"]) == (embeddings, [], "43.pth")
+    assert "without a place: 0" in capsys.readouterr().out
+    assert str(folder.parent) not in (folder / "conversion.json").read_text() + (folder / "config.json").read_text()
+
+
+@pytest.mark.parametrize("form", ["{}.{}.default.weight", "base_model.model.{}.{}.weight"])
+def test_lora_is_merged_with_the_scale_that_is_given(
+    convert: Callable[..., tuple[int, Path]],
+    released: State,
+    parts: dict[str, Path],
+    form: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    layer = "model.layers.1.self_attn.q_proj"
+    down, up = torch.randn(2, 20), torch.randn(20, 2)
+    with_lora = {name: value for name, value in released.items() if not name.startswith("llama_model.")}
+    if form.startswith("base_model"):  # As peft names what is under it; without, the frozen Llama is not in the file.
+        frozen = {name.removeprefix("llama_model."): value for name, value in released.items() if "llama" in name}
+        for name, value in frozen.items():
+            name = name.replace("q_proj.weight", "q_proj.base_layer.weight")
+            with_lora[f"llama_model.base_model.model.{name}"] = value
+    else:
+        frozen = LlamaForCausalLM.from_pretrained(parts["llm"]).state_dict()
+        released = released | {f"llama_model.{name}": value for name, value in frozen.items()}
+    for side, value in (("lora_A", down), ("lora_B", up)):
+        with_lora[f"llama_model.{form.format(layer, side)}"] = value
+    assert convert(with_lora)[0] == 1
+    assert "--lora-alpha" in capsys.readouterr().err
+    code, folder = convert(with_lora, "--lora-alpha", "16")
+    assert code == 0
+    name = f"llama_model.{layer}.weight"
+    _check(folder, released | {name: released[name] + 16 / 2 * up @ down}, parts)
+    assert len(json.loads((folder / "conversion.json").read_text())["merged"]) == 2
+
+
+def test_weights_without_a_place_stop_it_unless_told(
+    convert: Callable[..., tuple[int, Path]],
+    released: State,
+    parts: dict[str, Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    more = released | {
+        "Qformer.cls.predictions.bias": torch.zeros(30),
+        "llama_model.lone.lora_A.weight": torch.zeros(2),
+    }
+    code, folder = convert(more)
+    assert (code, folder.exists()) == (1, False)
+    assert "2 weights have no place in the model: Qformer.cls.predictions.bias" in capsys.readouterr().err
+    assert convert(more, "--allow-unplaced")[0] == 0
+    assert "without a place: 2\n  Qformer.cls.predictions.bias\n" in capsys.readouterr().out
+    _check(folder, released, parts)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"llm_proj.weight": torch.zeros(64, 16)},
+            r"llm_proj.weight has shape (64, 16), the model of the given parts (20, 16)",
+        ),
+        ({"layer_weights": torch.zeros(25)}, "layer_weights has shape (25,), the model of the given parts (3,)"),
+        (
+            {"llama_model.model.embed_tokens.weight": torch.zeros(999, 20)},
+            "llama_model.model.embed_tokens.weight has shape (999,",
+        ),
+        ({"query_tokens": torch.zeros(1, 5, 768)}, "query_tokens has shape (1, 5, 768)"),
+        ({"ln_audio.bias": None}, "has no weights for model.speech_adapter.projection.2.bias, which would stay random"),
+        ({"projector.weight": None}, "is no SEmoLLM checkpoint, it has no projector.weight"),
+    ],
+)
+def test_checkpoint_for_another_size_is_refused(
+    convert: Convert,
+    released: State,
+    changed: dict[str, torch.Tensor | None],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    state = {name: value for name, value in (released | changed).items() if value is not None}
+    code, folder = convert(state)
+    assert (code, folder.exists()) == (1, False)
+    assert f"43.pth: {message}" in capsys.readouterr().err
+
+
+class _Mischief:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return print, ("this must not run",)
+
+
+def test_only_tensors_are_read(parts: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for content, message in (({"model": _Mischief()}, "plain values only"), ({"epoch": 3}, "no state dict")):
+        torch.save(content, tmp_path / "bad.pth")
+        with pytest.raises(CheckpointError, match=f"bad.pth: .*{message}"):
+            read_checkpoint(tmp_path / "bad.pth")
+    assert capsys.readouterr().out == ""
+    (tmp_path / "bad.pth").write_bytes(b"no checkpoint")
+    with pytest.raises(CheckpointError, match="bad.pth"):
+        convert_released(tmp_path / "bad.pth", *(str(parts[name]) for name in ("wavlm", "bert", "llm")))
+
+
+def test_older_names_of_weight_norm_and_of_distributed_training(tmp_path: Path) -> None:
+    assert our_name("wavlm.encoder.pos_conv_embed.conv.weight_g").endswith("conv.parametrizations.weight.original0")
+    torch.save({"module.query_tokens": torch.zeros(1)}, tmp_path / "a.pth")
+    assert list(read_checkpoint(tmp_path / "a.pth")) == ["query_tokens"]

@@ -14,7 +14,7 @@ from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.report import write_report
 from speechcue_hf.evaluation.runs import biographies_of, describer_sha256, find_beside, model_type, read_record
-from speechcue_hf.filenames import CONFUSION_FILE, PROMPT_FILE, RESULTS_FILE, SEEDS_FILE, TRAINING_FILE
+from speechcue_hf.filenames import CONFUSION_FILE, DESCRIBER_FILE, PROMPT_FILE, RESULTS_FILE, SEEDS_FILE, TRAINING_FILE
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 
 EXAMPLES = """examples:
@@ -23,6 +23,7 @@ EXAMPLES = """examples:
   speechcue evaluate --dataset data/described --model Qwen/Qwen3-0.6B -o runs/few-shot \\
       --prompt '{"extends": "speechcue", "demonstrations": 6}'
   speechcue evaluate --dataset data/described --model runs/demo --decode generate -o runs/demo-generated
+  speechcue evaluate --dataset data/described --model runs/stage3 --audio data/demo --explain -o runs/stage3
   speechcue evaluate --predictions old.csv --matching instructerc --labels happy,sad,neutral,angry,excited,frustrated \\
       -o runs/old
 """
@@ -38,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder that `speechcue describe` wrote; with --predictions it only names the corpus",
     )
+    parser.add_argument(
+        "--audio", type=Path, help="for a model that hears: the clips, as `speechcue prepare` wrote them"
+    )
+    parser.add_argument("--explain", action="store_true", help="let it explain each clip, and judge what it states")
     parser.add_argument("--split", default="test", help="split that is scored (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for results, predictions and picture")
     parser.add_argument(
@@ -109,14 +114,52 @@ def print_summary(results: dict[str, Any]) -> None:
     print(f"  accuracy      {100 * results['accuracy']:6.2f} %   (WA)")
     print(f"  mean recall   {100 * results['unweighted_accuracy']:6.2f} %   (UA)")
     print(f"  invalid       {100 * results['invalid_rate']:6.2f} %")
+    if "explanations" in results:
+        _print_explanations(results["explanations"])
     if results.get("sees_future"):
         print("  Turns after the one in question were seen, in prompts or by the writer of the biographies in them.")
+
+
+def _print_explanations(explanations: dict[str, Any]) -> None:
+    """Print which share of what explanations state is true."""
+    for cue, scores in explanations["faithfulness"].items():
+        if cue != "captions" and scores["faithfulness"] is not None:
+            judged = scores["claims"] - scores["unmeasured"]
+            print(f"  {'all levels' if cue == 'all' else cue:<14}{100 * scores['faithfulness']:6.2f} %   ", end="")
+            print(f"of {judged} stated levels agree with the measurement")
+    transcript = explanations["transcript"]
+    if transcript is not None and transcript["word_error_rate"] is not None:
+        print(f"  word errors   {100 * transcript['word_error_rate']:6.2f} %   of {transcript['words']} words")
 
 
 def _score_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:
     if arguments.dataset is None:
         raise EvaluationError("--model needs --dataset: the folder that `speechcue describe` wrote.")
-    return _score_encoder(arguments) if model_type(arguments.model) == "bioserc" else _score_chat_model(arguments)
+    scorers = {"bioserc": _score_encoder, "semollm": _score_speech_model}
+    return scorers.get(model_type(arguments.model) or "", _score_chat_model)(arguments)
+
+
+def _score_speech_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:
+    from speechcue_hf.evaluation.explain import Explainer
+    from speechcue_hf.evaluation.speech import evaluate_speech_model
+
+    if arguments.prompt is not None or arguments.decode != "score":
+        raise EvaluationError("A model that hears is asked its own question and scored: leave out --prompt, --decode.")
+    if arguments.audio is None:
+        raise EvaluationError("A model that hears needs --audio: the folder that `speechcue prepare` wrote.")
+    found = describer_sha256(arguments.dataset)
+    if found is None:
+        raise EvaluationError(f"{arguments.dataset} holds no {DESCRIBER_FILE}: give what `speechcue describe` wrote.")
+    record = find_beside(arguments.model, TRAINING_FILE)
+    return evaluate_speech_model(
+        read_split(arguments.dataset, arguments.split),
+        read_split(arguments.audio, arguments.split),
+        Explainer.from_pretrained(arguments.model, batch_size=arguments.batch_size),
+        describer_sha256=found,
+        normalisation=arguments.normalisation,
+        explain=arguments.explain,
+        seed=None if record is None else read_record(record)["seed"],
+    )
 
 
 def _score_encoder(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:

@@ -158,6 +158,19 @@ class Explainer:
         for start in tqdm(range(0, len(clips), self.batch_size), desc="Explaining", unit="batch"):
             yield from self._explain_batch(clips[start : start + self.batch_size], gender)
 
+    def write(self, clips: Sequence[Clip], emotions: Sequence[str]) -> list[str]:
+        """Explain emotions that are given, one for each clip of a batch.
+
+        Args:
+            clips: What the model hears.
+            emotions: What it is to explain.
+
+        Returns:
+            The explanations, each beginning with the sentence that names its emotion.
+        """
+        beginnings = [opening(emotion) for emotion in emotions]
+        return self.listener.write_answers(clips, self.explain, beginnings, self.new_tokens, self.beams)
+
     def _explain_batch(self, clips: Sequence[Audio], gender: str | None) -> Iterator[Explanation]:
         decoded = [decode_clip(clip) for clip in clips]
         heard = [clip for clip in decoded if isinstance(clip, Clip)]
@@ -172,9 +185,7 @@ class Explainer:
         """Emotion and explanation of each clip, not judged yet; the explanation is of the likeliest emotion."""
         scores = self.listener.score_emotions(clips, self.recognise, self.emotions)
         named = [self.emotions[number] for number in scores.predictions]
-        texts = self.listener.write_answers(
-            clips, self.explain, [opening(emotion) for emotion in named], self.new_tokens, self.beams
-        )
+        texts = self.write(clips, named)
         likely = [dict(zip(self.emotions, row, strict=True)) for row in scores.probabilities.tolist()]
         notes = [self.listener.note(clip) for clip in clips]
         rows = zip(named, likely, texts, notes, strict=True)

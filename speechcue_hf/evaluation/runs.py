@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.filenames import BIOGRAPHIES_FILE, DESCRIBER_FILE
+from speechcue_hf.filenames import BASE_MODEL_FOLDER, BIOGRAPHIES_FILE, DESCRIBER_FILE
 
 
 def find_beside(model: str | Path, name: str) -> Path | None:
@@ -31,18 +31,18 @@ def find_beside(model: str | Path, name: str) -> Path | None:
 
 
 def model_type(model: str | Path) -> str | None:
-    """Find the kind of a model, such as ``"bioserc"``, in its ``config.json``.
+    """Find the kind of a model, such as ``"bioserc"``, in its ``config.json`` or that of the base model beside it.
 
     Args:
         model: A folder, or the id of a model on the Hub.
 
     Returns:
-        Its kind; None for an adapter, which has no such file.
+        Its kind; None for an adapter whose base model lies elsewhere.
 
     Raises:
         OSError: If there is no such model.
     """
-    path = find_beside(model, "config.json")
+    path = find_beside(model, "config.json") or find_beside(model, f"{BASE_MODEL_FOLDER}/config.json")
     return None if path is None else read_record(path).get("model_type")
 
 

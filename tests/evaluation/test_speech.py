@@ -1,0 +1,125 @@
+"""Evaluation of a model that hears, against scikit-learn, Praat's levels and hand-made explanations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from datasets import ClassLabel
+from sklearn import metrics
+
+from speechcue_hf.errors import EvaluationError
+from speechcue_hf.evaluation.explain import Explainer
+from speechcue_hf.evaluation.hearing import Listener
+from speechcue_hf.evaluation.speech import evaluate_speech_model
+from tests.evaluation.speech_models import EMOTIONS, describe, spoken_rows, write_model
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    return spoken_rows(tmp_path_factory.mktemp("speech"))
+
+
+@pytest.fixture(scope="module")
+def described(rows):
+    return describe(rows)[1]
+
+
+@pytest.fixture(scope="module")
+def explainer(rows, described, tmp_path_factory):
+    folder = write_model(tmp_path_factory.mktemp("model"), describe(rows)[0], described)
+    return Explainer.from_pretrained(folder, batch_size=3, new_tokens=3)
+
+
+def evaluate(dataset, clips, explainer, **settings):
+    return evaluate_speech_model(
+        dataset, clips, explainer, describer_sha256=explainer.describer.fingerprint, **settings
+    )
+
+
+def make_predict(monkeypatch, answers):
+    """Let the model find these emotions likeliest, by utterance in order."""
+    real, told = Listener.score_emotions, iter(answers)
+
+    def score(self, clips, *rest):
+        scores = real(self, clips, *rest)
+        likely = np.array(
+            [[float(emotion == answer) for emotion in EMOTIONS] for answer in (next(told) for _ in clips)]
+        )
+        return replace(scores, log_likelihood=likely)
+
+    monkeypatch.setattr(Listener, "score_emotions", score)
+
+
+def test_scores_are_scikit_learns(rows, described, explainer, monkeypatch):
+    answers = ["angry", "sad", "sad", "angry", "angry", "happy", "angry", "happy"]
+    make_predict(monkeypatch, answers)
+    results, predictions = evaluate(described, rows, explainer, seed=7)
+    true = [EMOTIONS[row % 3] for row in range(8)]
+    assert predictions["label"] == true and predictions["prediction"] == answers
+    assert results["accuracy"] == metrics.accuracy_score(true, answers)
+    assert results["unweighted_accuracy"] == metrics.balanced_accuracy_score(true, answers)
+    assert results["weighted_f1"] == pytest.approx(metrics.f1_score(true, answers, average="weighted"))
+    assert (results["n"], results["unlabelled"], results["unheard"], results["seed"]) == (8, 1, 0, 7)
+    assert (results["decode"], results["sees_future"], results["prompt"]["name"]) == ("score", False, "emotion")
+
+
+def test_batches_change_nothing(rows, described, explainer):
+    tables = [evaluate(described, rows, replace(explainer, batch_size=size))[1] for size in (1, 8)]
+    for first, second in zip(tables[0]["probabilities"], tables[1]["probabilities"], strict=True):
+        assert first == pytest.approx(second, abs=1e-4)
+
+
+def test_clips_are_found_by_utterance(rows, described, explainer):
+    shuffled = rows.select([4, 2, 0, 8, 6, 1, 3, 5, 7])
+    plain, other = (evaluate(described, clips, explainer)[1] for clips in (rows, shuffled))
+    for first, second in zip(plain["probabilities"], other["probabilities"], strict=True):
+        assert first == pytest.approx(second, abs=1e-4)
+    with pytest.raises(EvaluationError, match=r"has no row for u0 \(and 2 more\)"):
+        evaluate(described, rows.select(range(3, 9)), explainer)
+
+
+def test_a_clip_that_cannot_be_heard_is_a_wrong_answer(rows, described, explainer):
+    audio = [None, {"path": "broken.wav", "bytes": b"RIFF"}, *rows["audio"][2:]]
+    results, predictions = evaluate(
+        described, rows.map(lambda row, i: {"audio": audio[i]}, with_indices=True), explainer
+    )
+    assert predictions["prediction"][:2] == [None, None] and predictions["probabilities"][0] is None
+    assert predictions["note"][0] == "audio missing" and "broken.wav: cannot be decoded" in predictions["note"][1]
+    assert (results["n"], results["unheard"], results["invalid_rate"]) == (8, 2, 2 / 8)
+
+
+def test_explanations_are_judged(rows, described, explainer, monkeypatch):
+    """The clips rise in pitch and loudness, so of nine the first two are low and quiet, the last two high and loud."""
+    said = "The emotion is sad. The speaker says 'Hello, hair!' with high pitch and loud volume."
+    monkeypatch.setattr(Listener, "write_answers", lambda self, clips, *rest: [said] * len(clips))
+    results, predictions = evaluate(described, rows, explainer, explain=True)
+    judged = results["explanations"]
+    high = sum(level == "high" for level in described["f0_median_hz_level"][:8])
+    loud = sum(level == "high" for level in described["intensity_mean_db_level"][:8])
+    assert 0 < high < 8 and 0 < loud < 8
+    assert judged["faithfulness"]["pitch"]["faithfulness"] == high / 8
+    assert judged["faithfulness"]["volume"]["faithfulness"] == loud / 8
+    assert judged["faithfulness"]["all"]["faithfulness"] == (high + loud) / 16
+    assert judged["faithfulness"]["speed"]["stated"] == 0
+    assert judged["transcript"]["word_error_rate"] == 1 / 2  # "hair" for "there", in each.
+    assert set(predictions["explanation"]) == {said}
+    assert (judged["prompt"]["name"], judged["new_tokens"], judged["beams"]) == ("explanation", 3, 1)
+
+
+def test_an_explanation_is_of_the_predicted_emotion(rows, described, explainer, monkeypatch):
+    make_predict(monkeypatch, ["sad"] * 8)
+    _, predictions = evaluate(described, rows, explainer, explain=True)
+    assert all(text.startswith("The emotion is sad.") for text in predictions["explanation"])
+
+
+def test_other_emotions_or_levels_are_refused(rows, described, explainer):
+    other = described.cast_column("emotion", ClassLabel(names=["happy", "angry", "sad"]))
+    with pytest.raises(EvaluationError, match="trained on the labels angry, happy, sad, the dataset has happy, angry"):
+        evaluate(other, rows, explainer)
+    with pytest.raises(EvaluationError, match="describer"):
+        evaluate_speech_model(described, rows, explainer, describer_sha256="0" * 64)
+    nothing = described.map(lambda row: {"emotion": None})
+    with pytest.raises(EvaluationError, match="No row has an emotion"):
+        evaluate(nothing, rows, explainer)

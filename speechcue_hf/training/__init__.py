@@ -1,1 +1,1 @@
-"""Training: prompt–completion rows become an adapter."""
+"""Training: prompt–completion rows become an adapter, dialogues an encoder classifier."""

@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 
 from speechcue_hf.models.bioserc import BiosErcConfig, BiosErcForUtteranceClassification
 from speechcue_hf.models.bioserc.dialogues import collate, dialogue_examples
+from tests.hub.hub_server import Hub
 from tests.models.bioserc.conversations import rows_of
 from tests.models.bioserc.tiny_encoders import KINDS, POSITIONS, save_tiny_encoder, tiny_config, tiny_tokenizer
 
@@ -273,6 +274,15 @@ def test_saved_model_loads_to_equal_logits_and_freezes_again(kind: str, tmp_path
         np.testing.assert_array_equal(logits_of(conversation(), loaded, tokenizer), expected)
         assert {name for name, parameter in loaded.named_parameters() if parameter.requires_grad} == trained
     assert AutoConfig.from_pretrained(tmp_path).cue_names == ["cue_z"]
+
+
+def test_pushed_model_comes_back_with_equal_logits(hub: Hub, tmp_path: Path) -> None:
+    model, tokenizer = make("bert", **VARIANTS[1])
+    model.push_to_hub("tester/bioserc")
+    loaded = AutoModel.from_pretrained("tester/bioserc", cache_dir=tmp_path).eval()
+    expected = logits_of(conversation(), model, tokenizer)
+    np.testing.assert_array_equal(logits_of(conversation(), loaded, tokenizer), expected)
+    assert {"configuration_bioserc.py", "modeling_bioserc.py"} <= set(hub.files("model", "tester/bioserc"))
 
 
 def test_wholly_frozen_encoder_stays_in_evaluation() -> None:

@@ -32,7 +32,7 @@ def test_each_command_has_help_with_examples(name, capsys):
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))
 def test_examples_in_the_help_can_be_typed_as_they_stand(name):
-    examples = cli.import_module(f"speechcue_hf.commands.{name}").EXAMPLES.replace("\\\n", " ")
+    examples = cli.import_module(f"speechcue_hf.commands.{name.replace('-', '_')}").EXAMPLES.replace("\\\n", " ")
     lines = [shlex.split(line, comments=True) for line in examples.splitlines() if line.startswith("  speechcue ")]
     assert lines
     for line in lines:

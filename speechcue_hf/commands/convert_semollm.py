@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   speechcue convert-semollm 43.pth --wavlm microsoft/wavlm-large --bert bert-base-uncased \\
       --llm meta-llama/Llama-2-7b-hf -o models/semollm
-  speechcue convert-semollm lora.pth --lora-alpha 16 --wavlm ... --bert ... --llm ... -o models/semollm
+  speechcue convert-semollm lora.pth --lora-alpha 16 --wavlm wavlm-large --bert bert-base --llm llama-2-7b -o out
 """
 
 

@@ -148,7 +148,7 @@ def _check(folder: Path, state: State, parts: dict[str, Path]) -> None:
     expected = _expected_logits(state, parts, batch["input_features"], prompt, bos)
     with torch.no_grad():
         logits = model(**batch).logits[0]
-    assert torch.allclose(logits[:, : expected.shape[1]], expected, atol=1e-5)
+    assert torch.allclose(logits[:, : expected.shape[1]], expected, atol=1e-4)
     assert expected.std() > 0.1
 
 
@@ -254,11 +254,11 @@ class _Mischief:
 def test_only_tensors_are_read(parts: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for content, message in (({"model": _Mischief()}, "plain values only"), ({"epoch": 3}, "no state dict")):
         torch.save(content, tmp_path / "bad.pth")
-        with pytest.raises(CheckpointError, match=f"bad.pth: .*{message}"):
+        with pytest.raises(CheckpointError, match=rf"bad\.pth: .*{message}"):
             read_checkpoint(tmp_path / "bad.pth")
     assert capsys.readouterr().out == ""
     (tmp_path / "bad.pth").write_bytes(b"no checkpoint")
-    with pytest.raises(CheckpointError, match="bad.pth"):
+    with pytest.raises(CheckpointError, match=r"bad\.pth"):
         convert_released(tmp_path / "bad.pth", *(str(parts[name]) for name in ("wavlm", "bert", "llm")))
 
 

@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.10"
-# dependencies = ["numpy", "scipy", "soundfile>=0.13"]
+# dependencies = ["speechcue_hf"]
 # ///
 """Make the demo corpus: espeak-ng speaks ``demo_dialogues.csv``, its voice coloured by the emotion.
 
@@ -10,6 +10,7 @@ same corpus. Texts and clips are CC0.
 
 Example:
     python dataset_scripts/demo.py speechcue_hf/corpora/demo_data
+    python dataset_scripts/demo.py my_demo --push-to-hub me/demo
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import csv
 import io
 import json
+import logging
 import shutil
 import subprocess
 from dataclasses import asdict, dataclass
@@ -27,7 +29,12 @@ from xml.sax.saxutils import escape
 import numpy as np
 import numpy.typing as npt
 import soundfile
+from datasets import load_dataset
 from scipy.signal import resample_poly
+
+import speechcue_hf  # noqa: F401
+from speechcue_hf.corpora.parquet import write_dataset
+from speechcue_hf.hub.publish_corpus import add_push_arguments, push
 
 DIALOGUES = Path(__file__).with_name("demo_dialogues.csv")
 RATE = 16_000
@@ -179,7 +186,30 @@ def make(folder: Path) -> None:
     (folder / "maker.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-if __name__ == "__main__":
+def publish(folder: Path, arguments: argparse.Namespace) -> None:
+    """Load the corpus that was made, prepare it beside its folder, and publish it.
+
+    Args:
+        folder: From :func:`make`.
+        arguments: Parsed.
+    """
+    prepared = folder.with_name(f"{folder.name}-prepared")
+    write_dataset(load_dataset("speechcue/folder", data_dir=str(folder)), prepared)
+    push(prepared, arguments)
+
+
+def main() -> None:
+    """Make the corpus, and publish it with ``--push-to-hub``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of the corpus to write")
-    make(parser.parse_args().folder)
+    add_push_arguments(parser)
+    parser.set_defaults(licence="cc0-1.0")
+    arguments = parser.parse_args()
+    make(arguments.folder)
+    if arguments.push_to_hub:
+        publish(arguments.folder, arguments)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    main()

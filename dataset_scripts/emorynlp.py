@@ -5,12 +5,14 @@
 """From your copy of EmoryNLP to a dataset folder: ``python emorynlp.py EmoryNLP data/emorynlp``."""
 
 import argparse
+import logging
 from pathlib import Path
 
 from datasets import load_dataset
 
 import speechcue_hf  # noqa: F401
 from speechcue_hf.corpora.parquet import write_dataset
+from speechcue_hf.hub.publish_corpus import add_push_arguments, push
 
 
 def main() -> None:
@@ -18,9 +20,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("release", help="the folder with emorynlp_*_final.csv or emotion-detection-*.json")
     parser.add_argument("output", type=Path, help="dataset folder to write")
+    add_push_arguments(parser)
     arguments = parser.parse_args()
     write_dataset(load_dataset("speechcue/emorynlp", data_dir=arguments.release), arguments.output)
+    push(arguments.output, arguments)
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
     main()

@@ -8,12 +8,14 @@
 """
 
 import argparse
+import logging
 from pathlib import Path
 
 from datasets import load_dataset
 
 import speechcue_hf  # noqa: F401
 from speechcue_hf.corpora.parquet import write_dataset
+from speechcue_hf.hub.publish_corpus import add_push_arguments, push
 
 
 def main() -> None:
@@ -22,10 +24,13 @@ def main() -> None:
     parser.add_argument("conversations", help="folder with metadata.csv, .jsonl or .parquet")
     parser.add_argument("output", type=Path, help="dataset folder to write")
     parser.add_argument("--labels", nargs="+", help="emotions in the order of their class ids; default: by name")
+    add_push_arguments(parser)
     arguments = parser.parse_args()
     dataset = load_dataset("speechcue/folder", data_dir=arguments.conversations, labels=arguments.labels)
     write_dataset(dataset, arguments.output)
+    push(arguments.output, arguments)
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
     main()

@@ -5,12 +5,14 @@
 """From your copy of IEMOCAP to a dataset folder: ``python iemocap.py IEMOCAP_full_release data/iemocap``."""
 
 import argparse
+import logging
 from pathlib import Path
 
 from datasets import load_dataset
 
 import speechcue_hf  # noqa: F401
 from speechcue_hf.corpora.parquet import write_dataset
+from speechcue_hf.hub.publish_corpus import add_push_arguments, push
 
 
 def main() -> None:
@@ -20,10 +22,13 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="dataset folder to write")
     parser.add_argument("--config", default="erc-6", choices=("erc-6", "ser-4", "all"))
     parser.add_argument("--fold", type=int, help="of ser-4: the session left out for the test, 1 to 5")
+    add_push_arguments(parser)
     arguments = parser.parse_args()
     dataset = load_dataset("speechcue/iemocap", arguments.config, data_dir=arguments.release, fold=arguments.fold)
     write_dataset(dataset, arguments.output)
+    push(arguments.output, arguments)
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
     main()

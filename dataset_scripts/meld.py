@@ -5,12 +5,14 @@
 """From your copy of MELD to a dataset folder: ``python meld.py MELD.Raw data/meld``; of each mp4 the sound, as FLAC."""
 
 import argparse
+import logging
 from pathlib import Path
 
 from datasets import load_dataset
 
 import speechcue_hf  # noqa: F401
 from speechcue_hf.corpora.parquet import write_dataset
+from speechcue_hf.hub.publish_corpus import add_push_arguments, push
 
 
 def main() -> None:
@@ -19,10 +21,13 @@ def main() -> None:
     parser.add_argument("release", help="the folder MELD.Raw, its archives unpacked")
     parser.add_argument("output", type=Path, help="dataset folder to write")
     parser.add_argument("--num-proc", type=int, default=1, help="processes, and files of each split")
+    add_push_arguments(parser)
     arguments = parser.parse_args()
     dataset = load_dataset("speechcue/meld", data_dir=arguments.release, num_proc=arguments.num_proc)
     write_dataset(dataset, arguments.output, arguments.num_proc)
+    push(arguments.output, arguments, arguments.num_proc)
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
     main()

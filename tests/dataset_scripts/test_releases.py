@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from datasets import load_dataset
+from huggingface_hub import DatasetCard
 
 from speechcue_hf.corpora import libritts, meld
 from speechcue_hf.corpora import release as releases
@@ -54,3 +56,29 @@ def test_wav_list(run, tmp_path):
     (tmp_path / "a.wav").write_bytes(trees.wav(0.5))
     (tmp_path / "clips.txt").write_text("a\ta.wav\n")
     assert run("wav_list.py", tmp_path)["train"][0]["audio"]["bytes"] == trees.wav(0.5)
+
+
+def test_meld_is_published_whole(run, hub, tmp_path):
+    run("meld.py", trees.meld(tmp_path), "--push-to-hub", "tester/meld")
+    assert load_dataset("tester/meld", "utterances")["test"][0]["audio"] is not None
+    assert "speech_description" in load_dataset("tester/meld", "described")["test"].column_names
+
+
+def test_iemocap_is_published_as_cues_and_joined_to_a_copy(run, hub, tmp_path):
+    release = trees.iemocap(tmp_path)
+    own = run("iemocap.py", release, "--push-to-hub", "tester/iemocap")
+    files = hub.files("dataset", "tester/iemocap")
+    assert not any(path.startswith("utterances/") for path in files)
+    published = load_dataset("tester/iemocap", "described")["train"]
+    assert not {"text", "emotion", "audio", "speaker"} & set(published.column_names)
+    joined = load_dataset("speechcue/iemocap", data_dir=str(release), published="tester/iemocap")["train"]
+    assert joined["text"][:] == own["train"]["text"][:]
+    assert joined["speech_description"][:] == published["speech_description"][:]
+
+
+def test_a_corpus_of_text_is_published_as_it_is(run, hub, tmp_path):
+    (tmp_path / "talk").mkdir()
+    (tmp_path / "talk" / "metadata.csv").write_text("file_name,utterance_id,text\n,a,Hello\n,b,Bye\n")
+    run("folder.py", tmp_path / "talk", "--push-to-hub", "tester/talk", "--licence", "cc-by-4.0")
+    assert load_dataset("tester/talk", "utterances")["train"]["text"][:] == ["Hello", "Bye"]
+    assert DatasetCard.load("tester/talk").data.license == "cc-by-4.0"

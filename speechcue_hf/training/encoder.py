@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import EvalPrediction
 
-    from speechcue_hf.models.bioserc import BiosErcConfig
 
 Score = Callable[[Sequence[int], Sequence[int]], float]
 """Weighted F1 of true and predicted classes. Evaluation comes after training, so whoever starts a run hands it over."""
@@ -147,45 +146,23 @@ def train_encoder(
     set_seed(training.seed)
     train = share_of(dataset[data.train_split], data.data_percent, training.seed)
     rows = DatasetDict(train=train, validation=dataset[data.selection_split])
-    names = label_names(train.features)
     tokenizer = AutoTokenizer.from_pretrained(model.encoder, revision=model.encoder_revision)
     network = BiosErcForUtteranceClassification.from_encoder(
-        model.encoder, revision=model.encoder_revision, **_model_settings(model, train, names)
+        model.encoder, revision=model.encoder_revision, **_model_settings(model, train)
     )
-    examples = prepare_examples(rows, tokenizer, network)
-    weights = class_weights(train["emotion"], len(names), training.class_weights)
-    trainer = DialogueTrainer(
-        model=network,
-        args=training,
-        train_dataset=examples["train"],
-        eval_dataset=examples["validation"],
-        processing_class=tokenizer,
-        data_collator=collate,
-        compute_loss_func=partial(weighted_loss, weights=weights, smoothing=training.label_smoothing_factor),
-        compute_metrics=partial(_score_epoch, score=score),
-    )
-    # What stands for the bar where bars are off prints raw numbers among our lines; training.json has them.
-    trainer.remove_callback(PrinterCallback)
+    # The other processes find in the cache what the first has put there.
+    with training.main_process_first(desc="preparing examples"):
+        examples = prepare_examples(rows, tokenizer, network)
+    weights = class_weights(train["emotion"], len(network.config.label_names), training.class_weights)
+    trainer = _make_trainer(network, tokenizer, examples, training, weights, score)
     trainer.train(resume_from_checkpoint=checkpoint)
-    output = Path(training.output_dir)
+    output = Path(str(training.output_dir))
     trainer.save_model(str(output))
     if trainer.is_world_process_zero():
         keep_beside(output, describer, biographies)
-        identity = identify(dataset)
-        record = {
-            "base_model": base_model_name(model.encoder),
-            "encoder": _encoder_record(model, network.config),
-            "labels": {"names": names, "words": names},
-            "loss": _loss_record(training, weights),
-            "token_budget": network.token_limit,
-            "data_percent": data.data_percent,
-            "rows": {split: count_rows(examples[split]) for split in examples},
-            "corpus": identity and identity.facts,
-            "describer_sha256": sha256_of(describer),
-            **biography_record(biographies),
-            **network.config.future_record(),
-        }
-        write_json(run_record(trainer, training) | record, output / TRAINING_FILE)
+        record = run_record(trainer, training) | _model_record(model, network, training, weights)
+        record |= _data_record(dataset, data, examples, describer, biographies)
+        write_json(record, output / TRAINING_FILE)
     trainer.accelerator.wait_for_everyone()
     return output
 
@@ -270,34 +247,91 @@ def count_rows(examples: Dataset) -> dict[str, int]:
     }
 
 
-def _encoder_record(model: EncoderSettings, config: BiosErcConfig) -> dict[str, Any]:
-    """Settings of the model, without paths."""
-    return asdict(model) | {"encoder": base_model_name(model.encoder), "cue_names": list(config.cue_names)}
+def _make_trainer(
+    network: BiosErcForUtteranceClassification,
+    tokenizer: Any,
+    examples: DatasetDict,
+    training: EncoderTraining,
+    weights: Sequence[float] | None,
+    score: Score,
+) -> DialogueTrainer:
+    trainer = DialogueTrainer(
+        model=network,
+        args=training,
+        train_dataset=examples["train"],
+        eval_dataset=examples["validation"],
+        processing_class=tokenizer,
+        data_collator=collate,
+        compute_loss_func=partial(weighted_loss, weights=weights, smoothing=training.label_smoothing_factor),
+        compute_metrics=partial(_score_epoch, score=score),
+    )
+    # What stands for the bar where bars are off prints raw numbers among our lines; training.json has them.
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
-def _loss_record(training: EncoderTraining, weights: Sequence[float] | None) -> dict[str, Any]:
+def _model_record(
+    model: EncoderSettings,
+    network: BiosErcForUtteranceClassification,
+    training: EncoderTraining,
+    weights: Sequence[float] | None,
+) -> dict[str, Any]:
+    """What the model is and what it was trained to do, without paths."""
+    name, config = base_model_name(model.encoder), network.config
     return {
-        "class_weights": weights,
-        "label_smoothing": training.label_smoothing_factor,
-        "encoder_learning_rate": training.encoder_learning_rate,
-        "one_cycle": training.one_cycle,
+        "base_model": name,
+        "encoder": asdict(model) | {"encoder": name, "cue_names": list(config.cue_names)},
+        "labels": {"names": config.label_names, "words": config.label_names},
+        "token_budget": network.token_limit,
+        "loss": {
+            "class_weights": weights,
+            "label_smoothing": training.label_smoothing_factor,
+            "encoder_learning_rate": training.encoder_learning_rate,
+            "one_cycle": training.one_cycle,
+        },
+        **config.future_record(),
     }
 
 
-def _model_settings(model: EncoderSettings, train: Dataset, names: Sequence[str]) -> dict[str, Any]:
+def _data_record(
+    dataset: DatasetDict, data: DataSettings, examples: DatasetDict, describer: Path | None, biographies: Path | None
+) -> dict[str, Any]:
+    """What the model was trained on, and what that was made with."""
+    identity = identify(dataset)
+    return {
+        "data_percent": data.data_percent,
+        "rows": {split: count_rows(part) for split, part in examples.items()},
+        "corpus": identity and identity.facts,
+        "describer_sha256": sha256_of(describer),
+        **biography_record(biographies),
+    }
+
+
+def _model_settings(model: EncoderSettings, train: Dataset) -> dict[str, Any]:
     """Settings of the model's config, with what the dataset says about labels, cues and biographies."""
     settings = asdict(model)
     del settings["encoder"], settings["encoder_revision"]
     if model.cues == "z_scores":
-        settings["cue_names"] = [column for column in train.column_names if column.endswith("_z")]
-        if not settings["cue_names"]:
-            raise ModelError("the dataset has no column of z-scores: run `speechcue measure` and `speechcue describe`")
+        settings["cue_names"] = _cue_names(train)
     if model.biographies != "none":
-        scopes = train["biography_scope"] if "biography_scope" in train.column_names else []
-        settings["biography_scope"] = next((scope for scope in scopes if scope), None)
-        if settings["biography_scope"] is None:
-            raise ModelError("no row has a biography: run `speechcue biographies`, or train with biographies: none")
+        settings["biography_scope"] = _biography_scope(train)
+    names = label_names(train.features)
     return settings | {"id2label": dict(enumerate(names)), "label2id": {name: it for it, name in enumerate(names)}}
+
+
+def _cue_names(train: Dataset) -> list[str]:
+    names = [column for column in train.column_names if column.endswith("_z")]
+    if not names:
+        raise ModelError("the dataset has no column of z-scores: run `speechcue measure` and `speechcue describe`")
+    return names
+
+
+def _biography_scope(train: Dataset) -> str:
+    scopes = train["biography_scope"] if "biography_scope" in train.column_names else ()
+    for scope in scopes:
+        if scope is not None:
+            return str(scope)
+    raise ModelError("no row has a biography: run `speechcue biographies`, or train with biographies: none")
 
 
 def _score_epoch(prediction: EvalPrediction, score: Score) -> dict[str, float]:

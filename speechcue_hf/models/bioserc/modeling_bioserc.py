@@ -276,13 +276,8 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
                 token_turns,
             )
         hidden = self.utterance(utterance_vectors)
-        if self.config.cues == "z_scores":
-            measured = _needed("cues", cues)
-            hidden = hidden + self.cues(torch.cat([measured.nan_to_num(0.0), measured.isfinite().float()], dim=-1))
-        elif self.config.cues == "description":
-            hidden = hidden + self.cues(
-                self._texts("description", description_ids, description_mask, description_vectors)
-            )
+        if self.config.cues != "none":
+            hidden = hidden + self._voice(cues, description_ids, description_mask, description_vectors)
         utterances = self.dropout(torch.tanh(hidden))
         views = self._views(utterances, speakers)
         if self.config.biographies != "none":
@@ -295,6 +290,16 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
         logits = sum(self.heads[name](view) for name, view in views.items())
         loss = None if labels is None else functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
         return TokenClassifierOutput(loss=loss, logits=logits)
+
+    def _voice(self, cues: Tensor | None, ids: Tensor | None, mask: Tensor | None, vectors: Tensor | None) -> Tensor:
+        """What the speech cues of each utterance add to it."""
+        if self.config.cues == "z_scores":
+            measured = _needed("cues", cues)
+            read = torch.cat([measured.nan_to_num(0.0), measured.isfinite().to(measured.dtype)], dim=-1)
+        else:
+            read = self._texts("description", ids, mask, vectors)
+        added: Tensor = self.cues(read)
+        return added
 
     def _views(self, utterances: Tensor, speakers: Tensor) -> dict[str, Tensor]:
         """What the dialogue makes of each utterance, by head."""

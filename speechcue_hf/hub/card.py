@@ -112,35 +112,35 @@ def usage_example(prompt: PromptSpecification, labels: Mapping[str, list[str]], 
     """
     columns = {*needed_columns(prompt), "dialogue_id", "utterance_id", "turn", "text", "emotion"}
     few_shot = prompt.demonstrations > 0
-    return _example("example.py.jinja", columns, source=source, few_shot=few_shot, **labels)
+    return _example("example.py.jinja", columns, {}, source=source, few_shot=few_shot, **labels)
 
 
-def encoder_example(encoder: Mapping[str, Any], labels: Mapping[str, list[str]], *, source: str) -> str:
+def encoder_example(training: Mapping[str, Any], *, source: str) -> str:
     """Write a program that asks an encoder classifier about a conversation of two turns; it runs as it stands.
 
     Args:
-        encoder: The model's settings, from its training record; the conversation has the columns it reads.
-        labels: ``names`` and ``words`` of the labels.
+        training: The model's training record; the conversation has the columns that it reads.
         source: Id of the model on the Hub, or its folder.
 
     Returns:
         Python source.
     """
+    encoder = training["encoder"]
     columns = {"dialogue_id", "utterance_id", "speaker", "text", "emotion", *encoder["cue_names"]}
     columns |= {"speech_description"} if encoder["cues"] == "description" else set()
     columns |= {"biography", "biography_scope"} if encoder["biographies"] != "none" else set()
-    return _example("encoder_example.py.jinja", columns, source=source, **labels)
+    values = dict.fromkeys(encoder["cue_names"], 0.5) | {"biography_scope": training["biography_scope"]}
+    return _example("encoder_example.py.jinja", columns, values, source=source, **training["labels"])
 
 
-def _example(name: str, columns: Set[str], **facts: Any) -> str:
-    """Fill an example with the columns of the conversation that a model reads."""
+def _example(name: str, columns: Set[str], values: Mapping[str, Any], **facts: Any) -> str:
+    """Fill an example with the columns of the conversation that a model reads, some of them with other values."""
     environment = Environment(
         loader=PackageLoader("speechcue_hf.hub", "templates"), undefined=StrictUndefined, autoescape=False
     )
     environment.filters["literal"] = _literal
-    measured = {column: 0.5 for column in sorted(columns) if column.endswith("_z")}
     turns = [
-        {"dialogue_id": "d", "utterance_id": f"d{turn['turn']}", **turn, **measured, "emotion": None}
+        {"dialogue_id": "d", "utterance_id": f"d{turn['turn']}", **turn, **values, "emotion": None}
         for turn in _CONVERSATION
     ]
     shown = [{column: value for column, value in turn.items() if column in columns} for turn in turns]
@@ -163,7 +163,7 @@ def _encoder_reading(folder: Path, training: Mapping[str, Any], source: str) -> 
     return {
         "hears": encoder["cues"] != "none",
         "tells_biographies": encoder["biographies"] != "none",
-        "example": encoder_example(encoder, training["labels"], source=source),
+        "example": encoder_example(training, source=source),
     }
 
 

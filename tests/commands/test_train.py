@@ -7,6 +7,7 @@ import pytest
 
 from speechcue_hf.cli import main
 from speechcue_hf.commands import train
+from tests.models.bioserc.tiny_encoders import save_tiny_encoder
 
 RECIPE = """
 model_name_or_path: tiny
@@ -86,3 +87,16 @@ def test_examples_parse() -> None:
     assert len(lines) == 2
     for line in lines:
         assert "--config" in train.recipe_arguments(parser.parse_args(line))
+
+
+def test_a_recipe_that_names_an_encoder_trains_a_classifier(
+    described_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = save_tiny_encoder("bert", tmp_path / "encoder")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"encoder: {encoder}\nnum_attention_heads: 4\nfrozen_layers: 2\nnum_train_epochs: 1\n")
+    line = ["train", "--config", str(recipe), "--dataset", str(described_folder), "--output-dir", str(tmp_path / "run")]
+    assert main([*line, "disable_tqdm=true"]) == 0
+    said = capsys.readouterr().out
+    assert "Trained encoder on 24 rows in 1 steps." in said
+    assert "0 utterances were shortened to 48 tokens, no row was dropped." in said

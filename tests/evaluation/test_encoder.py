@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from datasets import DatasetDict, load_dataset
+from datasets import Dataset, DatasetDict, load_dataset
 
 from speechcue_hf.cli import main
 from speechcue_hf.corpora.parquet import read_dataset, write_dataset
+from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.encoder import evaluate_encoder
 from speechcue_hf.evaluation.metrics import weighted_f1
@@ -100,6 +101,37 @@ def test_card_tells_of_the_encoder_and_its_example_runs(
     assert capsys.readouterr().out.startswith("I got the job! -> ")
 
 
+def test_card_of_a_model_that_sees_the_future_says_so_and_its_example_runs(
+    dataset_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {"biography": "A waits.", "biography_scope": "dialogue"}
+    write_dataset(read_dataset(dataset_folder).map(lambda row: told), tmp_path / "told")
+    measured = Dataset.from_dict({"f0_mean_hz": [100.0 + row for row in range(20)]})
+    SpeechDescriber.fit(measured, baseline="overall").save_pretrained(tmp_path / "told")
+    encoder = save_tiny_encoder("roberta", tmp_path / "encoder")
+    shape = EncoderSettings(
+        encoder=str(encoder),
+        num_attention_heads=4,
+        biographies="static",
+        cues="z_scores",
+        context_after=1,
+        causal=False,
+    )
+    training = EncoderTraining(output_dir=str(tmp_path / "run"), max_steps=1, disable_tqdm=True)
+    folder = train_encoder_recipe(DataSettings(dataset=str(tmp_path / "told")), shape, training, weighted_f1)
+    assert main(["card", str(folder)]) == 0
+    card = (folder / "README.md").read_text()
+    assert "**Sees the future.** It reads the whole dialogue" in card
+    assert "from a biography of its speaker and from measurements of the voice" in card
+    assert "History only" not in card
+    example = tmp_path / "example.py"
+    example.write_text(card.split("```python\n")[1].split("```")[0])
+    monkeypatch.chdir(folder)
+    capsys.readouterr()
+    runpy.run_path(str(example))
+    assert capsys.readouterr().out.startswith("I got the job! -> ")
+
+
 def test_other_labels_and_describers_are_refused(runs: Path, dataset_folder: Path) -> None:
     rows = read_dataset(dataset_folder)["test"]
     model, tokenizer = load_encoder(runs / "cues")
@@ -117,16 +149,3 @@ def test_a_prompt_for_a_model_without_one_is_refused(
     line = ["evaluate", "--dataset", str(dataset_folder), "--model", str(runs / "text"), "-o", str(tmp_path)]
     assert main([*line, "--prompt", "speechcue"]) != 0
     assert "reads no prompt and writes no text" in capsys.readouterr().err
-
-
-def test_train_command_knows_an_encoder_recipe(
-    dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    encoder = save_tiny_encoder("bert", tmp_path / "encoder")
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(f"encoder: {encoder}\nnum_attention_heads: 4\nfrozen_layers: 2\nnum_train_epochs: 1\n")
-    line = ["train", "--config", str(recipe), "--dataset", str(dataset_folder), "--output-dir", str(tmp_path / "run")]
-    assert main([*line, "disable_tqdm=true"]) == 0
-    said = capsys.readouterr().out
-    assert "Trained encoder on 23 rows in 1 steps." in said
-    assert "0 utterances were shortened to 48 tokens, no row was dropped." in said

@@ -13,8 +13,9 @@ from speechcue_hf.corpora.identity import read_identity
 from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.report import write_report
-from speechcue_hf.evaluation.runs import biographies_of, describer_sha256, find_beside, model_type, read_record
-from speechcue_hf.filenames import CONFUSION_FILE, DESCRIBER_FILE, PROMPT_FILE, RESULTS_FILE, SEEDS_FILE, TRAINING_FILE
+from speechcue_hf.evaluation.runs import biographies_of, describer_sha256, model_type, prompt_beside, read_record
+from speechcue_hf.filenames import CONFUSION_FILE, DESCRIBER_FILE, RESULTS_FILE, SEEDS_FILE, TRAINING_FILE
+from speechcue_hf.models.loading import find_beside, hub_commit
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 
 EXAMPLES = """examples:
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--model", help="model or adapter: a folder, or an id on the Hub")
     source.add_argument("--predictions", type=Path, help="predictions made before: .parquet, .csv or .jsonl")
+    parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
     parser.add_argument(
         "--dataset",
         type=Path,
@@ -133,10 +135,15 @@ def _print_explanations(explanations: dict[str, Any]) -> None:
 
 
 def _score_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:
+    """Score a model, all of it taken from one commit if it comes from the Hub."""
     if arguments.dataset is None:
         raise EvaluationError("--model needs --dataset: the folder that `speechcue describe` wrote.")
+    commit = hub_commit(arguments.model, arguments.revision)
+    arguments = argparse.Namespace(**{**vars(arguments), "revision": commit})
     scorers = {"bioserc": _score_encoder, "semollm": _score_speech_model}
-    return scorers.get(model_type(arguments.model) or "", _score_chat_model)(arguments)
+    score = scorers.get(model_type(arguments.model, commit) or "", _score_chat_model)
+    results, predictions = score(arguments)
+    return {**results, "model_revision": commit}, predictions
 
 
 def _score_speech_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:
@@ -150,11 +157,11 @@ def _score_speech_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], 
     found = describer_sha256(arguments.dataset)
     if found is None:
         raise EvaluationError(f"{arguments.dataset} holds no {DESCRIBER_FILE}: give what `speechcue describe` wrote.")
-    record = find_beside(arguments.model, TRAINING_FILE)
+    record = find_beside(arguments.model, TRAINING_FILE, arguments.revision)
     return evaluate_speech_model(
         read_split(arguments.dataset, arguments.split),
         read_split(arguments.audio, arguments.split),
-        Explainer.from_pretrained(arguments.model, batch_size=arguments.batch_size),
+        Explainer.from_pretrained(arguments.model, revision=arguments.revision, batch_size=arguments.batch_size),
         describer_sha256=found,
         normalisation=arguments.normalisation,
         explain=arguments.explain,
@@ -168,8 +175,8 @@ def _score_encoder(arguments: argparse.Namespace) -> tuple[dict[str, Any], Datas
 
     if arguments.prompt is not None or arguments.decode != "score":
         raise EvaluationError("An encoder classifier reads no prompt and writes no text: leave out --prompt, --decode.")
-    record = find_beside(arguments.model, TRAINING_FILE)
-    model, tokenizer = load_encoder(arguments.model)
+    record = find_beside(arguments.model, TRAINING_FILE, arguments.revision)
+    model, tokenizer = load_encoder(arguments.model, arguments.revision)
     return evaluate_encoder(
         read_split(arguments.dataset, arguments.split),
         model,
@@ -186,11 +193,11 @@ def _score_chat_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Da
     from speechcue_hf.models.loading import load_model
 
     rows = read_split(arguments.dataset, arguments.split)
-    prompt = load_prompt(arguments.prompt or find_beside(arguments.model, PROMPT_FILE) or "speechcue")
-    record = find_beside(arguments.model, TRAINING_FILE)
+    prompt = load_prompt(arguments.prompt or prompt_beside(arguments.model, arguments.revision) or "speechcue")
+    record = find_beside(arguments.model, TRAINING_FILE, arguments.revision)
     training = None if record is None else read_record(record)
     budget = arguments.token_budget if training is None else arguments.token_budget or training["token_budget"]
-    model, tokenizer = load_model(arguments.model)
+    model, tokenizer = load_model(arguments.model, arguments.revision)
     return evaluate_model(
         rows,
         model,

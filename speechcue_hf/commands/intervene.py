@@ -6,8 +6,6 @@ import argparse
 import json
 from pathlib import Path
 
-from speechcue_hf.filenames import PROMPT_FILE
-
 EXAMPLES = """examples:
   speechcue intervene --dataset data/described --model runs/demo -o runs/demo-listening
   speechcue intervene --dataset data/described --model runs/demo --cue f0_mean_hz --cue intensity_mean_db -o runs/shift
@@ -38,12 +36,12 @@ def run(arguments: argparse.Namespace) -> None:
     from speechcue_hf.evaluation.evaluate import Decoding
     from speechcue_hf.evaluation.intervention import TRUE, intervene
     from speechcue_hf.evaluation.plots import plot_probability_shifts
-    from speechcue_hf.evaluation.runs import find_beside
+    from speechcue_hf.evaluation.runs import prompt_beside
     from speechcue_hf.models.loading import load_model
     from speechcue_hf.prompts.specification import load_prompt
 
     rows = read_split(arguments.dataset, arguments.split)
-    prompt = load_prompt(arguments.prompt or find_beside(arguments.model, PROMPT_FILE) or "speechcue")
+    prompt = load_prompt(arguments.prompt or prompt_beside(arguments.model) or "speechcue")
     model, tokenizer = load_model(arguments.model)
     report = intervene(
         rows,

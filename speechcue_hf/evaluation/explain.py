@@ -18,8 +18,9 @@ from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.faithfulness import contradicted
 from speechcue_hf.evaluation.hearing import Audio, Listener, decode_clip
-from speechcue_hf.evaluation.runs import find_beside, read_record
+from speechcue_hf.evaluation.runs import read_record
 from speechcue_hf.filenames import CAPTIONS_FILE
+from speechcue_hf.models.loading import find_beside
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".mp4", ".aac", ".opus", ".webm", ".mkv", ".avi", ".mov")
 
@@ -114,13 +115,19 @@ class Explainer:
 
     @classmethod
     def from_pretrained(
-        cls, source: str | Path, *, emotions: Sequence[str] | None = None, **settings: Any
+        cls,
+        source: str | Path,
+        *,
+        emotions: Sequence[str] | None = None,
+        revision: str | None = None,
+        **settings: Any,
     ) -> Explainer:
         """Load a model with what lies beside it.
 
         Args:
             source: A model folder or Hub id with ``describer.json`` and ``captions.json``, which training copies there.
             emotions: The closed set, for a model without ``captions.json``.
+            revision: Branch, tag or commit on the Hub.
             **settings: ``batch_size``, ``new_tokens`` and ``beams``.
 
         Returns:
@@ -134,15 +141,29 @@ class Explainer:
         """
         from speechcue_hf.models.loading import load_speech_model
 
-        describer = SpeechDescriber.from_pretrained(source)
-        taught, recognise, explain = caption_facts(source)
+        listener = Listener(*load_speech_model(source, revision))
+        return cls.of(listener, source, emotions=emotions, revision=revision, **settings)
+
+    @classmethod
+    def of(
+        cls,
+        listener: Listener,
+        source: str | Path,
+        *,
+        emotions: Sequence[str] | None = None,
+        revision: str | None = None,
+        **settings: Any,
+    ) -> Explainer:
+        """Let a model that is loaded explain; arguments, result and errors as for :meth:`from_pretrained`."""
+        describer = SpeechDescriber.from_pretrained(source, revision=revision)
+        taught, recognise, explain = caption_facts(source, revision)
         known = tuple(emotions or taught)
         if not known:
             raise EvaluationError(
                 f"nothing beside {Path(source).name} says which emotions it knows ({CAPTIONS_FILE} is not there, or "
                 "its captions name none): name them, --labels neutral,angry,sad,happy (emotions= in Python)"
             )
-        return cls(Listener(*load_speech_model(source)), describer, known, recognise, explain, **settings)
+        return cls(listener, describer, known, recognise, explain, **settings)
 
     def __call__(self, clips: Sequence[Audio], *, gender: str | None = None) -> Iterator[Explanation]:
         """Explain clips, a batch at a time.
@@ -155,7 +176,8 @@ class Explainer:
         Yields:
             One explanation for each clip, in their order; a clip that cannot be decoded has its reason in ``error``.
         """
-        for start in tqdm(range(0, len(clips), self.batch_size), desc="Explaining", unit="batch"):
+        starts = range(0, len(clips), self.batch_size)
+        for start in tqdm(starts, desc="Explaining", unit="batch", disable=len(starts) < 2):
             yield from self._explain_batch(clips[start : start + self.batch_size], gender)
 
     def write(self, clips: Sequence[Clip], emotions: Sequence[str]) -> list[str]:
@@ -226,18 +248,19 @@ def judge(explanation: str, measured: Mapping[str, str | None]) -> tuple[JudgedC
     )
 
 
-def caption_facts(source: str | Path) -> tuple[tuple[str, ...], CaptionTask, CaptionTask]:
+def caption_facts(source: str | Path, revision: str | None = None) -> tuple[tuple[str, ...], CaptionTask, CaptionTask]:
     """What a model was taught, from the ``captions.json`` beside it.
 
     Args:
         source: A model folder or Hub id.
+        revision: Branch, tag or commit on the Hub.
 
     Returns:
         The emotions in the order of their class ids, and of the tasks that name the emotion the one with the fewest
         parts, to recognise it, and the one with the most, to explain it: ``emotion`` and ``explanation`` where the
         file is not there or names no such task.
     """
-    path = find_beside(source, CAPTIONS_FILE)
+    path = find_beside(source, CAPTIONS_FILE, revision)
     record = {} if path is None else read_record(path)
     tasks = [task for task in map(caption_task, record.get("tasks", ())) if "emotion" in task.parts]
     tasks = tasks or [caption_task("emotion"), caption_task("explanation")]

@@ -8,41 +8,63 @@ from pathlib import Path
 from typing import Any
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.filenames import BASE_MODEL_FOLDER, BIOGRAPHIES_FILE, DESCRIBER_FILE
+from speechcue_hf.filenames import (
+    BASE_MODEL_FOLDER,
+    BIOGRAPHIES_FILE,
+    DESCRIBER_FILE,
+    PROMPT_FILE,
+    PROMPT_TEMPLATE_FILE,
+)
+from speechcue_hf.models.loading import find_beside
+from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 
 
-def find_beside(model: str | Path, name: str) -> Path | None:
-    """Find a file beside a model.
-
-    Args:
-        model: A folder, or the id of a model on the Hub.
-        name: Name of the file.
-
-    Returns:
-        Where the file is on this machine, or None where the model has no such file.
-
-    Raises:
-        OSError: If there is no such model.
-    """
-    from transformers.utils.hub import cached_file
-
-    found = cached_file(str(model), name, _raise_exceptions_for_missing_entries=False)
-    return None if found is None else Path(found)
-
-
-def model_type(model: str | Path) -> str | None:
-    """Find the kind of a model, such as ``"bioserc"``, in its ``config.json`` or that of the base model beside it.
+def prompt_beside(model: str | Path, revision: str | None = None) -> PromptSpecification | None:
+    """Load the prompt that a model was trained on.
 
     Args:
         model: A folder, or the id of a model on the Hub.
+        revision: Branch, tag or commit on the Hub.
 
     Returns:
-        Its kind; None for an adapter whose base model lies elsewhere.
+        The prompt; None where no ``prompt.json`` lies beside the model.
 
     Raises:
         OSError: If there is no such model.
+        PromptError: If the prompt is not valid.
     """
-    path = find_beside(model, "config.json") or find_beside(model, f"{BASE_MODEL_FOLDER}/config.json")
+    path = find_beside(model, PROMPT_FILE, revision)
+    if path is None:
+        return None
+    # From the Hub its template comes as a file of its own, into the same folder.
+    find_beside(model, PROMPT_TEMPLATE_FILE, revision)
+    return load_prompt(path)
+
+
+def model_type(model: str | Path, revision: str | None = None) -> str | None:
+    """Find the kind of a model, such as ``"bioserc"``, in its ``config.json`` or that of its base model.
+
+    Args:
+        model: A folder, or the id of a model on the Hub; of an adapter, its base model may be either, too.
+        revision: Branch, tag or commit on the Hub.
+
+    Returns:
+        Its kind; None where nothing says it.
+
+    Raises:
+        OSError: If there is no such model, or an adapter's base model is not found.
+    """
+    path = find_beside(model, "config.json", revision)
+    adapter = None if path else find_beside(model, "adapter_config.json", revision)
+    if adapter is not None:
+        settings = read_record(adapter)
+        base = settings["base_model_name_or_path"]
+        beside = base == BASE_MODEL_FOLDER
+        path = (
+            find_beside(model, f"{base}/config.json", revision)
+            if beside
+            else find_beside(base, "config.json", settings.get("revision"))
+        )
     return None if path is None else read_record(path).get("model_type")
 
 

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
 
 
-def load_model(source: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_model(source: str | Path, revision: str | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a model for scoring: in evaluation mode, on the GPU in bfloat16 if there is one, else on the CPU in float32.
 
     Args:
         source: An adapter folder written by :func:`speechcue_hf.training.sft.fine_tune`, a model folder, or the Hub id
             of either.
+        revision: Branch, tag or commit on the Hub; that of an adapter's base model stands in the adapter.
 
     Returns:
         The model (a ``PeftModel`` for an adapter) and its tokenizer.
@@ -32,14 +33,15 @@ def load_model(source: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizer
     """
     from transformers import AutoModelForCausalLM
 
-    return _load(source, AutoModelForCausalLM), load_tokenizer(source)
+    return _load(source, revision, AutoModelForCausalLM), load_tokenizer(source, revision)
 
 
-def load_speech_model(source: str | Path) -> tuple[PreTrainedModel, SEmoLLMProcessor]:
+def load_speech_model(source: str | Path, revision: str | None = None) -> tuple[PreTrainedModel, SEmoLLMProcessor]:
     """Load a SEmoLLM for scoring, as :func:`load_model` loads a chat model.
 
     Args:
         source: An adapter folder, a model folder, or the Hub id of either.
+        revision: Branch, tag or commit on the Hub.
 
     Returns:
         The model (a ``PeftModel`` for an adapter) and its processor.
@@ -55,32 +57,35 @@ def load_speech_model(source: str | Path) -> tuple[PreTrainedModel, SEmoLLMProce
     from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
 
     auto: Any = AutoProcessor
-    processor = auto.from_pretrained(str(source))
+    processor = auto.from_pretrained(str(source), revision=revision or "main")
     if not isinstance(processor, SEmoLLMProcessor):
         raise ModelError(f"{source} holds no SEmoLLM: its processor is a {type(processor).__name__}")
-    return _load(source, SEmoLLMForConditionalGeneration), processor
+    return _load(source, revision, SEmoLLMForConditionalGeneration), processor
 
 
-def _load(source: str | Path, kind: Any) -> PreTrainedModel:
+def _load(source: str | Path, revision: str | None, kind: Any) -> PreTrainedModel:
     """Load a model of a class, with its adapter if it has one."""
     import torch
     from peft import PeftModel
 
-    adapter = _adapter(source)
+    adapter = _adapter(source, revision)
     device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
-    base, revision = (str(source), None) if adapter is None else _base_of(*adapter)
-    model: Any = kind.from_pretrained(base, revision=revision or "main", dtype=dtype)
+    base, base_revision = (str(source), revision) if adapter is None else _base_of(*adapter)
+    model: Any = kind.from_pretrained(base, revision=base_revision or "main", dtype=dtype)
     if adapter is not None:
         model = PeftModel.from_pretrained(model, str(adapter[0]))
     placed: PreTrainedModel = model.to(device).eval()
     return placed
 
 
-def load_encoder(source: str | Path) -> tuple[BiosErcForUtteranceClassification, PreTrainedTokenizerBase]:
+def load_encoder(
+    source: str | Path, revision: str | None = None
+) -> tuple[BiosErcForUtteranceClassification, PreTrainedTokenizerBase]:
     """Load an encoder classifier for scoring: in evaluation mode, on the GPU if there is one, in single precision.
 
     Args:
         source: A folder written by :func:`speechcue_hf.training.encoder.train_encoder`, or a Hub id.
+        revision: Branch, tag or commit on the Hub.
 
     Returns:
         The model and its tokenizer.
@@ -93,12 +98,13 @@ def load_encoder(source: str | Path) -> tuple[BiosErcForUtteranceClassification,
 
     from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
 
-    model = BiosErcForUtteranceClassification.from_pretrained(str(source), dtype=torch.float32)
+    asked = revision or "main"
+    model = BiosErcForUtteranceClassification.from_pretrained(str(source), revision=asked, dtype=torch.float32)
     placed = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    return placed, AutoTokenizer.from_pretrained(str(source))
+    return placed, AutoTokenizer.from_pretrained(str(source), revision=asked)
 
 
-def load_tokenizer(source: str | Path, revision: str = "main") -> PreTrainedTokenizerBase:
+def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:
     """Load a tokenizer that can render conversations and pad batches.
 
     Args:
@@ -114,7 +120,7 @@ def load_tokenizer(source: str | Path, revision: str = "main") -> PreTrainedToke
     """
     from transformers import AutoTokenizer
 
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(source), revision=revision)
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(source), revision=revision or "main")
     if tokenizer.chat_template is None:
         raise PromptError(
             f"The tokenizer of {Path(source).name} has no chat template, so it cannot render a prompt: "
@@ -125,16 +131,60 @@ def load_tokenizer(source: str | Path, revision: str = "main") -> PreTrainedToke
     return tokenizer
 
 
-def _adapter(source: str | Path) -> tuple[Path, PeftConfig] | None:
+def hub_commit(source: str | Path, revision: str | None = None) -> str | None:
+    """Find the commit that a model on the Hub is at, for records and to load all its files from one state.
+
+    Args:
+        source: A model or adapter folder, or a Hub id.
+        revision: Branch, tag or commit on the Hub.
+
+    Returns:
+        40 hexadecimal digits; without a way to the Hub those of the state that was fetched before. None for a folder.
+
+    Raises:
+        OSError: If there is no model of that name.
+    """
+    from transformers.utils.hub import extract_commit_hash
+
+    if Path(source).is_dir():
+        return None
+    names = ("adapter_config.json", "config.json")
+    found = next((path for name in names if (path := find_beside(source, name, revision))), None)
+    commit: str | None = extract_commit_hash(None if found is None else str(found), None)
+    return commit
+
+
+def find_beside(model: str | Path, name: str, revision: str | None = None) -> Path | None:
+    """Find a file beside a model.
+
+    Args:
+        model: A folder, or the id of a model on the Hub.
+        name: Name of the file.
+        revision: Branch, tag or commit on the Hub.
+
+    Returns:
+        Where the file is on this machine, or None where the model has no such file.
+
+    Raises:
+        OSError: If there is no such model.
+    """
+    from transformers.utils.hub import cached_file
+
+    found = cached_file(str(model), name, revision=revision, _raise_exceptions_for_missing_entries=False)
+    return None if found is None else Path(found)
+
+
+def _adapter(source: str | Path, revision: str | None) -> tuple[Path, PeftConfig] | None:
     """Folder and configuration of an adapter, fetched from the Hub if need be; None for a whole model."""
     from huggingface_hub import snapshot_download
     from peft import PeftConfig
-    from transformers.utils.hub import cached_file
 
-    found = cached_file(str(source), "adapter_config.json", _raise_exceptions_for_missing_entries=False)
+    found = find_beside(source, "adapter_config.json", revision)
     if found is None:
         return None
-    folder = Path(found).parent if Path(source).is_dir() else Path(snapshot_download(str(source)))
+    wanted = ["adapter_*", f"{BASE_MODEL_FOLDER}/*"]
+    local = Path(source).is_dir()
+    folder = found.parent if local else Path(snapshot_download(str(source), revision=revision, allow_patterns=wanted))
     return folder, PeftConfig.from_pretrained(str(folder))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   speechcue explain clip.wav --model runs/stage3
   speechcue explain clip.wav --model runs/stage3 --gender female --beams 5
-  speechcue explain recordings/ more.wav --model runs/stage3 --jsonl > explanations.jsonl
+  speechcue explain recordings more.wav --model runs/stage3 --jsonl
   speechcue explain clip.wav --model runs/converted --labels neutral,angry,sad,happy
 
 Each level that the explanation states is compared with Praat's measurement of the clip; what it contradicts is marked.

@@ -18,9 +18,10 @@ from transformers import (
 )
 
 from .configuration_semollm import SEmoLLMConfig
-from .modeling_semollm import SEmoLLMForConditionalGeneration, SpeechAdapter
+from .modeling_semollm import SEmoLLMForConditionalGeneration
 from .processing_semollm import SEmoLLMProcessor, add_audio_token
 from .qformer_semollm import SEmoLLMQFormer
+from .speech_semollm import SpeechAdapter
 
 BERT_TO_QFORMER = (
     (r"^embeddings\.LayerNorm", "layers.layernorm"),
@@ -142,6 +143,7 @@ def make_room(model: SEmoLLMForConditionalGeneration, vocabulary: int) -> None:
     if vocabulary > model.config.text_config.vocab_size:
         # The new embedding is never read: speech takes its place.
         model.resize_token_embeddings(vocabulary, mean_resizing=False)
+        model.freeze()  # New embeddings would be trained.
 
 
 def qformer_settings(bert: PretrainedConfig, extra_tokens: int = 1) -> dict[str, Any]:

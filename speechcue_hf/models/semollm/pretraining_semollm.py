@@ -21,8 +21,9 @@ from .losses_semollm import (
     query_similarity,
     same_caption,
 )
-from .modeling_semollm import FrozenSpeechEncoder, SEmoLLMPreTrainedModel, SpeechAdapter
+from .modeling_semollm import SEmoLLMPreTrainedModel
 from .processes_semollm import from_first_process, gather_padded, gather_rows, mean_over_processes, own_rows
+from .speech_semollm import FrozenSpeechEncoder, SpeechAdapter
 
 CONTRAST_WIDTH = 256
 """Width in which clips and captions are compared (SEmoLLM, BLIP-2)."""

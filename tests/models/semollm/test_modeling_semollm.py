@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from datasets import Dataset
 from transformers import BatchFeature
+from trl import SFTConfig, SFTTrainer
 
 from speechcue_hf.models.semollm import SEmoLLMForConditionalGeneration, SEmoLLMProcessor
 from tests.models.semollm.conftest import PROMPTS, Built
@@ -170,6 +172,7 @@ def test_windows_of_a_long_clip_are_averaged(tiny: Built, clips: Clips) -> None:
         model.model.embed_speech(**_speech(batch), **windows), torch.stack(tokens).mean(dim=0), atol=1e-5
     )
     assert torch.isfinite(model(**batch).logits).all()
+    assert model.generate(**batch, max_new_tokens=2, num_beams=2, do_sample=False).shape[0] == 1
 
 
 def _speech(batch: BatchFeature) -> dict[str, torch.Tensor]:
@@ -199,9 +202,49 @@ def test_windows_of_a_linear_projection_are_refused(build: Callable[..., Built],
 def test_half_precision(build: Callable[..., Built], clips: Clips) -> None:
     model, processor = build()
     batch = processor(PROMPTS, audio=clips)
-    with torch.no_grad():
-        expected = model(**batch).logits
-        half = model.to(torch.bfloat16)(**batch).logits
-    assert half.dtype == torch.bfloat16
     tokens = batch["attention_mask"].bool()
-    assert torch.nn.functional.cosine_similarity(half.float()[tokens], expected[tokens], dim=-1).min() > 0.98
+    with torch.no_grad():
+        expected = model(**batch).logits[tokens]
+        for part in (model.model.language_model, model.lm_head), (model,):  # First as stage 2 has it.
+            for module in part:
+                module.to(torch.bfloat16)
+            half = model(**batch).logits[tokens]
+            assert half.dtype == torch.bfloat16
+            assert torch.nn.functional.cosine_similarity(half.float(), expected, dim=-1).min() > 0.98
+
+
+def test_gradient_checkpointing_changes_no_gradient(build: Callable[..., Built], clips: Clips) -> None:
+    model, processor = build(projection_dropout=0.0)
+    batch = processor(PROMPTS, audio=clips)
+    gradients = []
+    for checkpointing in (False, True):
+        if checkpointing:
+            model.gradient_checkpointing_enable()
+            model.model.language_model.train()
+        model.zero_grad()
+        model(**batch, labels=batch["input_ids"]).loss.backward()
+        gradients.append(model.model.speech_adapter.layer_weights.grad.clone())
+    assert torch.allclose(gradients[0], gradients[1], atol=1e-6)
+
+
+def test_trl_trains_it(build: Callable[..., Built], clips: Clips, tmp_path: Path) -> None:
+    model, processor = build()
+    rows = Dataset.from_dict(
+        {"prompt": PROMPTS, "clips": [clips[:1], clips[1:], []], "answer": ["Low.", "The first.", "Well."]}
+    )
+
+    def collate(examples: list[dict[str, Any]]) -> BatchFeature:
+        audio = [np.asarray(clip, dtype=np.float32) for example in examples for clip in example["clips"]]
+        batch = processor([example["prompt"] + example["answer"] for example in examples], audio=audio or None)
+        return BatchFeature(batch | {"labels": batch["input_ids"]})
+
+    settings = SFTConfig(
+        str(tmp_path), max_steps=2, per_device_train_batch_size=2, use_cpu=True, bf16=False, report_to="none",
+        learning_rate=0.01, save_strategy="no", remove_unused_columns=False, max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )  # fmt: skip
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    trainer = SFTTrainer(model, settings, train_dataset=rows, data_collator=collate, processing_class=processor)
+    assert np.isfinite(trainer.train().training_loss)
+    changed = {name.split(".")[1] for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    assert changed >= {"speech_adapter", "language_model"} and "speech_encoder" not in changed

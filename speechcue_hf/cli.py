@@ -31,6 +31,7 @@ COMMANDS = {
     "probe": "see what measurements alone tell, with small classifiers",
     "card": "write the model card of a run",
     "publish": "put a dataset or a model on the Hub, as far as its licence lets it",
+    "export": "write prompts or captions for other fine-tuning tools",
     "convert-semollm": "turn SEmoLLM's released checkpoint into a model folder",
     "doctor": "look for what is wrong with this installation",
 }

@@ -1,0 +1,65 @@
+"""``speechcue export``: prompts or captions for other fine-tuning tools."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from speechcue_hf.hub.export import TOOLS, Exported, export_dataset
+
+EXAMPLES = """examples:
+  speechcue export data/described -o exported --to llama-factory
+  speechcue export data/described -o exported --to openai --prompt speechcuellm
+  speechcue export data/captions -o exported --to ms-swift --audio data/demo
+
+Paths of clips are relative to the folder that is written: start the tool there, or name it as its media folder.
+"""
+
+_NEXT = {
+    "llama-factory": "llamafactory-cli train with dataset_dir: {target}, media_dir: {target}, mask_history: true",
+    "ms-swift": "swift sft --dataset train.jsonl --val_dataset validation.jsonl --loss_scale last_round, in {target}",
+    "axolotl": "put {target}/axolotl.yaml into your config",
+    "openai": "upload {target}/train.jsonl as the training file, validation.jsonl as the validation file",
+}
+"""The settings that put the loss on the answer only, where the file cannot say it."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("folder", type=Path, help="dataset folder that `speechcue describe` or `caption` wrote")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="new folder for the files")
+    parser.add_argument("--to", choices=TOOLS, required=True, help="the tool")
+    parser.add_argument("--prompt", help="preset or prompt file for described rows (default: speechcue)")
+    parser.add_argument("--audio", type=Path, help="dataset folder with the clips, which are written as wav files")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Export, and say what was written, what was left out, and what comes next."""
+    exported = export_dataset(
+        arguments.folder, arguments.output, arguments.to, prompt=arguments.prompt, clips=arguments.audio
+    )
+    written = ", ".join(f"{split}.jsonl {part.written}" for split, part in exported.items() if part.written)
+    print(f"Written to {arguments.output} for {arguments.to}: {written} rows")
+    _print_left_out(exported)
+    _remind_of_licence(arguments.folder)
+    print(f"Next: {_NEXT[arguments.to].format(target=arguments.output)}")
+
+
+def _print_left_out(exported: Mapping[str, Exported]) -> None:
+    unanswered = {split: part.unanswered for split, part in exported.items() if part.unanswered}
+    if unanswered:
+        print("Left out, without a label or a caption: " + ", ".join(f"{it} {unanswered[it]}" for it in unanswered))
+    for split, part in exported.items():
+        for utterance, reason in part.unheard.items():
+            print(f"Left out, {split} {utterance}: {reason}")
+
+
+def _remind_of_licence(folder: Path) -> None:
+    """Say it where the licence of a corpus does not let its text and audio out."""
+    from speechcue_hf.corpora.identity import read_identity
+    from speechcue_hf.corpora.registration import CORPORA, builder_of
+
+    identity = read_identity(folder)
+    if identity and identity.corpus in CORPORA and builder_of(identity.corpus).MAY_LEAVE == "cues":
+        print(f"These files hold text or audio of {identity.corpus}, whose licence does not let them out: keep them.")

@@ -1,0 +1,212 @@
+"""Prompts or captions as files that other fine-tuning tools read: a JSONL for each split, with clips as wav beside."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+from urllib.parse import quote
+
+import numpy as np
+from datasets import Dataset, DatasetDict
+from datasets.utils import tqdm
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from speechcue_hf.audio import decode
+from speechcue_hf.corpora.parquet import read_dataset
+from speechcue_hf.errors import AudioError, PublishingError
+from speechcue_hf.prompts.build import build_prompts
+
+Tool = Literal["llama-factory", "ms-swift", "axolotl", "openai"]
+TOOLS: tuple[Tool, ...] = get_args(Tool)
+AUDIO_FOLDER = "audio"
+"""In the folder of an export: its clips."""
+
+_KEPT = ("dialogue_id", "utterance_id", "task")
+"""Columns that go along where a tool does not mind columns it does not know."""
+_TAGS = {"role_tag": "role", "content_tag": "content"} | {
+    f"{role}_tag": role for role in ("user", "assistant", "system")
+}
+
+Row = Mapping[str, Any]
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What became of a split.
+
+    Args:
+        written: Rows that were written.
+        unanswered: Rows left out because they have no label or no caption.
+        unheard: Utterances whose rows were left out → why their clip cannot be decoded.
+    """
+
+    written: int
+    unanswered: int
+    unheard: Mapping[str, str]
+
+
+def export_dataset(
+    source: Path, target: Path, tool: Tool, *, prompt: str | None = None, clips: Path | None = None
+) -> dict[str, Exported]:
+    """Write a dataset folder in the format of another fine-tuning tool; splits stay apart.
+
+    Args:
+        source: What ``speechcue describe`` or ``speechcue caption`` wrote.
+        target: A new folder. It gets ``<split>.jsonl``, and what tells the tool of them: ``dataset_info.json`` for
+            LLaMA-Factory, ``axolotl.yaml`` for axolotl; the others need no more than the JSONL.
+        tool: ``"llama-factory"``, ``"ms-swift"``, ``"axolotl"`` or ``"openai"``.
+        prompt: Preset or prompt file for described rows; None takes ``speechcue``. Captions have their own questions.
+        clips: Dataset folder with the clips, which rows are then about; they are written as wav, 16 bit, at their own
+            rate. Captions need it.
+
+    Returns:
+        For each split, what became of its rows.
+
+    Raises:
+        PublishingError: If the target is not empty, an argument does not fit the rows or the tool, an utterance has no
+            row among the clips, or no row has an answer.
+        PromptError: If the dataset lacks what the prompt needs.
+        CorpusError: If a folder holds no dataset.
+    """
+    dataset = read_dataset(source)
+    captioned = "caption" in next(iter(dataset.values())).column_names
+    _check(target, tool, captioned, prompt, clips)
+    rows = dataset if captioned else build_prompts(dataset, prompt or "speechcue")
+    heard = None if clips is None else read_dataset(clips)
+    target.mkdir(parents=True, exist_ok=True)
+    exported = {str(split): _write_split(str(split), part, heard, target, tool) for split, part in rows.items()}
+    if not any(split.written for split in exported.values()):
+        raise PublishingError(f"no row of {source} has a label or a caption, so there is nothing to train on")
+    _write_stub(source.name, [split for split in exported if exported[split].written], target, tool, clips is not None)
+    return exported
+
+
+def _check(target: Path, tool: Tool, captioned: bool, prompt: str | None, clips: Path | None) -> None:
+    if tool not in TOOLS:
+        raise PublishingError(f"there is no format {tool!r}: choose from {', '.join(TOOLS)}")
+    if target.exists() and any(target.iterdir()):
+        raise PublishingError(f"{target} is not empty: name a new folder, so that files of two exports do not mix")
+    if captioned and prompt is not None:
+        raise PublishingError("captions have questions of their own: leave out the prompt")
+    if captioned and clips is None and tool != "openai":
+        raise PublishingError("captions are about clips: name the folder with the clips too (--audio)")
+    if tool == "openai" and (captioned or clips is not None):
+        raise PublishingError(
+            "OpenAI fine-tunes on text and pictures, not on audio: export a described dataset without its clips"
+        )
+
+
+def _write_split(split: str, rows: Dataset, clips: DatasetDict | None, target: Path, tool: Tool) -> Exported:
+    answered = rows.select([place for place, answer in enumerate(rows["completion"]) if answer is not None])
+    if not len(answered):
+        return Exported(0, len(rows), {})
+    paths, unheard = (None, {}) if clips is None else _write_clips(split, answered["utterance_id"], clips, target)
+    written = 0
+    with (target / f"{split}.jsonl").open("w", encoding="utf-8") as file:
+        for line in _lines(answered, paths, tool):
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            written += 1
+    return Exported(written, len(rows) - len(answered), unheard)
+
+
+def _lines(rows: Dataset, paths: Mapping[str, str] | None, tool: Tool) -> Iterator[dict[str, Any]]:
+    """Lines of a split; rows whose clip cannot be decoded have none."""
+    for row in rows:
+        path = None if paths is None else paths.get(row["utterance_id"])
+        if paths is None or path is not None:
+            yield _line(row, path, tool)
+
+
+def _line(row: Row, path: str | None, tool: Tool) -> dict[str, Any]:
+    messages = _messages(row, path)
+    if tool == "openai":
+        return {"messages": [*_weighed(messages[:-1]), messages[-1]]}
+    kept = {name: row[name] for name in _KEPT if name in row}
+    if path is None or tool == "axolotl":
+        return {"messages": messages if path is None else [_in_parts(it, path) for it in messages], **kept}
+    return {"messages": [_tagged(message) for message in messages], "audios": [path], **kept}
+
+
+def _messages(row: Row, path: str | None) -> list[Message]:
+    """Question and answer; with a clip, the last message that asks begins with it if none does."""
+    asked, answer = list(row["prompt"]), list(row["completion"])
+    if path is not None and isinstance(asked[-1]["content"], str):
+        parts = [{"type": "audio", "text": None}, {"type": "text", "text": asked[-1]["content"]}]
+        asked[-1] = {"role": asked[-1]["role"], "content": parts}
+    return [{"role": message["role"], "content": message["content"]} for message in (*asked, *answer)]
+
+
+def _tagged(message: Message) -> Message:
+    """The message with the tag ``<audio>`` where the clip is."""
+    content = message["content"]
+    if not isinstance(content, str):
+        content = "".join("<audio>" if part["type"] == "audio" else part["text"] for part in content)
+    return {"role": message["role"], "content": content}
+
+
+def _in_parts(message: Message, path: str) -> Message:
+    """The message as a list of parts, with the path of the clip."""
+    content = message["content"]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    named = [
+        {"type": "audio", "path": path} if part["type"] == "audio" else {"type": "text", "text": part["text"]}
+        for part in parts
+    ]
+    return {"role": message["role"], "content": named}
+
+
+def _weighed(messages: Iterable[Message]) -> list[Message]:
+    """Earlier answers, those of demonstrations, without weight in the loss."""
+    return [message | ({"weight": 0} if message["role"] == "assistant" else {}) for message in messages]
+
+
+def _write_clips(
+    split: str, utterances: Iterable[str], clips: DatasetDict, target: Path
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Write the clips of a split: utterance → path in the folder, and utterance → why it cannot be decoded."""
+    rows = clips.get(split, Dataset.from_dict({"utterance_id": []}))
+    places = {name: place for place, name in enumerate(rows["utterance_id"])}
+    asked = list(dict.fromkeys(utterances))
+    if missing := [name for name in asked if name not in places]:
+        raise PublishingError(
+            f"the clips have no row for {missing[0]!r} of {split} (and {len(missing) - 1} more): name the folder that "
+            "was measured, as `speechcue prepare` wrote it"
+        )
+    (target / AUDIO_FOLDER / split).mkdir(parents=True, exist_ok=True)
+    paths, unheard = {}, {}
+    for name in tqdm(asked, desc=f"Writing clips of {split}", unit="clip"):
+        path = f"{AUDIO_FOLDER}/{split}/{quote(name, safe='')}.wav"
+        try:
+            _write_wav(rows[places[name]]["audio"], target / path)
+            paths[name] = path
+        except AudioError as error:
+            unheard[name] = str(error)
+    return paths, unheard
+
+
+def _write_wav(audio: Mapping[str, Any] | None, path: Path) -> None:
+    import soundfile
+
+    if audio is None:
+        raise AudioError("audio missing")
+    clip = decode(audio)
+    soundfile.write(path, np.clip(clip.samples.T, -1, 1), clip.rate, subtype="PCM_16")
+
+
+def _write_stub(name: str, splits: Iterable[str], target: Path, tool: Tool, with_clips: bool) -> None:
+    """Write what tells a tool of the files."""
+    if tool == "llama-factory":
+        columns = {"messages": "messages"} | ({"audios": "audios"} if with_clips else {})
+        entry = {"formatting": "sharegpt", "columns": columns, "tags": _TAGS}
+        prefix = re.sub(r"\W", "_", name)
+        info = {f"{prefix}_{split}": {"file_name": f"{split}.jsonl", **entry} for split in splits}
+        (target / "dataset_info.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+    if tool == "axolotl":
+        environment = Environment(loader=PackageLoader("speechcue_hf.hub", "templates"), undefined=StrictUndefined)
+        text = environment.get_template("axolotl.yaml.jinja").render(splits=list(splits), with_clips=with_clips)
+        (target / "axolotl.yaml").write_text(text + "\n", encoding="utf-8")

@@ -45,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--audio", type=Path, help="for a model that hears: the clips, as `speechcue prepare` wrote them"
     )
     parser.add_argument("--explain", action="store_true", help="let it explain each clip, and judge what it states")
+    parser.add_argument(
+        "--bertscore",
+        nargs=2,
+        metavar=("MODEL", "LAYER"),
+        help="with --explain: BERTScore against captions by template, by this encoder (roberta-large 17 in the paper)",
+    )
     parser.add_argument("--split", default="test", help="split that is scored (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for results, predictions and picture")
     parser.add_argument(
@@ -132,6 +138,8 @@ def _print_explanations(explanations: dict[str, Any]) -> None:
     transcript = explanations["transcript"]
     if transcript is not None and transcript["word_error_rate"] is not None:
         print(f"  word errors   {100 * transcript['word_error_rate']:6.2f} %   of {transcript['words']} words")
+    if "bert_score" in explanations:
+        print(f"  BERTScore F1  {100 * explanations['bert_score']['f1']:6.2f} %   against captions by template")
 
 
 def _score_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:
@@ -165,6 +173,7 @@ def _score_speech_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], 
         describer_sha256=found,
         normalisation=arguments.normalisation,
         explain=arguments.explain,
+        bert_model=(arguments.bertscore[0], int(arguments.bertscore[1])) if arguments.bertscore else None,
         seed=None if record is None else read_record(record)["seed"],
     )
 

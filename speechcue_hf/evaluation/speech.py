@@ -10,6 +10,7 @@ from datasets import Dataset, Features, List, Value
 from datasets.utils import tqdm
 
 from speechcue_hf.audio import Clip
+from speechcue_hf.captions.build import Captioner
 from speechcue_hf.captions.facts import CUE_WORDS, cue_word
 from speechcue_hf.captions.reading import read_transcript
 from speechcue_hf.captions.tasks import CaptionTask
@@ -21,7 +22,8 @@ from speechcue_hf.evaluation.faithfulness import caption_faithfulness
 from speechcue_hf.evaluation.hearing import decode_clip
 from speechcue_hf.evaluation.report import summarise
 from speechcue_hf.evaluation.scoring import LabelScores, Normalisation
-from speechcue_hf.evaluation.texts import transcript_error_rate
+from speechcue_hf.evaluation.texts import bert_score, transcript_error_rate
+from speechcue_hf.training.record import base_model_name
 
 PREDICTION_FEATURES = Features(
     {
@@ -43,6 +45,7 @@ def evaluate_speech_model(
     describer_sha256: str,
     normalisation: Normalisation = "sum",
     explain: bool = False,
+    bert_model: tuple[str, int] | None = None,
     seed: int | None = None,
 ) -> tuple[dict[str, Any], Dataset]:
     """Score a model on the labelled utterances of a split, each by its clip alone.
@@ -55,11 +58,13 @@ def evaluate_speech_model(
         describer_sha256: Fingerprint of the describer of the dataset, which must be the explainer's.
         normalisation: ``"sum"`` or ``"mean"`` over the tokens of the sentence that names an emotion.
         explain: Also let the model explain each clip, and judge what it states.
+        bert_model: With ``explain``: also compare the explanations with captions by template, by BERTScore with this
+            model and layer.
         seed: Of the training of the model, for the results.
 
     Returns:
-        The results (scores, the facts that make them comparable, and ``explanations`` if asked for: task, decoding,
-        ``faithfulness`` and ``transcript``) and the table of predictions.
+        The results (scores, the facts that make them comparable, and ``explanations`` if asked for, as
+        :func:`judge_explanations` returns them) and the table of predictions.
 
     Raises:
         EvaluationError: If the model knows other emotions or levels, nothing is labelled, a clip is not among
@@ -90,21 +95,25 @@ def evaluate_speech_model(
         "sees_future": False,
         "libraries": library_versions(),
     }
-    judged = {"explanations": judge_explanations(labelled, predictions, explainer)} if explain else {}
+    judged = {"explanations": judge_explanations(labelled, predictions, explainer, bert_model)} if explain else {}
     return {**summarise(predictions, explainer.emotions), **facts, **judged}, predictions
 
 
-def judge_explanations(dataset: Dataset, predictions: Dataset, explainer: Explainer) -> dict[str, Any]:
+def judge_explanations(
+    dataset: Dataset, predictions: Dataset, explainer: Explainer, bert_model: tuple[str, int] | None = None
+) -> dict[str, Any]:
     """Compare what explanations state with the measurements and transcripts of their clips.
 
     Args:
         dataset: The described rows.
         predictions: Their ``explanation``, in the same order.
         explainer: What wrote them.
+        bert_model: Model and layer of BERTScore; None leaves it out.
 
     Returns:
-        Task and decoding, ``faithfulness`` (see ``caption_faithfulness``) and ``transcript`` (see
-        ``transcript_error_rate``; None where the task asks for none).
+        Task and decoding, ``faithfulness`` (see ``caption_faithfulness``), ``transcript`` (see
+        ``transcript_error_rate``; None where the task asks for none) and, if asked for, ``bert_score`` against the
+        captions that the template writes of the measurements.
     """
     written = list(predictions["explanation"])
     measured = [{cue: cue_word(cue, row, explainer.describer.levels) for cue in CUE_WORDS} for row in dataset]
@@ -112,13 +121,28 @@ def judge_explanations(dataset: Dataset, predictions: Dataset, explainer: Explai
     if "transcript" in explainer.explain.parts:
         quoted = [read_transcript(text or "") for text in written]
         transcript = transcript_error_rate(list(dataset["text"]), quoted)
-    return {
+    judged = {
         "prompt": {"name": explainer.explain.name, "sha256": _sha256(explainer.explain)},
         "new_tokens": explainer.new_tokens,
         "beams": explainer.beams,
         "faithfulness": caption_faithfulness(written, measured),
         "transcript": transcript,
     }
+    return (
+        judged if bert_model is None else {**judged, "bert_score": _bert_score(dataset, written, explainer, bert_model)}
+    )
+
+
+def _bert_score(
+    dataset: Dataset, written: Sequence[str | None], explainer: Explainer, bert_model: tuple[str, int]
+) -> dict[str, Any]:
+    """BERTScore of the explanations that there are, against the template's captions of the same clips."""
+    captioner = Captioner((explainer.explain,), explainer.describer.levels, explainer.emotions)
+    captions = (captioner.caption(row, explainer.explain)["caption"] for row in dataset)
+    pairs = [(caption, text) for caption, text in zip(captions, written, strict=True) if caption and text]
+    model, layer = bert_model
+    references, texts = ([pair[side] for pair in pairs] for side in (0, 1))
+    return {**bert_score(references, texts, model=model, layer=layer), "model": base_model_name(model)}
 
 
 def _places(labelled: Dataset, clips: Dataset) -> list[int]:

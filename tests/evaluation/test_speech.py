@@ -108,6 +108,22 @@ def test_explanations_are_judged(rows, described, explainer, monkeypatch):
     assert (judged["prompt"]["name"], judged["new_tokens"], judged["beams"]) == ("explanation", 3, 1)
 
 
+def test_bert_score_is_against_the_templates_captions(rows, described, explainer, monkeypatch):
+    monkeypatch.setattr(Listener, "write_answers", lambda self, clips, *rest: ["Hm."] * len(clips))
+    compared = []
+
+    def record(references, texts, **settings):
+        compared.append((references, texts, settings))
+        return {"f1": 0.5}
+
+    monkeypatch.setattr("speechcue_hf.evaluation.speech.bert_score", record)
+    results, _ = evaluate(described, rows, explainer, explain=True, bert_model=("org/encoder", 3))
+    references, texts, settings = compared[0]
+    assert references[0] == "The emotion is angry. The speaker says 'Hello there.' with low pitch and quiet volume."
+    assert (texts, settings) == (["Hm."] * 8, {"model": "org/encoder", "layer": 3})
+    assert results["explanations"]["bert_score"] == {"f1": 0.5, "model": "org/encoder"}
+
+
 def test_an_explanation_is_of_the_predicted_emotion(rows, described, explainer, monkeypatch):
     make_predict(monkeypatch, ["sad"] * 8)
     _, predictions = evaluate(described, rows, explainer, explain=True)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForCausalLM, AutoProcessor, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoProcessor,
+    AutoTokenizer,
+    PretrainedConfig,
+)
 
 from speechcue_hf.errors import ModelError
 from speechcue_hf.models.semollm import SEmoLLMConfig, SEmoLLMProcessor
@@ -50,11 +58,12 @@ def start_stage1(
     tokenizer.add_special_tokens({"bos_token": DECODER_TOKEN})
     audio_token_id = add_audio_token(tokenizer)
     config = SEmoLLMConfig(
-        speech_config=AutoConfig.from_pretrained(speech_encoder),
+        speech_config=_without_path(AutoConfig.from_pretrained(speech_encoder)),
         qformer_config=qformer_settings(text.config, extra_tokens=len(tokenizer) - text.config.vocab_size),
         # Of the width only: stage 2 puts the language model's in its place.
         text_config={"hidden_size": text.config.hidden_size, "num_attention_heads": 1, "num_key_value_heads": 1},
         audio_token_id=audio_token_id,
+        initializer_range=text.config.initializer_range,
         **settings,
     )
     model = SEmoLLMForPretraining(config, weights)
@@ -85,7 +94,7 @@ def start_stage2(
     tokenizer = AutoTokenizer.from_pretrained(language_model)
     settings = pretrained.config.to_dict()
     settings["qformer_config"]["use_qformer_text_input"] = False
-    settings |= {"text_config": text.config.to_dict(), "audio_token_id": add_audio_token(tokenizer)}
+    settings |= {"text_config": _without_path(text.config).to_dict(), "audio_token_id": add_audio_token(tokenizer)}
     config = SEmoLLMConfig(**settings | {"freeze_language_model": True})
     model = join_parts(config, pretrained.speech_encoder.encoder, text)
     make_room(model, len(tokenizer))
@@ -115,3 +124,9 @@ def start_stage3(folder: str, dtype: str = "float32") -> tuple[SEmoLLMForConditi
     model = SEmoLLMForConditionalGeneration.from_pretrained(folder, dtype=dtype)
     model.model.speech_adapter.float()
     return model, AutoProcessor.from_pretrained(folder)
+
+
+def _without_path(config: PretrainedConfig) -> PretrainedConfig:
+    """The same configuration; it would tell where on this machine it was read, in every model made of it."""
+    config._name_or_path = ""
+    return config

@@ -74,7 +74,7 @@ class FrozenSpeechEncoder(nn.Module):
             length = int(lengths[rows].max())
             encoded = self._encode(input_features[rows], input_features_mask[rows], length)
             kept = min(encoded.shape[2], mask.shape[1])
-            states[rows, :, :kept] = encoded[:, :, :kept]
+            states[rows, :, :kept] = encoded[:, :, :kept].to(states.dtype)  # Autocast gives another.
         return states * mask[:, None, :, None], mask
 
     def _groups(self, lengths: torch.Tensor) -> list[torch.Tensor]:

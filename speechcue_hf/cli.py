@@ -26,6 +26,7 @@ COMMANDS = {
     "train": "fine-tune a chat model from a recipe",
     "evaluate": "score a model on a split",
     "explain": "say which emotion a clip has and why, and mark what the measurement contradicts",
+    "predict": "tell the emotions of clips and conversations, by a model with all that it was trained with",
     "compare": "compare two runs by a paired bootstrap over dialogues",
     "intervene": "score a model again with other cues, to see whether it listens",
     "probe": "see what measurements alone tell, with small classifiers",

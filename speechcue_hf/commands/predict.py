@@ -1,0 +1,75 @@
+"""``speechcue predict``: the emotions of clips and conversations, by a model with all that it was trained with."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from speechcue_hf.hub.recognizer import RecognizedEmotion
+
+EXAMPLES = """examples:
+  speechcue predict clip.wav --text "I got the job!" --model user/adapter
+  speechcue predict conversations/ --model user/adapter -o predictions.jsonl
+  speechcue predict conversations/ --model runs/cues --revision 1f3c0ab
+
+A folder of conversations has a metadata.csv with a row for each utterance: file_name, dialogue_id, speaker, text (see
+`speechcue prepare folder`). Clips are measured, described and asked about as those that the model was trained on. A
+model that was trained on biographies needs them in a column biography, made like those of its training.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("conversations", type=Path, help="a clip, or a folder of conversations")
+    parser.add_argument("--model", required=True, help="trained model: a folder, or an id on the Hub")
+    parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
+    parser.add_argument("--text", help="what is said in the clip")
+    parser.add_argument("--sharing", choices=("prefix", "none"), default="prefix", help="run common beginnings once")
+    parser.add_argument("-o", "--output", type=Path, help="write JSON lines there, with probabilities and descriptions")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Predict, print a table, and write JSON lines where asked to.
+
+    Raises:
+        SpeechcueError: If the model or the conversations are not what they must be.
+    """
+    from speechcue_hf.evaluation.evaluate import Decoding
+    from speechcue_hf.hub.recognizer import EmotionRecognizer
+
+    recognizer = EmotionRecognizer.from_pretrained(
+        arguments.model, revision=arguments.revision, decoding=Decoding(sharing=arguments.sharing)
+    )
+    recognized = recognizer(arguments.conversations, text=arguments.text)
+    print(*table(recognized), sep="\n")
+    if arguments.output is not None:
+        lines = [json.dumps(found.to_dict(), ensure_ascii=False) + "\n" for found in recognized]
+        arguments.output.write_text("".join(lines), encoding="utf-8")
+        print(f"{len(lines)} predictions written to {arguments.output}")
+
+
+def table(recognized: Sequence[RecognizedEmotion]) -> list[str]:
+    """Predictions in lines for people, conversation by conversation.
+
+    Args:
+        recognized: The predictions, those of a conversation together.
+
+    Returns:
+        The lines.
+    """
+    wide = max(len(found.emotion or "none") for found in recognized)
+    speakers = max(len(found.speaker or "") for found in recognized)
+    lines: list[str] = []
+    dialogue = None
+    for found in recognized:
+        lines += [] if found.dialogue_id == dialogue else [found.dialogue_id]
+        dialogue = found.dialogue_id
+        odds = "    " if found.probabilities is None else f"{max(found.probabilities.values()):.2f}"
+        note = f"   [{found.note}]" if found.note else ""
+        line = f"  {found.emotion or 'none':<{wide}}  {odds}  {found.speaker or '':<{speakers}}  {found.text}{note}"
+        lines.append(line.rstrip())
+    return lines

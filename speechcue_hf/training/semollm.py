@@ -14,9 +14,10 @@ from datasets import Dataset, DatasetDict
 from peft import get_peft_model
 from transformers import PrinterCallback, set_seed
 
+from speechcue_hf.corpora.identity import carry_records, read_identity
 from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.errors import TrainingError
-from speechcue_hf.filenames import TRAINING_FILE
+from speechcue_hf.filenames import CAPTIONS_FILE, DESCRIBER_FILE, TRAINING_FILE
 from speechcue_hf.models.base import TINY_MODEL, place_base_model
 from speechcue_hf.models.semollm.lora import lora_settings
 from speechcue_hf.models.semollm.pretraining_semollm import LossWeights
@@ -25,8 +26,8 @@ from speechcue_hf.models.tiny_parts import LANGUAGE_MODEL, QFORMER, SPEECH_ENCOD
 from speechcue_hf.training.arguments import DataSettings
 from speechcue_hf.training.augmentation import Augmentation
 from speechcue_hf.training.checks import check_split_use, find_checkpoint
+from speechcue_hf.training.publishing import Publish, check_quiet, train_and_publish
 from speechcue_hf.training.record import base_model_name, keep_beside, run_record, sha256_of, write_json
-from speechcue_hf.training.seeds import train_with_seeds
 from speechcue_hf.training.semollm_arguments import StageSettings, StageTraining
 from speechcue_hf.training.semollm_batches import AnswerCollator, CaptionCollator, ClipLoader, StateLoader
 from speechcue_hf.training.semollm_trainer import StageTrainer
@@ -40,13 +41,16 @@ if TYPE_CHECKING:
     from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
 
 
-def train_stage_recipe(data: DataSettings, model: StageSettings, training: StageTraining) -> Path:
+def train_stage_recipe(
+    data: DataSettings, model: StageSettings, training: StageTraining, publish: Publish | None = None
+) -> Path:
     """Train a stage on the folders that a recipe names, once or with several seeds.
 
     Args:
         data: What is trained on; ``dataset`` must be set: the folder with the clips.
         model: The model of the stage; ``captions`` must be set.
         training: How it is trained.
+        publish: Publishes the finished run, if the recipe says ``push_to_hub``.
 
     Returns:
         The output folder; with ``seeds`` as :func:`speechcue_hf.training.seeds.train_with_seeds` says.
@@ -58,7 +62,7 @@ def train_stage_recipe(data: DataSettings, model: StageSettings, training: Stage
     if data.dataset is None or model.captions is None:
         raise TrainingError("name the folder of the clips by --dataset and that of their captions by --captions")
     run = partial(train_stage, read_dataset(Path(data.dataset)), read_dataset(Path(model.captions)), data, model)
-    return run(training) if data.seeds is None else train_with_seeds(run, data.seeds, training)
+    return train_and_publish(run, data.seeds, training, publish)
 
 
 def train_stage(
@@ -76,7 +80,8 @@ def train_stage(
 
     Returns:
         The output folder: the model (of stage 3 the LoRA adapter with the speech adapter, and stage 2 as
-        ``base_model``), its processor, and ``training.json``.
+        ``base_model``), its processor, ``training.json``, and ``captions.json`` and ``describer.json`` of the folder
+        that ``model.captions`` names, from which an explanation is asked and judged.
 
     Raises:
         TrainingError: If the splits are not honest, ``start_from`` is not the folder of the stage before, the output
@@ -84,6 +89,7 @@ def train_stage(
     """
     augmentation = check_stage(model)
     check_split_use(captions, data)
+    check_quiet(training)
     checkpoint = find_checkpoint(training)
     rows = _captioned_rows(captions, data, training.seed)
     set_seed(training.seed)
@@ -97,6 +103,8 @@ def train_stage(
     trainer.save_model(str(output))
     if trainer.is_world_process_zero():
         keep_beside(output, None, None)
+        if model.captions is not None:
+            carry_records(Path(model.captions), output, [CAPTIONS_FILE, DESCRIBER_FILE])
         record = _stage_record(model, rows, captions, data)
         write_json(run_record(trainer, training) | record, output / TRAINING_FILE)
     trainer.accelerator.wait_for_everyone()
@@ -280,6 +288,9 @@ def _stage_record(model: StageSettings, rows: DatasetDict, captions: DatasetDict
     named = {name: base_model_name(getattr(model, name)) for name in ("speech_encoder", "qformer", "language_model")}
     settings = asdict(model) | named | {"captions": None, "start_from": None, "states": None}
     before = None if model.start_from is None else Path(model.start_from) / TRAINING_FILE
+    describer = None if model.captions is None else Path(model.captions) / DESCRIBER_FILE
+    identity = None if model.captions is None else read_identity(Path(model.captions))
+    emotion = captions[data.train_split].features.get("emotion")
     splits = {"train": data.train_split, "validation": data.selection_split}
     return {
         "stage": model.stage,
@@ -287,6 +298,9 @@ def _stage_record(model: StageSettings, rows: DatasetDict, captions: DatasetDict
         "stage_before_sha256": sha256_of(before),
         "model": {name: value for name, value in settings.items() if value is not None},
         "states_kept": None if model.states is None else model.states_kind,
+        "corpus": identity and identity.facts,
+        "labels": {"words": [] if emotion is None else list(emotion.names)},
+        "describer_sha256": sha256_of(describer if describer and describer.is_file() else None),
         "sees_future": False,
         "data_percent": data.data_percent,
         "rows": {

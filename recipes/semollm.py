@@ -10,9 +10,10 @@ accelerate launch --config_file recipes/accelerate_configs/cpu.yaml recipes/semo
 
 import logging
 
+from speechcue_hf.hub.publish_model import publish_model
 from speechcue_hf.training.semollm import train_stage_recipe
 from speechcue_hf.training.semollm_arguments import parse_stage_arguments
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
-    train_stage_recipe(*parse_stage_arguments())
+    train_stage_recipe(*parse_stage_arguments(), publish=publish_model)

@@ -44,20 +44,22 @@ def _settings(config: str) -> dict[str, Any]:
 
 def _train_chat_model(line: list[str]) -> tuple[Path, str]:
     from speechcue_hf.evaluation.selection import judge
+    from speechcue_hf.hub.publish_model import publish_model
     from speechcue_hf.training.arguments import parse_arguments
     from speechcue_hf.training.sft import train_recipe
 
     data, model, training = parse_arguments(line)
-    return train_recipe(data, model, training, judge=judge), str(data.dataset)
+    return train_recipe(data, model, training, judge=judge, publish=publish_model), str(data.dataset)
 
 
 def _train_encoder(line: list[str]) -> tuple[Path, str]:
     from speechcue_hf.evaluation.metrics import weighted_f1
+    from speechcue_hf.hub.publish_model import publish_model
     from speechcue_hf.training.encoder import train_encoder_recipe
     from speechcue_hf.training.encoder_arguments import parse_encoder_arguments
 
     data, model, training = parse_encoder_arguments(line)
-    return train_encoder_recipe(data, model, training, weighted_f1), str(data.dataset)
+    return train_encoder_recipe(data, model, training, weighted_f1, publish_model), str(data.dataset)
 
 
 def _print_summary(path: Path, dataset: str) -> None:

@@ -27,8 +27,8 @@ from speechcue_hf.prompts.build import label_names
 from speechcue_hf.training.arguments import DataSettings
 from speechcue_hf.training.checks import check_splits, find_checkpoint
 from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
+from speechcue_hf.training.publishing import Publish, check_quiet, train_and_publish
 from speechcue_hf.training.record import base_model_name, keep_beside, run_record, sha256_of, write_json
-from speechcue_hf.training.seeds import train_with_seeds
 from speechcue_hf.training.subset import share_of
 
 if TYPE_CHECKING:
@@ -81,7 +81,13 @@ def parameter_groups(model: Any, training: EncoderTraining) -> list[dict[str, An
     ]
 
 
-def train_encoder_recipe(data: DataSettings, model: EncoderSettings, training: EncoderTraining, score: Score) -> Path:
+def train_encoder_recipe(
+    data: DataSettings,
+    model: EncoderSettings,
+    training: EncoderTraining,
+    score: Score,
+    publish: Publish | None = None,
+) -> Path:
     """Train on the dataset folder that a recipe names, once or with several seeds.
 
     Args:
@@ -89,6 +95,7 @@ def train_encoder_recipe(data: DataSettings, model: EncoderSettings, training: E
         model: The model.
         training: How it is trained.
         score: Weighted F1, which chooses the best epoch on the selection split.
+        publish: Publishes the finished run, if the recipe says ``push_to_hub``.
 
     Returns:
         The output folder. With ``seeds`` it holds a folder for each, ``seed-1`` and so on, and ``seeds.json`` with mean
@@ -107,7 +114,7 @@ def train_encoder_recipe(data: DataSettings, model: EncoderSettings, training: E
     run = partial(
         train_encoder, read_dataset(folder), data, model, score=score, describer=describer, biographies=biographies
     )
-    return run(training) if data.seeds is None else train_with_seeds(run, data.seeds, training)
+    return train_and_publish(run, data.seeds, training, publish)
 
 
 def train_encoder(
@@ -142,6 +149,7 @@ def train_encoder(
         ValueError: If a setting of the model does not fit the encoder.
     """
     check_splits(dataset, data)
+    check_quiet(training)
     checkpoint = find_checkpoint(training)
     set_seed(training.seed)
     train = share_of(dataset[data.train_split], data.data_percent, training.seed)

@@ -29,8 +29,8 @@ from speechcue_hf.prompts.future import future_record
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
 from speechcue_hf.training.checks import check_settings, check_splits, find_checkpoint
+from speechcue_hf.training.publishing import Publish, check_quiet, train_and_publish
 from speechcue_hf.training.record import count_rows, keep_beside, sha256_of, training_record, write_json
-from speechcue_hf.training.seeds import train_with_seeds
 from speechcue_hf.training.subset import share_of
 
 if TYPE_CHECKING:
@@ -91,7 +91,11 @@ class CueTrainer(SFTTrainer):
 
 
 def train_recipe(
-    data: FineTuning, model: ModelSettings, training: TrainingSettings, judge: Judge | None = None
+    data: FineTuning,
+    model: ModelSettings,
+    training: TrainingSettings,
+    judge: Judge | None = None,
+    publish: Publish | None = None,
 ) -> Path:
     """Fine-tune on the dataset folder that a recipe names, once or with several seeds.
 
@@ -100,6 +104,7 @@ def train_recipe(
         model: The base model and its adapter.
         training: How it is trained.
         judge: Scores each epoch on the selection split.
+        publish: Publishes the finished run, if the recipe says ``push_to_hub``.
 
     Returns:
         The output folder. With ``seeds`` it holds a folder for each, ``seed-1`` and so on, and ``seeds.json`` with mean
@@ -117,7 +122,7 @@ def train_recipe(
         folder / name if (folder / name).is_file() else None for name in (DESCRIBER_FILE, BIOGRAPHIES_FILE)
     )
     run = partial(fine_tune, dataset, data, model, describer=describer, biographies=biographies, judge=judge)
-    return run(training) if data.seeds is None else train_with_seeds(run, data.seeds, training)
+    return train_and_publish(run, data.seeds, training, publish)
 
 
 def fine_tune(
@@ -157,6 +162,7 @@ def fine_tune(
     """
     check_splits(dataset, data)
     check_settings(model, training, judged=judge is not None)
+    check_quiet(training)
     checkpoint = find_checkpoint(training)
     with training.main_process_first(desc="preparing model and rows"):
         material = prepare_material(dataset, data, model, training)

@@ -110,6 +110,17 @@ class SEmoLLMConfig(PretrainedConfig):
             return [[3, 1, 1], [3, 2, 1]]
         return [[k, s, 0] for k, s in zip(self.speech_config.conv_kernel, self.speech_config.conv_stride, strict=True)]
 
+    def to_dict(self) -> dict[str, Any]:
+        """All settings; without the folders that the parts were loaded from, which are those of one machine.
+
+        Returns:
+            What ``from_dict`` takes.
+        """
+        settings: dict[str, Any] = super().to_dict()
+        for name in self.sub_configs:
+            settings[name].pop("_name_or_path", None)
+        return settings
+
     def _check(self) -> None:
         if self.speech_config.model_type not in SPEECH_ENCODERS:
             raise ValueError(f"speech encoder must be one of {SPEECH_ENCODERS}, got {self.speech_config.model_type!r}")

@@ -331,7 +331,8 @@ class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin):
             **kwargs: To the language model and the loss (``num_items_in_batch``).
 
         Returns:
-            ``logits`` of shape ``(batch, tokens kept, vocabulary)``; with labels, the mean cross-entropy as ``loss``.
+            ``logits`` of shape ``(batch, tokens kept, vocabulary)``; with labels, the mean cross-entropy in nats as
+            ``loss``.
 
         Raises:
             ValueError: If placeholders and clips do not match.
@@ -356,13 +357,8 @@ class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin):
             loss = self.loss_function(
                 logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size, **kwargs
             )
-        return CausalLMOutputWithPast(
-            loss=loss,
-            logits=logits,
-            past_key_values=outputs.past_key_values,
-            hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions,
-        )
+        rest = {name: outputs.get(name) for name in ("past_key_values", "hidden_states", "attentions")}
+        return CausalLMOutputWithPast(loss=loss, logits=logits, **rest)
 
     def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
         """Save the model with its code, so that each matching Auto class loads it without this package.

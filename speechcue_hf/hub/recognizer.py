@@ -250,7 +250,7 @@ def _judge(
     labels = training.get("labels")
     if model.config.model_type == "semollm":
         explainer = Explainer.of(Listener(model, processor), beside.source, revision=beside.revision)
-        _check("emotions in captions.json", labels and labels["words"], list(explainer.emotions))
+        _check("emotions in captions.json", (labels or {}).get("words") or None, list(explainer.emotions))
         _check(DESCRIBER_FILE, training["describer_sha256"], explainer.describer.fingerprint)
         return SpeechJudge(explainer)
     if labels is None:

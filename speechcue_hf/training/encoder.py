@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -17,11 +18,13 @@ from transformers import AutoTokenizer, PrinterCallback, Trainer, set_seed
 
 from speechcue_hf.corpora.identity import identify
 from speechcue_hf.corpora.parquet import read_dataset
+from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
 from speechcue_hf.errors import ModelError, TrainingError
 from speechcue_hf.filenames import BIOGRAPHIES_FILE, DESCRIBER_FILE, TRAINING_FILE
 from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
 from speechcue_hf.models.bioserc.dialogues import UNLABELLED, collate, dialogue_examples
 from speechcue_hf.models.bioserc.vectors import cache_vectors
+from speechcue_hf.models.loading import hub_commit
 from speechcue_hf.prompts.biographies import biography_record
 from speechcue_hf.prompts.build import label_names
 from speechcue_hf.training.arguments import DataSettings
@@ -154,9 +157,10 @@ def train_encoder(
     set_seed(training.seed)
     train = share_of(dataset[data.train_split], data.data_percent, training.seed)
     rows = DatasetDict(train=train, validation=dataset[data.selection_split])
-    tokenizer = AutoTokenizer.from_pretrained(model.encoder, revision=model.encoder_revision)
+    commit = hub_commit(model.encoder, model.encoder_revision)
+    tokenizer = AutoTokenizer.from_pretrained(model.encoder, revision=commit or "main")
     network = BiosErcForUtteranceClassification.from_encoder(
-        model.encoder, revision=model.encoder_revision, **_model_settings(model, train)
+        model.encoder, revision=commit or "main", **_model_settings(model, train)
     )
     # The other processes find in the cache what the first has put there.
     with training.main_process_first(desc="preparing examples"):
@@ -169,7 +173,7 @@ def train_encoder(
     if trainer.is_world_process_zero():
         keep_beside(output, describer, biographies)
         record = run_record(trainer, training) | _model_record(model, network, training, weights)
-        record |= _data_record(dataset, data, examples, describer, biographies)
+        record |= {"base_model_revision": commit} | _data_record(dataset, data, examples, describer, biographies)
         write_json(record, output / TRAINING_FILE)
     trainer.accelerator.wait_for_everyone()
     return output
@@ -197,7 +201,7 @@ def class_weights(emotions: Sequence[int | None], classes: int, kind: str) -> li
         The weights, or None for none.
 
     Raises:
-        TrainingError: If no row is labelled.
+        TrainingError: If no row is labelled, or all are of one class, whose weight ln(N / n_c) would be 0.
 
     Example:
         >>> [round(weight, 3) for weight in class_weights([0, 0, 0, 1], 2, "log")]
@@ -208,8 +212,9 @@ def class_weights(emotions: Sequence[int | None], classes: int, kind: str) -> li
         raise TrainingError("no row has a label: check the column emotion")
     if kind == "none":
         return None
-    total = sum(counts.values())
-    return [float(torch.log(torch.tensor(total / counts[it]))) if counts[it] else 0.0 for it in range(classes)]
+    if len(counts) == 1:
+        raise TrainingError("all labels are of one class, which weighs ln(N / n_c) = 0: use class_weights none")
+    return [math.log(counts.total() / counts[it]) if counts[it] else 0.0 for it in range(classes)]
 
 
 def weighted_loss(
@@ -328,7 +333,8 @@ def _model_settings(model: EncoderSettings, train: Dataset) -> dict[str, Any]:
 
 
 def _cue_names(train: Dataset) -> list[str]:
-    names = [column for column in train.column_names if column.endswith("_z")]
+    known = {f"{measurement}_z" for measurement in MEASUREMENT_COLUMNS}
+    names = [column for column in train.column_names if column in known]
     if not names:
         raise ModelError("the dataset has no column of z-scores: run `speechcue measure` and `speechcue describe`")
     return names

@@ -19,6 +19,7 @@ from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.filenames import CAPTIONS_FILE, DESCRIBER_FILE, TRAINING_FILE
 from speechcue_hf.models.base import TINY_MODEL, place_base_model
+from speechcue_hf.models.loading import hub_commit
 from speechcue_hf.models.semollm.lora import lora_settings
 from speechcue_hf.models.semollm.pretraining_semollm import LossWeights
 from speechcue_hf.models.semollm_stages import start_stage1, start_stage2, start_stage3
@@ -283,6 +284,13 @@ def _make_trainer(
     return trainer
 
 
+def _part_revisions(model: StageSettings) -> dict[str, str | None]:
+    """Commit of each part on the Hub that the stage puts together."""
+    parts = {1: ("speech_encoder", "qformer"), 2: ("language_model",)}.get(model.stage, ())
+    names = {part: getattr(model, part) for part in parts}
+    return {part: None if name == TINY_MODEL else hub_commit(name) for part, name in names.items()}
+
+
 def _stage_record(model: StageSettings, rows: DatasetDict, captions: DatasetDict, data: DataSettings) -> dict[str, Any]:
     """What was trained, without paths."""
     named = {name: base_model_name(getattr(model, name)) for name in ("speech_encoder", "qformer", "language_model")}
@@ -296,6 +304,7 @@ def _stage_record(model: StageSettings, rows: DatasetDict, captions: DatasetDict
         "stage": model.stage,
         "base_model": named["speech_encoder"] if model.stage == 1 else base_model_name(str(model.start_from)),
         "stage_before_sha256": sha256_of(before),
+        "part_revisions": _part_revisions(model),
         "model": {name: value for name, value in settings.items() if value is not None},
         "states_kept": None if model.states is None else model.states_kind,
         "corpus": identity and identity.facts,

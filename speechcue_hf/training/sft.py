@@ -19,7 +19,7 @@ from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.filenames import BIOGRAPHIES_FILE, DESCRIBER_FILE, TRAINING_FILE
 from speechcue_hf.models.base import TINY_MODEL, place_base_model
-from speechcue_hf.models.loading import load_tokenizer
+from speechcue_hf.models.loading import hub_commit, load_tokenizer
 from speechcue_hf.models.tiny import one_thread
 from speechcue_hf.prompts.biographies import biography_record
 from speechcue_hf.prompts.budget import TokenBudget
@@ -48,6 +48,7 @@ class Material:
 
     Args:
         base: Hub id or folder of the base model.
+        commit: Where it is on the Hub; None for a folder.
         tokenizer: Its tokenizer.
         specification: The prompt.
         budget: The token budget that prompts were shortened to.
@@ -58,6 +59,7 @@ class Material:
     """
 
     base: str
+    commit: str | None
     tokenizer: PreTrainedTokenizerBase
     specification: PromptSpecification
     budget: TokenBudget
@@ -200,12 +202,13 @@ def prepare_material(
     names = label_names(train.features)
     texts = _texts(train, specification)
     base = place_base_model(str(model.model_name_or_path), Path(training.output_dir), texts, training.seed)
-    tokenizer = load_tokenizer(base, model.model_revision)
-    budget = TokenBudget(tokenizer, _token_limit(data.token_budget, _context(base, model.model_revision)))
+    commit = hub_commit(base, model.model_revision)
+    tokenizer = load_tokenizer(base, commit)
+    budget = TokenBudget(tokenizer, _token_limit(data.token_budget, _context(base, commit)))
     rows = build_prompts(chosen, specification, budget=budget)
     encoded = DatasetDict({split: encode_rows(part, tokenizer) for split, part in rows.items()})
     future = future_record(specification, (scope for part in rows.values() for scope in part["biography_scope"]))
-    return Material(base, tokenizer, specification, budget, names, rows, encoded, future)
+    return Material(base, commit, tokenizer, specification, budget, names, rows, encoded, future)
 
 
 def encode_rows(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> Dataset:
@@ -246,9 +249,11 @@ def _labelled(rows: Dataset) -> Dataset:
     return rows.select([index for index, emotion in enumerate(rows["emotion"]) if emotion is not None])
 
 
-def _context(base: str, revision: str) -> int:
+def _context(base: str, commit: str | None) -> int:
     """Most tokens that the model has positions for."""
-    positions: int = AutoConfig.from_pretrained(base, revision=revision).get_text_config().max_position_embeddings
+    positions: int = (
+        AutoConfig.from_pretrained(base, revision=commit or "main").get_text_config().max_position_embeddings
+    )
     return positions
 
 
@@ -266,9 +271,9 @@ def _make_trainer(
     set_seed(training.seed)
     adapter = get_peft_config(model)
     if adapter is not None:
-        adapter.revision = model.model_revision
+        adapter.revision = material.commit
     trainer = CueTrainer(
-        model=_load_base(material.base, model),
+        model=_load_base(material, model),
         args=training,
         train_dataset=material.encoded["train"],
         eval_dataset=material.encoded["validation"],
@@ -296,10 +301,10 @@ def _check_row_count(trainer: CueTrainer, encoded: DatasetDict) -> None:
             raise TrainingError(f"the trainer took {len(rows)} of {len(encoded[split])} rows of {split}")
 
 
-def _load_base(base: str, model: ModelSettings) -> Any:
+def _load_base(material: Material, model: ModelSettings) -> Any:
     return AutoModelForCausalLM.from_pretrained(
-        base,
-        revision=model.model_revision,
+        material.base,
+        revision=material.commit or "main",
         dtype=model.dtype if torch.cuda.is_available() else "float32",
         attn_implementation=model.attn_implementation,
         quantization_config=get_quantization_config(model),
@@ -308,6 +313,7 @@ def _load_base(base: str, model: ModelSettings) -> Any:
 
 def _material_record(material: Material, data: FineTuning) -> dict[str, Any]:
     return {
+        "base_model_revision": material.commit,
         "prompt": {"name": material.specification.name, "sha256": material.specification.fingerprint},
         "labels": {"names": material.names, "words": material.words},
         **material.future,

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from huggingface_hub import HfApi
+from transformers import AutoTokenizer
 from trl import SFTTrainer
 
 from speechcue_hf.errors import PromptError, TrainingError
@@ -20,6 +21,7 @@ from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import load_prompt
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
 from speechcue_hf.training.sft import encode_rows, fine_tune, prepare_material, train_recipe
+from tests.hub.hub_server import Hub
 
 EMOTIONS = ("angry", "happy", "neutral")
 
@@ -155,28 +157,23 @@ def test_tokenizer_without_chat_template_is_refused_before_training(
         )
 
 
-def test_revision_of_the_base_model_is_that_of_its_tokenizer_and_config_too(
-    described_corpus: DatasetDict, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_base_model_on_the_hub_is_pinned_to_the_commit_that_was_asked_for(
+    hub: Hub, described_corpus: DatasetDict, finished: Path, tmp_path: Path
 ) -> None:
-    """The base model stands for one on the Hub: its folder is named by a relative path that looks like an id."""
-    asked: list[tuple[str, str]] = []
-    for kind in (AutoModelForCausalLM, AutoTokenizer, AutoConfig):
-        load = kind.from_pretrained
-
-        def fetch(name: str, *rest: Any, kind: Any = kind, load: Any = load, **options: Any) -> Any:
-            asked.append((kind.__name__, options.pop("revision", "main")) if name == "some/model" else ("", ""))
-            return load(finished / "base_model" if name == "some/model" else name, *rest, **options)
-
-        monkeypatch.setattr(kind, "from_pretrained", fetch)
-    model = ModelSettings(model_name_or_path="some/model", model_revision="v2")
-    output = fine_tune(described_corpus, FineTuning(), model, settings(tmp_path, num_train_epochs=1))
-    settled = json.loads((output / "adapter_config.json").read_text())
-    settled["base_model_name_or_path"] = "some/model"
-    (output / "adapter_config.json").write_text(json.dumps(settled))
-    load_model(output)
-    named = [(kind, revision) for kind, revision in asked if kind]
-    assert {kind for kind, _ in named} == {"AutoModelForCausalLM", "AutoTokenizer", "AutoConfig"}
-    assert len(named) == 4 and {revision for _, revision in named} == {"v2"}
+    """What is there now cannot be loaded, so whoever does not ask for the commit fails."""
+    api = HfApi()
+    api.create_repo("tester/base")
+    commit = api.upload_folder(folder_path=finished / "base_model", repo_id="tester/base").oid
+    for name in ("tokenizer.json", "model.safetensors"):
+        api.upload_file(path_or_fileobj=b"{}", path_in_repo=name, repo_id="tester/base")
+    model = ModelSettings(model_name_or_path="tester/base", model_revision=commit)
+    output = fine_tune(described_corpus, FineTuning(), model, settings(tmp_path, max_steps=1))
+    record = read_record(output)
+    assert (record["base_model"], record["base_model_revision"]) == ("tester/base", commit)
+    assert json.loads((output / "adapter_config.json").read_text())["revision"] == commit
+    weights = load_file(finished / "base_model" / "model.safetensors")
+    loaded = load_model(output)[0].get_base_model().state_dict()
+    assert torch.equal(loaded["model.norm.weight"].cpu().float(), weights["model.norm.weight"])
 
 
 def test_all_parameters_can_be_trained(described_corpus: DatasetDict, tmp_path: Path) -> None:

@@ -85,12 +85,13 @@ class FrozenSpeechEncoder(nn.Module):
 
     def _encode(self, features: torch.Tensor, mask: torch.Tensor, length: int) -> torch.Tensor:
         """The chosen hidden states of some clips, shape ``(clips, layers, frames, hidden)``."""
+        settings: dict[str, Any] = {"output_hidden_states": True}
         if self.reads_samples:
-            output = self.encoder(
-                features[:, :length], attention_mask=mask[:, :length].long(), output_hidden_states=True
-            )
-        else:
-            output = self.encoder(features, output_hidden_states=True)
+            features, settings["attention_mask"] = features[:, :length], mask[:, :length].long()
+        # Transformers 5.10 draws a number for each layer even in evaluation: training on states that were kept must
+        # draw the same numbers as training on speech.
+        with torch.random.fork_rng(devices=[]):
+            output = self.encoder(features, **settings)
         # The last one from here: transformers 5.23 leaves the final LayerNorm out of the last of `hidden_states`.
         states = (*output.hidden_states[:-1], output.last_hidden_state)
         return torch.stack([states[layer] for layer in self.layers], dim=1)

@@ -98,7 +98,9 @@ def test_states_are_the_inputs_and_outputs_of_the_encoders_layers(tiny: Built, c
     hooks = [
         layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])) for layer in encoder.encoder.layers
     ]
+    generator = torch.get_rng_state()
     states, mask = model.model.speech_encoder(batch["input_features"], batch["input_features_mask"])
+    assert torch.equal(torch.get_rng_state(), generator)
     for hook in hooks:
         hook.remove()
     last = encoder(batch["input_features"], attention_mask=batch["input_features_mask"]).last_hidden_state

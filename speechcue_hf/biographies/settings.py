@@ -10,7 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from jinja2 import Environment, StrictUndefined, Template, TemplateSyntaxError, UndefinedError
+from jinja2 import StrictUndefined, Template, TemplateRuntimeError, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from speechcue_hf.errors import PromptError
 
@@ -23,9 +24,9 @@ class BiographyPrompt:
 
     Args:
         name: Name of a preset, or of the template file without its suffix.
-        template: Text of a Jinja2 template. It sees ``turns`` (those that may be seen, in order), ``target`` (a turn
-            of the speaker in question) and ``word_limit``; a turn has ``speaker`` (a name or None), ``number`` (of the
-            speaker, in order of appearance, from 0) and ``text``.
+        template: Text of a Jinja2 template. It sees ``turns`` (those that may be seen, in order), ``target`` (the last
+            of them that is the speaker's in question) and ``word_limit``; a turn has ``speaker`` (a name or None),
+            ``number`` (of the speaker, in order of appearance, from 0) and ``text``.
     """
 
     name: str
@@ -54,7 +55,7 @@ class BiographyPrompt:
         """
         try:
             text = _compiled(self.template).render(turns=turns, target=target, word_limit=word_limit)
-        except UndefinedError as error:
+        except TemplateRuntimeError as error:
             raise PromptError(f"the template {self.name} cannot be filled in: {error.message}") from error
         return ({"role": "user", "content": text},)
 
@@ -128,4 +129,5 @@ class BiographySettings:
 
 @cache
 def _compiled(template: str) -> Template:
-    return Environment(undefined=StrictUndefined, autoescape=False).from_string(template)
+    # As transformers does with chat templates: a template that came with somebody's dataset must not run code.
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False).from_string(template)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from jinja2 import TemplateRuntimeError
+
 from speechcue_hf.errors import PromptError
 from speechcue_hf.prompts.encoding import Message, system_message, user_message
 from speechcue_hf.prompts.specification import PromptSpecification, compile_template
@@ -77,9 +79,21 @@ def dialogue_prompts(
         One prompt per turn, made from that turn, those before it and as many after it as the prompt shows.
 
     Raises:
-        PromptError: If a row lacks what the prompt needs, such as a gender or the scope of its biography.
+        PromptError: If a row lacks what the prompt needs, such as a gender or the scope of its biography, or the
+            template asks for something that is not there.
     """
     turns = _turns(dialogue, specification)
+    try:
+        return _rendered(turns, specification, labels)
+    except TemplateRuntimeError as error:
+        raise PromptError(
+            f"prompt {specification.name!r}: its template cannot be filled in: {error.message}"
+        ) from error
+
+
+def _rendered(
+    turns: Sequence[Mapping[str, Any]], specification: PromptSpecification, labels: Sequence[str]
+) -> list[PromptParts]:
     macros: Any = compile_template(specification.template).make_module({"prompt": specification, "labels": labels})
     plain = [macros.turn(turn, False) for turn in turns]
     cued = [macros.turn(turn, True) for turn in turns] if specification.context_cues else plain

@@ -23,7 +23,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from jinja2 import Environment, StrictUndefined, Template, TemplateSyntaxError
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from speechcue_hf.errors import PromptError
 from speechcue_hf.filenames import PROMPT_FILE, PROMPT_TEMPLATE_FILE
@@ -191,7 +192,8 @@ def compile_template(template: str) -> Template:
     Raises:
         PromptError: If it is not valid Jinja2.
     """
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    # As transformers does with chat templates: the prompt of a model from the Hub must not run code.
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     try:
         return environment.from_string(template)
     except TemplateSyntaxError as error:

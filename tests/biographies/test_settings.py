@@ -81,5 +81,7 @@ def test_faulty_templates_are_named(tmp_path):
         load_biography_prompt(path)
     with pytest.raises(PromptError, match="'emotion' is undefined"):
         BiographyPrompt("mine", "{{ emotion }}").messages(TURNS, TURNS[0], 5)
+    with pytest.raises(PromptError, match="unsafe"):
+        BiographyPrompt("mine", "{{ turns.__class__.__base__.__subclasses__() }}").messages(TURNS, TURNS[0], 5)
     with pytest.raises(PromptError, match="neither a prompt for biographies"):
         load_biography_prompt(tmp_path / "none")

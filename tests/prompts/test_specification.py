@@ -68,6 +68,24 @@ def test_wrong_settings_are_refused(settings: dict[str, object], message: str) -
         load_prompt(settings)
 
 
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ ''.__class__.__base__.__subclasses__() }}", "'mine'.*unsafe"),
+        ("{{ target.speaker.__init__.__globals__ }}", "'mine'.*unsafe"),
+        ("{{ target.emotion }}", "'mine'.*no attribute 'emotion'"),
+    ],
+)
+def test_a_template_runs_no_code_and_asks_for_nothing_else(
+    tmp_path: Path, meld: Dataset, template: str, message: str
+) -> None:
+    macros = "{% macro turn(turn, cued) %}{% endmacro %}{% macro question(target) %}{% endmacro %}"
+    (tmp_path / "mine.jinja").write_text(f"{{% macro opening(target) %}}{template}{{% endmacro %}}{macros}")
+    (tmp_path / "mine.json").write_text('{"extends": "speechcue_text", "template": "mine.jinja"}')
+    with pytest.raises(PromptError, match=message):
+        build_prompts(meld, tmp_path / "mine.json")
+
+
 def test_broken_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PromptError, match=r"no file .*absent\.json"):
         load_prompt(tmp_path / "absent.json")

@@ -64,7 +64,7 @@ class TextStore:
 def open_store(path: Path, *, writer: Mapping[str, Any], prompt: Mapping[str, str]) -> Iterator[TextStore]:
     """Open a store for one run; nobody else can open it meanwhile.
 
-    What a killed run left of its last line is removed.
+    What a killed run left of its last line is removed. A file that is no store, or another one's, stays as it is.
 
     Args:
         path: The file; it and its folder are made if need be.
@@ -75,8 +75,8 @@ def open_store(path: Path, *, writer: Mapping[str, Any], prompt: Mapping[str, st
         The store.
 
     Raises:
-        WritingError: If another run has it open, it was written by another model, decoding or prompt, or a line of it
-            is damaged.
+        WritingError: If another run has it open, it was written by another model, decoding or prompt, it is no store,
+            or a line of it is damaged.
 
     Example:
         >>> with open_store(Path("biographies.jsonl"), writer={"model": "tiny"}, prompt=prompt) as store:
@@ -85,11 +85,10 @@ def open_store(path: Path, *, writer: Mapping[str, Any], prompt: Mapping[str, st
     path.parent.mkdir(parents=True, exist_ok=True)
     header = _as_read({"format_version": FORMAT_VERSION, "writer": dict(writer), "prompt": dict(prompt)})
     with _alone(path):
-        _drop_torn_line(path)
-        if path.stat().st_size == 0:
-            _append_line(path, header)
+        _begin(path, header)
         found, answers = _read(path)
         _check_header(path, found, header)
+        _drop_torn_line(path)
         yield TextStore(path, answers)
 
 
@@ -103,9 +102,9 @@ def stored_keys(path: Path) -> set[str]:
         The keys.
 
     Raises:
-        WritingError: If a line of it is damaged.
+        WritingError: If it is no store, or a line of it is damaged.
     """
-    if not path.exists() or path.stat().st_size == 0:
+    if not path.exists():
         return set()
     return {key for key, answer in _read(path)[1].items() if answer.text is not None}
 
@@ -121,6 +120,14 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
+def _begin(path: Path, header: Mapping[str, Any]) -> None:
+    """Write the header if there is none, or only what a killed run had written of it."""
+    path.touch()
+    if _line(header).startswith(path.read_bytes()):
+        path.write_bytes(b"")
+        _append_line(path, header)
+
+
 def _drop_torn_line(path: Path) -> None:
     """Cut off what follows the last end of a line: a run was killed while it wrote it."""
     with path.open("ab+") as file:
@@ -130,32 +137,44 @@ def _drop_torn_line(path: Path) -> None:
 
 def _append_line(path: Path, content: Mapping[str, Any]) -> None:
     with path.open("ab") as file:
-        file.write(json.dumps(content, ensure_ascii=False).encode() + b"\n")
+        file.write(_line(content))
         file.flush()
         os.fsync(file.fileno())
 
 
+def _line(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, ensure_ascii=False).encode() + b"\n"
+
+
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Written]]:
-    """Header and answers; the last line may be torn."""
+    """Header and answers; the last line may be torn, and where that is the header there is nothing yet."""
     *lines, _ = path.read_bytes().split(b"\n")
-    header, *entries = (_parsed(path, number, line) for number, line in enumerate(lines, start=1))
+    header, *entries = [_parsed(path, number, line) for number, line in enumerate(lines, start=1)] or [{}]
     try:
         answers = [Written(**entry) for entry in entries]
     except TypeError as error:
-        raise WritingError(f"{path} is no store of texts ({error}): give another store") from error
+        raise _no_store(path) from error
     return header, {answer.key: answer for answer in answers}
 
 
 def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        entry: dict[str, Any] = json.loads(line)
+        entry: Any = json.loads(line)
     except ValueError as error:
         raise WritingError(f"{path}, line {number} is damaged ({error}): remove it, or give another store") from error
+    if not isinstance(entry, dict):
+        raise _no_store(path)
     return entry
+
+
+def _no_store(path: Path) -> WritingError:
+    return WritingError(f"{path} is no store of texts: give another store")
 
 
 def _check_header(path: Path, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:
     """Refuse texts of another model, decoding or prompt: they must not mix."""
+    if "format_version" not in found:
+        raise _no_store(path)
     stored, wanted = _flat(found), _flat(header)
     differing = [name for name in {**stored, **wanted} if stored.get(name) != wanted.get(name)]
     if differing:

@@ -92,6 +92,34 @@ def test_a_damaged_store_is_named(path, line, says):
         pass
 
 
+@pytest.mark.parametrize(
+    "content", [b"notes", b"\xff\x00PAR1", b"[1]\nnotes", b'"a"\n', b'{"text": "a"}\n{"text": "b"}\nnotes', b"\n"]
+)
+def test_a_file_that_is_no_store_is_refused_and_left_alone(path, content):
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(WritingError, match="give another store"), open_store(path, writer=WRITER, prompt=PROMPT):
+        pass
+    assert path.read_bytes() == content
+
+
+def test_a_torn_line_of_another_s_store_is_left_alone(path):
+    with open_store(path, writer=WRITER | {"model": "big"}, prompt=PROMPT) as store:
+        store.append(answer("a"))
+    torn = path.read_bytes() + b'{"key": "b", "te'
+    path.write_bytes(torn)
+    with pytest.raises(WritingError, match="'big' and not 'tiny'"), open_store(path, writer=WRITER, prompt=PROMPT):
+        pass
+    assert path.read_bytes() == torn and stored_keys(path) == {"a"}
+
+
+def test_a_run_killed_while_it_wrote_the_header_has_no_keys(path):
+    with open_store(path, writer=WRITER, prompt=PROMPT):
+        pass
+    path.write_bytes(path.read_bytes()[:20])
+    assert stored_keys(path) == set()
+
+
 def test_one_run_at_a_time(path):
     with (
         open_store(path, writer=WRITER, prompt=PROMPT),

@@ -51,25 +51,3 @@ def refuse_long_prompt(key: str, prompt_tokens: int, new_tokens: int, positions:
         f"the prompt has {prompt_tokens} tokens, with {new_tokens} new ones more than the {positions} the model takes"
     )
     return Written(key, text=None, reason=reason, prompt_tokens=prompt_tokens, completion_tokens=None)
-
-
-def written(key: str, text: str, prompt_tokens: int, completion_tokens: int) -> Written:
-    """The answer that a text makes; one of white space only counts as none.
-
-    Args:
-        key: The request's key.
-        text: As the model gave it.
-        prompt_tokens: Tokens of the prompt.
-        completion_tokens: Tokens of the text, its end token included.
-
-    Returns:
-        The answer.
-    """
-    empty = not text.strip()
-    return Written(
-        key,
-        text=None if empty else text,
-        reason="the model wrote an empty text" if empty else None,
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-    )

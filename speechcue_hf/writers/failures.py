@@ -16,8 +16,8 @@ from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError
 httpx: Any = import_module(HfHubHTTPError.__mro__[1].__module__)
 """What huggingface_hub speaks HTTP with: httpx, or httpx2 from its version 2 on."""
 
-FAILURES: tuple[type[Exception], ...] = (httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError)
-"""What huggingface_hub raises when a server does not answer as it should."""
+FAILURES: tuple[type[Exception], ...] = (httpx.HTTPError, ValueError)
+"""What huggingface_hub raises when a server does not answer as it should, or a provider does not have the model."""
 
 LARGEST_EXPONENT = 100
 """Past any longest wait, and small enough for a float however often a request is asked."""
@@ -104,7 +104,9 @@ def judge(error: Exception) -> Failure:
         return Failure("nothing answers at its address: start it, or look at the address", heals=True, stops=True)
     if isinstance(error, (InferenceTimeoutError, httpx.TimeoutException)):
         return Failure("the server did not answer in time", heals=True)
-    return Failure("the server's answer was cut or is not JSON", heals=True)
+    if isinstance(error, (httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError)):
+        return Failure("the server's answer was cut or is not JSON", heals=True)
+    return Failure(str(error)[:LONGEST_QUOTE], heals=False, stops=True)
 
 
 def _judge_status(error: HfHubHTTPError) -> Failure:

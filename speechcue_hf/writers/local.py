@@ -12,7 +12,7 @@ import torch
 
 from speechcue_hf.errors import WritingError
 from speechcue_hf.writers.decoding import GREEDY, Decoding
-from speechcue_hf.writers.encoding import encode_messages, refuse_long_prompt, written
+from speechcue_hf.writers.encoding import encode_messages, refuse_long_prompt
 from speechcue_hf.writers.request import WritingRequest, Written
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class LocalWriter:
 
         Yields:
             One answer for each request; one without text, with the reason, for a prompt that the model has no room
-            for and for a model that has nothing to say.
+            for.
 
         Raises:
             WritingError: If the GPU's memory does not hold a batch.
@@ -129,7 +129,7 @@ class LocalWriter:
         end = next((place for place, token in enumerate(completion) if token in self._end_tokens), len(completion))
         # A checkpoint may end texts with a token that its tokenizer does not count as special.
         text: Any = self._tokenizer.decode(completion[:end], skip_special_tokens=True)
-        return written(prompt.key, text, len(prompt.ids), min(end + 1, len(completion)))
+        return Written(prompt.key, text, None, len(prompt.ids), min(end + 1, len(completion)))
 
     @torch.inference_mode()
     def _generate(self, batch: list[_Group], keys: list[str]) -> list[list[int]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from speechcue_hf.errors import WritingError
 from speechcue_hf.writers.decoding import GREEDY, Decoding
-from speechcue_hf.writers.encoding import encode_messages, refuse_long_prompt, written
+from speechcue_hf.writers.encoding import encode_messages, refuse_long_prompt
 from speechcue_hf.writers.request import WritingRequest, Written
 
 REQUESTS_PER_CALL = 512
@@ -74,7 +74,7 @@ class VllmWriter:
 
         Yields:
             One answer for each request; one without text, with the reason, for a prompt that the model has no room
-            for and for a model that has nothing to say.
+            for.
         """
         fitting: list[WritingRequest] = []
         for request in sorted(requests, key=lambda request: request.group):
@@ -101,7 +101,7 @@ class VllmWriter:
         )
         for request, output in zip(requests, outputs, strict=True):
             completion = output.outputs[0]
-            yield written(request.key, completion.text, len(output.prompt_token_ids), len(completion.token_ids))
+            yield Written(request.key, completion.text, None, len(output.prompt_token_ids), len(completion.token_ids))
 
 
 def _import_vllm() -> Any:

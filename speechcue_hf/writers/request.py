@@ -30,7 +30,8 @@ class Written:
 
     Args:
         key: The request's key.
-        text: What the model wrote, as it gave it and without the prompt; None if there is none.
+        text: What the model wrote, as it gave it and without the prompt; None if there is none. One of white space only
+            counts as none when it is kept (:func:`speechcue_hf.writers.run.write_missing`).
         reason: Why there is no text; None if there is one.
         prompt_tokens: Tokens of the prompt, where the writer knows them.
         completion_tokens: Tokens of the text, where the writer knows them.

@@ -36,12 +36,15 @@ def write_missing(requests: Sequence[WritingRequest], writer: Writer, store: Tex
             if answer.key not in open_keys:
                 raise WritingError(f"the writer answered {answer.key}, which was not asked or is answered already")
             open_keys.remove(answer.key)
-            store.append(_without_empty_text(answer))
+            store.append(_settled(answer))
             bar.update()
     if open_keys:
         raise WritingError(f"the writer left {len(open_keys)} of {len(missing)} requests without an answer: run again")
 
 
-def _without_empty_text(answer: Written) -> Written:
-    empty = answer.text is not None and not answer.text.strip()
-    return replace(answer, text=None, reason=EMPTY) if empty else answer
+def _settled(answer: Written) -> Written:
+    """The answer as it is kept: white space is no text, and half a character, which no file can hold, becomes "?"."""
+    text, reason = (part and part.encode(errors="replace").decode() for part in (answer.text, answer.reason))
+    if text is not None and not text.strip():
+        text, reason = None, EMPTY
+    return replace(answer, text=text, reason=reason)

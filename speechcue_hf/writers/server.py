@@ -108,8 +108,8 @@ class ServerWriter:
             requests: What is asked, each key once.
 
         Yields:
-            One answer for each request, as they come in; one without text, with the reason, where the server sent an
-            empty text or could not answer.
+            One answer for each request, as they come in; one without text, with the reason, where the server could not
+            answer.
 
         Raises:
             WritingError: If the server refuses what every request has in common, or cannot be reached.
@@ -168,15 +168,15 @@ class ServerWriter:
 
 
 def _read(key: str, output: ChatCompletionOutput) -> Written:
-    """The answer in what a server sends; fields it leaves out are None."""
-    text = output.choices[0].message.content if output.choices else None
-    empty = not (text or "").strip()
+    """The answer in what a server sends, whatever fields it leaves out or fills with something else."""
+    choice = output.choices[0] if output.choices else None
+    text = getattr(getattr(choice, "message", None), "content", None)
     return Written(
         key,
-        text=None if empty else text,
-        reason="the server answered with an empty text" if empty else None,
-        prompt_tokens=output.usage.prompt_tokens if output.usage else None,
-        completion_tokens=output.usage.completion_tokens if output.usage else None,
+        text=text if isinstance(text, str) else "",
+        reason=None,
+        prompt_tokens=getattr(output.usage, "prompt_tokens", None),
+        completion_tokens=getattr(output.usage, "completion_tokens", None),
     )
 
 

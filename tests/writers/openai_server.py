@@ -32,7 +32,7 @@ class ChatServer(ThreadingHTTPServer):
     Args:
         faults: For a question (the last message) what happens the first times it is asked: a status such as ``"429"``
             (with ``Retry-After``), ``"cut"`` in the middle of the body, ``"drop"`` before any answer, ``"html"``,
-            ``"empty"`` text, ``"none"`` for a null text, ``"no choices"``.
+            ``"empty"`` text, or the body of an answer as JSON.
         retry_after: Value of that header.
         delay: Seconds before each answer.
         log: File that each question answered in full is appended to.
@@ -112,11 +112,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send(int(fault), json.dumps({"error": "out of luck"}).encode())
         elif fault == "html":
             self.send(200, b"<html>Please wait</html>")
+        elif fault.startswith(("{", "[", '"', "null")):
+            self.send(200, fault.encode())
         elif fault == "cut":
             self.send(200, completion(text_for(question)), part=0.5)
         else:
-            text = {"empty": " \n", "none": None}.get(fault, text_for(question))
-            self.send(200, b'{"choices": []}' if fault == "no choices" else completion(text))
+            self.send(200, completion(" \n" if fault == "empty" else text_for(question)))
             self.server.note_answer(question)
 
     def send(self, status: int, content: bytes, part: float = 1.0) -> None:

@@ -52,8 +52,7 @@ def test_every_request_is_answered_and_those_of_a_group_stand_together(stand_in,
     monkeypatch.setattr(offline_vllm, "REQUESTS_PER_CALL", 3)
     writer = VllmWriter("/models/tiny", name="org/tiny", revision="abc", decoding=Decoding(max_new_tokens=8), gpus=2)
     answers = {answer.key: answer for answer in writer.write(REQUESTS)}
-    assert [answers[asked.key].text for asked in REQUESTS] == [" 0?", " 1?", " 2?", None, " 4?"]
-    assert answers[REQUESTS[3].key].reason == "the model wrote an empty text"
+    assert [answers[asked.key].text for asked in REQUESTS] == [" 0?", " 1?", " 2?", "", " 4?"]
     assert {(answer.prompt_tokens, answer.completion_tokens) for answer in answers.values()} == {(9, 2)}
     calls = writer._engine.calls
     assert [[asked[0]["content"][-2] for asked in call.messages] for call in calls] == [["0", "2", "4"], ["1", "3"]]

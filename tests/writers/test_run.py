@@ -39,6 +39,11 @@ def test_a_failure_keeps_its_reason_and_is_asked_again(store, text, reason):
     assert store[request("a").key].text == "Somebody."
 
 
+def test_half_a_character_does_not_stop_a_run(store):
+    write_missing([request("a")], ScriptedWriter(lambda asked: "Ann \ud83d laughs \U0001f600"), store)
+    assert store[request("a").key].text == "Ann ? laughs \U0001f600"
+
+
 def test_what_was_written_before_a_crash_is_kept(store):
     def crashes(asked):
         if asked.messages[0]["content"] == "b":

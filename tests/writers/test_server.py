@@ -13,7 +13,7 @@ import pytest
 from speechcue_hf.errors import WritingError
 from speechcue_hf.writers.decoding import Decoding
 from speechcue_hf.writers.failures import Patience
-from speechcue_hf.writers.run import write_missing
+from speechcue_hf.writers.run import EMPTY, write_missing
 from speechcue_hf.writers.server import ServerWriter
 from speechcue_hf.writers.store import open_store
 from tests.writers import openai_server
@@ -78,9 +78,6 @@ def test_what_can_heal_is_asked_again_until_every_text_is_there(serve):
         ("drop", 4, "the server's answer was cut or is not JSON (asked 4 times)"),
         ("400", 1, "the server answered 400: out of luck"),
         ("422", 1, "the server answered 422: out of luck"),
-        ("empty", 1, "the server answered with an empty text"),
-        ("none", 1, "the server answered with an empty text"),
-        ("no choices", 1, "the server answered with an empty text"),
     ],
 )
 def test_a_request_that_fails_for_good_has_its_reason_and_the_others_go_on(serve, fault, tries, reason):
@@ -93,6 +90,38 @@ def test_a_request_that_fails_for_good_has_its_reason_and_the_others_go_on(serve
     ]
     assert answers[QUESTIONS[1]].reason == reason
     assert server.asked[QUESTIONS[1]] == tries
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"error": "out of luck"},
+        {"choices": None},
+        {"choices": []},
+        {"choices": "text"},
+        {"choices": [{}]},
+        {"choices": [{"message": "text"}]},
+        {"choices": [{"message": {"content": None, "reasoning_content": "Hm"}}]},
+        {"choices": [{"message": {"content": 5}}]},
+        {"choices": [{"message": {"content": " \n"}}], "usage": []},
+    ],
+)
+def test_an_answer_without_text_counts_as_empty_and_the_others_go_on(serve, tmp_path, body):
+    server = serve(faults={QUESTIONS[1]: [json.dumps(body)]})
+    writer = writer_for(server)
+    with open_store(tmp_path / "store.jsonl", writer=writer.identity, prompt={"name": "p", "sha256": "0"}) as store:
+        write_missing(REQUESTS[:3], writer, store)
+        answers = [store[asked.key] for asked in REQUESTS[:3]]
+    assert [answer.text for answer in answers] == [text_for(QUESTIONS[0]), None, text_for(QUESTIONS[2])]
+    assert answers[1].reason == EMPTY
+    assert server.asked[QUESTIONS[1]] == 1
+
+
+@pytest.mark.parametrize("body", ["[]", '"text"', "null", '{"choices": [null]}'])
+def test_what_is_no_chat_server_stops_the_run(serve, body):
+    with pytest.raises(WritingError, match="cannot be used for tiny"):
+        write(serve(faults={QUESTIONS[0]: [body]}), REQUESTS[:1])
 
 
 def test_a_slow_answer_times_out_and_has_its_reason(serve):

@@ -2,7 +2,7 @@
 
 Beside ``<corpus>.<train|valid|test>.json``, ``{dialogue: {"labels", "sentences", "genders"}}``, lies
 ``<corpus>.<split>_spdescV2_<llm>.json``, ``{dialogue: [the biography of each utterance's speaker]}``. Those biographies
-were written from whole dialogues, their future included.
+were written from whole dialogues, their future included; some repeat the prompt, which is taken out.
 
 Source: https://github.com/yingjie7/BiosERC
 """
@@ -18,7 +18,9 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
+from speechcue_hf.biographies.cleaning import clean_biography
 from speechcue_hf.biographies.requests import Row, dialogues_of
+from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.biographies.write import needed_batch, with_biographies
 from speechcue_hf.errors import CorpusError
 
@@ -26,7 +28,6 @@ MARK = "_spdescV2_"
 SPLIT_NAMES = {"train": "train", "validation": "valid", "test": "test"}
 """Split → what BiosERC's file names call it."""
 
-EMPTY = "the published biography is empty"
 NOT_PUBLISHED = "no biographies were given for this split"
 
 Published = Mapping[str, Sequence[tuple[str, str]]]
@@ -66,10 +67,13 @@ def read_published(path: Path) -> PublishedBiographies:
     if not mark or short not in splits:
         raise CorpusError(f"{path.name} is not of the form <corpus>.<train|valid|test>{MARK}<llm>.json")
     biographies = _read_json(path)
-    data = _read_json(_beside(path, f"{name}.json"))
+    beside = _beside(path, f"{name}.json")
+    data = _read_json(beside)
     dialogues = {}
-    for dialogue, texts in biographies.items():
-        sentences = data[dialogue]["sentences"] if dialogue in data else []
+    for dialogue, told in biographies.items():
+        texts = _checked_texts(told, path, dialogue)
+        said = data[dialogue].get("sentences") if isinstance(data.get(dialogue), dict) else data.get(dialogue, [])
+        sentences = _checked_texts(said, beside, dialogue)
         if len(sentences) != len(texts):
             raise CorpusError(
                 f"{path}: dialogue {dialogue} has {len(texts)} biographies and {len(sentences)} sentences in "
@@ -90,12 +94,16 @@ def join_published(dataset: DatasetDict, published: Sequence[PublishedBiographie
         published: Biographies of some or all of them; the rows of other splits get none, with a note.
 
     Returns:
-        The dataset with the biography columns: ``biography_scope`` is ``"dialogue"``, ``biography_key`` null.
+        The dataset with the biography columns, cleaned as written ones are: ``biography_scope`` is ``"dialogue"``,
+        ``biography_key`` null.
 
     Raises:
-        CorpusError: If a split or dialogue is not there, or a sentence differs from the row's text.
+        CorpusError: If a split or dialogue is not there or is given twice, or a sentence differs from the row's text.
     """
     given = {part.split: part for part in published}
+    if len(given) < len(published):
+        files = ", ".join(f"{part.split} by {part.llm}" for part in published)
+        raise CorpusError(f"a split is given more than once ({files}): name one file for each split")
     if unknown := sorted(set(given) - set(map(str, dataset))):
         raise CorpusError(f"there are biographies of the split {unknown[0]!r}, which the dataset does not have")
     return DatasetDict({split: _join_split(rows, given.get(str(split))) for split, rows in dataset.items()})
@@ -181,7 +189,14 @@ def _join_dialogue(
                 f"turn {row['turn']} of dialogue {own!r} is {row['text']!r}, but the published sentence of dialogue "
                 f"{found[own]} is {sentence!r}: take the release the biographies were made from"
             )
-    return [(text.strip(), None) if text.strip() else (None, EMPTY) for _, text in told]
+    return [_cleaned(text) for _, text in told]
+
+
+def _cleaned(text: str) -> tuple[str | None, str | None]:
+    """A published biography and its note: the released code leaves the prompt in where it looks for another one."""
+    paper = BiographySettings.bioserc()
+    question = paper.prompt.messages((), {"speaker": None, "number": 0}, paper.word_limit)[-1]["content"]
+    return clean_biography(text, question, paper.word_limit)
 
 
 def _letters(text: str) -> str:
@@ -229,10 +244,18 @@ def _beside(path: Path, name: str) -> Path:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise CorpusError(f"{path} is no JSON ({error}): download it again") from error
+    if not isinstance(content, dict):
+        raise CorpusError(f"{path} is a {type(content).__name__} and no table of dialogues: download it again")
     return content
+
+
+def _checked_texts(texts: Any, path: Path, dialogue: str) -> list[str]:
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise CorpusError(f"{path}: dialogue {dialogue} is no list of texts: download it again")
+    return texts
 
 
 def _write_json(content: Mapping[str, Any], path: Path) -> Path:

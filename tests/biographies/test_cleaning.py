@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from speechcue_hf.biographies.cleaning import NOTHING_WRITTEN, clean_biography
+from speechcue_hf.biographies.cleaning import NOTHING_WRITTEN, STILL_REASONING, clean_biography
 from speechcue_hf.biographies.settings import load_biography_prompt
 
 TURNS = [{"speaker": "Ann", "number": 0, "text": "Hi.  (Really?) [sighs]"}]
@@ -20,7 +20,12 @@ PROMPT = load_biography_prompt("bioserc").messages(TURNS, TURNS[0], 250)[0]["con
         ("Ann is warm.<end_of_turn>", "Ann is warm."),
         ("<|im_end|>\n<|im_start|>assistant\nAnn is warm.", "Ann is warm."),
         ("<think>\nWho is Ann? - a\n</think>\n\nAnn is warm.", "Ann is warm."),
+        ("Who is Ann? - a\n</think>\n\nAnn is warm.", "Ann is warm."),
+        ("<think>a</think>Hm.<think>b</think>Ann is warm.", "Ann is warm."),
+        ("Ann is warm. <think>But", "Ann is warm."),
         (PROMPT + "Ann is warm.", "Ann is warm."),
+        (PROMPT[70:] + " Ann is warm.", "Ann is warm."),
+        ("ions?\n(Note: provide an answer within 250 words)Ann is warm.", "Ann is warm."),
         (f"<s>[INST] {PROMPT} [/INST] Ann is warm. </s>", "Ann is warm."),
         ("user " + " ".join(PROMPT.split()) + "\nAnn is warm.", "Ann is warm."),
         ("Ann:\n1. Warm\n2) quick to laugh;\n- **Loyal**\n\n* Tired.", "Ann: Warm. quick to laugh; Loyal. Tired."),
@@ -32,10 +37,15 @@ def test_what_models_leave_is_taken_out(text, biography):
     assert clean_biography(text, PROMPT, 250) == (biography, None)
 
 
-@pytest.mark.parametrize("text", ["", " \n", "</s>", PROMPT, f"{PROMPT}</s>", "<think>Hm", "-", "**"])
+@pytest.mark.parametrize("text", ["", " \n", "</s>", PROMPT, f"{PROMPT}</s>", "<think>Hm</think>", "-", "**"])
 def test_nothing_is_null_with_its_reason(text):
     biography, note = clean_biography(text, PROMPT, 250)
     assert biography is None and note == NOTHING_WRITTEN
+
+
+@pytest.mark.parametrize("text", ["<think>Hm", f"{PROMPT}\n<think>\nAnn is", "<think>a</think> <think>"])
+def test_unfinished_reasoning_is_null_with_its_reason(text):
+    assert clean_biography(text, PROMPT, 250) == (None, STILL_REASONING)
 
 
 def test_the_limit_is_in_words_and_at_the_end_of_a_sentence():

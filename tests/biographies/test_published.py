@@ -3,8 +3,11 @@ import json
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
-from speechcue_hf.biographies.published import EMPTY, NOT_PUBLISHED, join_published, read_published, write_published
+from speechcue_hf.biographies.cleaning import NOTHING_WRITTEN
+from speechcue_hf.biographies.published import NOT_PUBLISHED, join_published, read_published, write_published
 from speechcue_hf.biographies.record import published_record
+from speechcue_hf.biographies.requests import plan_biographies
+from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.errors import CorpusError
 from tests.biographies.dialogues import rows_of
 
@@ -60,11 +63,42 @@ def test_what_was_not_published_is_null_with_its_reason(tmp_path):
     joined = join_published(DatasetDict(train=train, test=split(rows_of(CALL, "c"))), published)
     missing = "no biographies were published for dialogue b"
     assert joined["train"]["biography"][:] == ["Ann.", None, "Ann.", None, None, None]
-    assert joined["train"]["biography_note"][:] == [None, EMPTY, None, *[missing] * 3]
+    assert joined["train"]["biography_note"][:] == [None, NOTHING_WRITTEN, None, *[missing] * 3]
     assert joined["test"]["biography_note"][:] == [NOT_PUBLISHED] * 3
     record = published_record(joined, published)
     assert record["sees_future"] is True and record["writer"] == {"model": LLM}
     assert record["rows"]["train"]["with_biography"] == 2
+
+
+def test_a_prompt_that_was_left_in_is_taken_out(tmp_path):
+    rows = rows_of(CALL, "a")
+    asked = [plan.request.messages[0]["content"] for plan in plan_biographies(rows, BiographySettings.bioserc())]
+    left = [asked[0] + "\n\nAnn is\n\nwarm.</s>", " ".join(asked[1].split()[9:]) + " Ben is cold.", asked[2]]
+    path = publish(tmp_path, {"a": left}, {"a": [text for _, text in CALL]})
+    joined = join_published(DatasetDict(train=split(rows)), [read_published(path)])["train"]
+    assert joined["biography"][:] == ["Ann is warm.", "Ben is cold.", None]
+    assert joined["biography_note"][:] == [None, None, NOTHING_WRITTEN]
+
+
+def test_a_split_is_given_once(tmp_path):
+    published = read_published(publish(tmp_path, {"a": TEXTS}, {"a": [text for _, text in CALL]}))
+    with pytest.raises(CorpusError, match=rf"train by {LLM}, train by {LLM}"):
+        join_published(DatasetDict(train=split(rows_of(CALL, "a"))), [published, published])
+
+
+@pytest.mark.parametrize(
+    ("biographies", "sentences"),
+    [
+        ([TEXTS], {"a": ["x"]}),
+        ({"a": "text"}, {"a": ["x"]}),
+        ({"a": [None]}, {"a": ["x"]}),
+        ({"a": ["x"]}, {"a": [3]}),
+        ({"a": ["x"]}, {"a": None}),
+    ],
+)
+def test_json_of_another_shape_is_named(tmp_path, biographies, sentences):
+    with pytest.raises(CorpusError, match=r"meld\.train.*download it again"):
+        read_published(publish(tmp_path, biographies, sentences))
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,10 @@ def plan_biographies(dialogue: Sequence[Row], settings: BiographySettings) -> li
             continue
         asked = (turn["speaker"], shown)
         if asked not in requests:
-            messages = settings.prompt.messages(turns[:shown], turn, settings.word_limit)
-            requests[asked] = WritingRequest(request_key(messages), messages, turn["dialogue_id"])
+            messages = settings.prompt.messages(
+                turns[:shown], _last_of(turn["speaker"], turns[:shown]), settings.word_limit
+            )
+            requests[asked] = WritingRequest(request_key(messages), messages, dialogue[0]["dialogue_id"])
         plans.append(PlannedBiography(requests[asked], shown, None))
     return plans
 
@@ -99,17 +101,18 @@ def _check_turns(dialogue: Sequence[Row]) -> None:
 
 
 def _turns(dialogue: Sequence[Row]) -> list[dict[str, Any]]:
-    """What a template sees of each turn."""
-    numbers: dict[str | None, int] = {}
+    """What a template sees of each turn; a name of white space only is none."""
+    speakers = [row["speaker"] if (row["speaker"] or "").strip() else None for row in dialogue]
+    numbers = {speaker: number for number, speaker in enumerate(dict.fromkeys(speakers))}
     return [
-        {
-            "dialogue_id": row["dialogue_id"],
-            "speaker": row["speaker"],
-            "number": numbers.setdefault(row["speaker"], len(numbers)),
-            "text": row["text"] or "",
-        }
-        for row in dialogue
+        {"speaker": speaker, "number": numbers[speaker], "text": row["text"] or ""}
+        for row, speaker in zip(dialogue, speakers, strict=True)
     ]
+
+
+def _last_of(speaker: str, turns: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The speaker's last turn of those shown: a later one would tell a template what is said in it."""
+    return next(turn for turn in reversed(turns) if turn["speaker"] == speaker)
 
 
 def _turns_shown(turns: Sequence[Mapping[str, Any]], settings: BiographySettings) -> list[int | None]:

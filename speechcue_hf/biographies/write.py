@@ -99,7 +99,7 @@ def write_biographies(
         >>> with open_store(path, writer=writer.identity, prompt=settings.prompt.identity) as store:  # doctest: +SKIP
         ...     dataset = write_biographies(dataset, writer, store, settings)
     """
-    if isinstance(dataset, Dataset):
+    if not isinstance(dataset, DatasetDict):
         return write_biographies(DatasetDict(rows=dataset), writer, store, settings)["rows"]
     settings = settings or BiographySettings()
     plans = {split: _plan_rows(needed_batch(rows), settings) for split, rows in dataset.items()}
@@ -110,7 +110,16 @@ def write_biographies(
 
 
 def needed_batch(dataset: Dataset) -> dict[str, list[Any]]:
-    """The columns that biographies are made from, as far as the dataset has them."""
+    """The columns that biographies are made from, as far as the dataset has them.
+
+    Raises:
+        ValueError: If it is a stream.
+    """
+    if not isinstance(dataset, Dataset):
+        raise ValueError(
+            f"biographies are written for whole splits, not for {type(dataset).__name__}: load the dataset without "
+            "streaming, or map a BiographyWriter over the stream with batched=True, batch_size=None"
+        )
     there = [column for column in NEEDED_COLUMNS if column in dataset.column_names]
     batch: dict[str, list[Any]] = dataset.select_columns(there)[:]
     return batch

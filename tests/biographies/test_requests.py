@@ -12,7 +12,7 @@ from speechcue_hf.biographies.requests import (
     dialogues_of,
     plan_biographies,
 )
-from speechcue_hf.biographies.settings import BiographySettings
+from speechcue_hf.biographies.settings import BiographyPrompt, BiographySettings
 from speechcue_hf.errors import CorpusError
 from tests.biographies.dialogues import random_dialogue, rows_of
 
@@ -70,6 +70,22 @@ def test_rows_without_a_biography_say_why():
     assert notes == [NO_TURN_BEFORE, SILENT_SO_FAR, NO_SPEAKER, SILENT_SO_FAR, None, SILENT_SO_FAR]
     notes = [plan.note for plan in plan_biographies(dialogue, WHOLE)]
     assert notes == [None, None, NO_SPEAKER, None, None, SILENT]
+
+
+def test_a_name_of_white_space_is_nobody_s():
+    plans = plan_biographies(rows_of([("", "Hi."), (" ", "Hi."), ("Ben", "Oh."), ("", "Bye."), ("Ben", "No.")]), WHOLE)
+    assert [plan.note for plan in plans] == [NO_SPEAKER, NO_SPEAKER, None, NO_SPEAKER, None]
+    assert "Somebody: Hi.\nSomebody: Hi.\nBen: Oh." in plans[2].request.messages[0]["content"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_template_can_look_at_the_row_itself(seed):
+    curious = BiographyPrompt("curious", "{{ turns }} {{ target }} {{ word_limit }}")
+    dialogue = random_dialogue(seed)
+    for row, plan in zip(
+        dialogue, plan_biographies(dialogue, BiographySettings(refresh=1, prompt=curious)), strict=True
+    ):
+        assert plan.request is None or max(told(plan)) < row["turn"]
 
 
 def test_one_speaker_with_one_word():

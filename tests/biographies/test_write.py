@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from datasets import Dataset, DatasetDict, load_dataset
+from datasets import Dataset, DatasetDict, IterableDatasetDict, load_dataset
 
 import speechcue_hf  # noqa: F401
-from speechcue_hf.biographies.cleaning import NOTHING_WRITTEN
+from speechcue_hf.biographies.cleaning import NOTHING_WRITTEN, STILL_REASONING
+from speechcue_hf.biographies.estimate import estimate_biographies
 from speechcue_hf.biographies.record import save_record, written_record
 from speechcue_hf.biographies.requests import NO_TURN_BEFORE, SILENT_SO_FAR
 from speechcue_hf.biographies.settings import BiographySettings, load_biography_prompt
@@ -70,7 +71,7 @@ def test_earlier_biographies_are_replaced(opened):
 
 
 @pytest.mark.parametrize(
-    ("answer", "note"), [(None, "busy"), ("", EMPTY), ("</s>", NOTHING_WRITTEN), ("<think>", NOTHING_WRITTEN)]
+    ("answer", "note"), [(None, "busy"), ("", EMPTY), ("</s>", NOTHING_WRITTEN), ("<think>", STILL_REASONING)]
 )
 def test_a_row_without_text_keeps_its_place_and_the_reason(opened, answer, note):
     rows = dataset_of(rows_of([("Ann", "Hi."), ("Ben", "Hi.")]))
@@ -138,10 +139,22 @@ def test_it_can_be_mapped(opened, caplog):
         biographer = BiographyWriter(writer, store, settings)
         mapped = rows.map(biographer, batched=True, batch_size=None, new_fingerprint="with-biographies")
         assert mapped[:] == write_biographies(rows, writer, store)[:]
+        stream = rows.to_iterable_dataset().map(biographer, batched=True, batch_size=None)
+        assert list(stream) == list(mapped)
         with pytest.raises(CorpusError, match="batch_size=None"):
             rows.map(biographer, batched=True, batch_size=3, new_fingerprint="in-parts")
         with pytest.raises(TypeError, match="without num_proc"):
             pickle.dumps(biographer)
+
+
+def test_streams_are_refused_with_the_cure(opened):
+    stream = dataset_of(random_dialogue(1)).to_iterable_dataset()
+    writer = ScriptedWriter()
+    for rows in (stream, IterableDatasetDict(train=stream)):
+        with pytest.raises(ValueError, match="without streaming"):
+            estimate_biographies(rows, WHOLE)
+        with opened(writer, WHOLE) as store, pytest.raises(ValueError, match="without streaming"):
+            write_biographies(rows, writer, store, WHOLE)
 
 
 def test_the_corpus_is_still_known(opened, tmp_path):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,11 @@ def add_writer_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", help="who writes: a chat model's Hub id or folder, `tiny`, or its name on the server"
     )
-    parser.add_argument("--vllm", action="store_true", help="run the model with vLLM (pip install vllm)")
+    parser.add_argument(
+        "--vllm", action="store_true", help="run the model with vLLM (pip install 'speechcue_hf[vllm]')"
+    )
+    parser.add_argument("--gpus", type=int, default=1, help="with --vllm: GPUs that share the model (default: 1)")
+    parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub; its commit is recorded")
     parser.add_argument("--server", metavar="URL", help="ask an OpenAI-compatible server: http://localhost:8000/v1")
     parser.add_argument("--provider", help="ask one of Hugging Face's Inference Providers; `auto` lets it choose")
     parser.add_argument(
@@ -52,22 +57,24 @@ def load_writer(arguments: argparse.Namespace, texts: Iterable[str]) -> tuple[Wr
     """
     if arguments.model is None:
         raise ValueError("--model is missing: who is to write")
+    asks_server = arguments.server is not None or arguments.provider is not None
     if sum([arguments.vllm, arguments.server is not None, arguments.provider is not None]) > 1:
         raise ValueError("--vllm, --server and --provider exclude each other: take one")
+    if asks_server and arguments.revision is not None:
+        raise ValueError("--revision cannot be asked of a server: it has the model that it was started with")
     decoding = Decoding(max_new_tokens=arguments.max_new_tokens, temperature=arguments.temperature, seed=arguments.seed)
-    if arguments.server is not None or arguments.provider is not None:
+    if asks_server:
         return _server_writer(arguments, decoding), None
+    name, commit = _public_name(arguments.model), _commit(arguments)
     if arguments.vllm:
         from speechcue_hf.writers.offline_vllm import VllmWriter
 
-        return VllmWriter(arguments.model, name=_public_name(arguments.model), decoding=decoding), None
+        return VllmWriter(arguments.model, name=name, revision=commit, decoding=decoding, gpus=arguments.gpus), None
     from speechcue_hf.writers.local import LocalWriter
 
-    model, tokenizer = _load_model(arguments.model, texts)
-    revision = getattr(model.config, "_commit_hash", None)
-    name = _public_name(arguments.model)
+    model, tokenizer = _load_model(arguments.model, commit, texts)
     writer = LocalWriter(
-        model, tokenizer, name=name, revision=revision, decoding=decoding, batch_size=arguments.batch_size
+        model, tokenizer, name=name, revision=commit, decoding=decoding, batch_size=arguments.batch_size
     )
     return writer, tokenizer
 
@@ -84,10 +91,8 @@ def load_writer_tokenizer(arguments: argparse.Namespace) -> PreTrainedTokenizerB
 
     if arguments.server is not None or arguments.provider is not None or arguments.model in (None, TINY_MODEL):
         return None
-    try:
-        return load_tokenizer(arguments.model)
-    except OSError as error:
-        raise _gated(arguments.model, error) or error from error
+    with _gate_explained(arguments.model):
+        return load_tokenizer(arguments.model, arguments.revision)
 
 
 def _server_writer(arguments: argparse.Namespace, decoding: Decoding) -> Writer:
@@ -106,7 +111,18 @@ def _server_writer(arguments: argparse.Namespace, decoding: Decoding) -> Writer:
     )
 
 
-def _load_model(name: str, texts: Iterable[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _commit(arguments: argparse.Namespace) -> str | None:
+    """The commit that the model is at on the Hub, so that a branch that moves on is noticed; None for a folder."""
+    from speechcue_hf.models.base import TINY_MODEL
+    from speechcue_hf.models.loading import hub_commit
+
+    if arguments.model == TINY_MODEL:
+        return None
+    with _gate_explained(arguments.model):
+        return hub_commit(arguments.model, arguments.revision)
+
+
+def _load_model(name: str, commit: str | None, texts: Iterable[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     from speechcue_hf.models.base import TINY_MODEL
 
     if name == TINY_MODEL:
@@ -115,22 +131,24 @@ def _load_model(name: str, texts: Iterable[str]) -> tuple[PreTrainedModel, PreTr
         return build_tiny_model(texts)
     from speechcue_hf.models.loading import load_model
 
-    try:
-        return load_model(name)
-    except OSError as error:
-        raise _gated(name, error) or error from error
+    with _gate_explained(name):
+        return load_model(name, commit)
 
 
-def _gated(name: str, error: OSError) -> WritingError | None:
-    """What to do about a gated model; None if the error is another one. transformers wraps the Hub's own error."""
+@contextmanager
+def _gate_explained(name: str) -> Iterator[None]:
+    """Say what to do about a gated model; transformers wraps the Hub's own error."""
     from huggingface_hub.errors import GatedRepoError
 
-    if not any(isinstance(cause, GatedRepoError) for cause in (error, error.__cause__)):
-        return None
-    return WritingError(
-        f"{name} is gated, and this machine has no token that may read it: accept its terms on "
-        f"https://huggingface.co/{name}, then log in with `hf auth login` or set HF_TOKEN"
-    )
+    try:
+        yield
+    except OSError as error:
+        if not any(isinstance(cause, GatedRepoError) for cause in (error, error.__cause__)):
+            raise
+        raise WritingError(
+            f"{name} is gated, and this machine has no token that may read it: accept its terms on "
+            f"https://huggingface.co/{name}, then log in with `hf auth login` or set HF_TOKEN"
+        ) from error
 
 
 def _public_name(name: str) -> str:

@@ -102,7 +102,7 @@ def test_an_empty_answer_of_a_server_is_null_and_asked_again(folder, tmp_path, c
     output = tmp_path / "out"
     line = ["biographies", str(folder), "-o", str(output), "--scope", "dialogue", "--model", "m"]
     assert main([*line, "--server", server.base_url]) == 0
-    assert "2 x the server answered with an empty text" in capsys.readouterr().out
+    assert "2 x the model answered with an empty text" in capsys.readouterr().out
     written = load_dataset(str(output))["train"]
     assert [text is None for text in written["biography"]] == [True, False, True, False]
     assert main([*line, "--server", server.base_url]) == 0
@@ -125,22 +125,31 @@ def test_published_biographies(folder, tmp_path, capsys):
     assert json.loads((tmp_path / "out" / "biographies.json").read_text())["writer"] == {"model": "llama"}
 
 
-def test_a_killed_run_goes_on_where_it_stood(tmp_path):
+def test_a_killed_run_goes_on_where_it_stood_and_pays_for_nothing_twice(tmp_path):
     folder, output = tmp_path / "described", tmp_path / "out"
     write_dataset(DatasetDict(train=dataset_of(*(random_dialogue(seed) for seed in range(6)))), folder)
-    line = ["biographies", str(folder), "-o", str(output), "--refresh", "3", *TINY, "--batch-size", "1"]
-    command = [sys.executable, "-m", "speechcue_hf.cli", *line]
-    environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "PYTHONUNBUFFERED": "1"}
+    server = ChatServer()
+    server.meet = threading.Barrier(2)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    line = ["biographies", str(folder), "-o", str(output), "--refresh", "3", "--model", "m", "--concurrency", "1"]
+    line += ["--server", server.base_url]
     store = output / "biographies-store.jsonl"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as run:
-        while store.read_bytes().count(b"\n") < 4 if store.exists() else True:
-            assert run.stderr.read(1), "the run ended before it was killed"
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    with subprocess.Popen([sys.executable, "-m", "speechcue_hf.cli", *line], env=environment) as run:
+        for _ in range(5):
+            server.meet.wait(timeout=60)
+        while store.read_bytes().count(b"\n") < 6:
+            assert run.poll() is None, "the run ended before it was killed"
         run.send_signal(signal.SIGKILL)
+    server.meet.abort()
     before = store.read_bytes()
-    assert not list(output.glob("*.parquet"))
+    assert len(lines(store)) == 6 and not list(output.glob("**/*.parquet"))
+    server.meet = None
     assert main(line) == 0
-    assert store.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
-    keys = [entry["key"] for entry in lines(store)[1:] if entry["text"] is not None]
-    written = load_dataset(str(output))["train"]
-    failed = {entry["key"] for entry in lines(store)[1:]} - set(keys)
-    assert len(keys) == len(set(keys)) and set(keys) | failed == set(written["biography_key"]) - {None}
+    server.shutdown()
+    server.server_close()
+    assert store.read_bytes().startswith(before)
+    keys = [entry["key"] for entry in lines(store)[1:]]
+    assert sorted(keys) == sorted(set(load_dataset(str(output))["train"]["biography_key"]) - {None})
+    # The sixth was perhaps in flight when the run was killed; the five are not asked again.
+    assert server.asked.total() - len(server.asked) in (0, 1)

@@ -1,4 +1,5 @@
 import argparse
+from types import SimpleNamespace
 
 import pytest
 import transformers
@@ -7,6 +8,7 @@ from huggingface_hub.errors import GatedRepoError
 from speechcue_hf.commands.writing import add_writer_arguments, load_writer, load_writer_tokenizer
 from speechcue_hf.errors import WritingError
 from speechcue_hf.models.tiny import build_tiny_model
+from speechcue_hf.writers.decoding import Decoding
 
 
 def parsed(*line):
@@ -23,6 +25,40 @@ def test_a_model_folder_is_named_without_its_path(tmp_path):
     assert writer.identity["model"] == "my-model" and str(tmp_path) not in str(writer.identity)
     assert writer.identity["decoding"] | {"temperature": 0.5, "seed": 3} == writer.identity["decoding"]
     assert tokenizer.get_vocab() == load_writer_tokenizer(arguments).get_vocab()
+
+
+@pytest.fixture
+def hub_id(monkeypatch):
+    """The id of a model whose branch `main` the Hub has at another commit than `old`."""
+    loaded = []
+
+    def load(source, revision=None):
+        loaded.append((source, revision))
+        return build_tiny_model(["Ann"], vocabulary=300)
+
+    commits = {None: "a" * 40, "old": "b" * 40}
+    monkeypatch.setattr("speechcue_hf.models.loading.hub_commit", lambda source, revision: commits[revision])
+    monkeypatch.setattr("speechcue_hf.models.loading.load_model", load)
+    return SimpleNamespace(name="org/model", loaded=loaded)
+
+
+@pytest.mark.parametrize(("options", "commit"), [([], "a" * 40), (["--revision", "old"], "b" * 40)])
+def test_the_commit_behind_a_branch_is_loaded_and_recorded(hub_id, options, commit):
+    writer, _ = load_writer(parsed("--model", hub_id.name, *options), [])
+    assert (writer.identity["model"], writer.identity["revision"]) == (hub_id.name, commit)
+    assert hub_id.loaded == [(hub_id.name, commit)]
+
+
+def test_vllm_is_told_commit_and_gpus(hub_id, monkeypatch):
+    monkeypatch.setattr("speechcue_hf.writers.offline_vllm.VllmWriter", lambda *model, **options: (model, options))
+    made, tokenizer = load_writer(parsed("--model", hub_id.name, "--vllm", "--revision", "old", "--gpus", "4"), [])
+    assert made[0] == (hub_id.name,) and tokenizer is None
+    assert made[1] == {"name": hub_id.name, "revision": "b" * 40, "decoding": Decoding(), "gpus": 4}
+
+
+def test_a_server_has_the_revision_it_was_started_with():
+    with pytest.raises(ValueError, match="--revision cannot be asked of a server"):
+        load_writer(parsed("--model", "m", "--server", "http://localhost:1/v1", "--revision", "old"), [])
 
 
 def test_a_server_and_its_token(monkeypatch):
@@ -49,7 +85,7 @@ def test_a_gated_model_without_a_token_says_what_to_do(load, wrapped, monkeypatc
             raise gated
         raise OSError("You are trying to access a gated repo.") from gated
 
-    monkeypatch.setattr("speechcue_hf.models.loading._adapter", refuses)
+    monkeypatch.setattr("speechcue_hf.models.loading.find_beside", refuses)
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", refuses)
     with pytest.raises(WritingError) as error:
         load(parsed("--model", "meta-llama/Llama-2-70b-chat-hf"))
@@ -62,6 +98,6 @@ def test_other_failures_to_load_stay_what_they_are(monkeypatch):
     def refuses(*_, **__):
         raise OSError("there is no such model")
 
-    monkeypatch.setattr("speechcue_hf.models.loading._adapter", refuses)
+    monkeypatch.setattr("speechcue_hf.models.loading.find_beside", refuses)
     with pytest.raises(OSError, match="there is no such model"):
         load_writer(parsed("--model", "a/b"), [])

@@ -68,9 +68,10 @@ class Captioner:
         """
         facts = self.facts(row)
         asked = {part: fact if part in task.parts else None for part, fact in facts.items()}
-        note = _why_not(row, task, asked)
-        caption = None if note else render("caption", **asked)
-        note = note or check_caption(str(caption), facts, task.parts, self.emotions)
+        caption, note = None, _why_not(row, task, asked)
+        if note is None:
+            caption = render("caption", **asked)
+            note = check_caption(caption, facts, task.parts, self.emotions)
         kept = {column: row[column] for column in KEPT if column in row}
         words = {cue: facts[cue] for cue in CUE_WORDS}
         return {**kept, "task": task.name, **words, "prompt": question(task), **captioned(caption, note, None)}
@@ -81,7 +82,7 @@ class Captioner:
         return {
             "gender": row.get("gender"),
             **{cue: cue_word(cue, row, self.level_count) for cue in CUE_WORDS},
-            "transcript": " ".join((row.get("text") or "").split()) or None,
+            "transcript": transcript_of(row),
             "emotion": None if emotion is None else self.emotions[emotion],
         }
 
@@ -127,6 +128,11 @@ def caption_features(features: Features) -> Features:
     kept = {column: features[column] for column in KEPT if column in features}
     text = {name: Value("string") for name in ("task", *CUE_WORDS, "caption", "caption_note", "caption_key")}
     return Features({**kept, **text, "prompt": MESSAGES, "completion": MESSAGES})
+
+
+def transcript_of(row: Row) -> str | None:
+    """What is said in a row, without line ends and runs of blanks; None where nothing is."""
+    return " ".join((row.get("text") or "").split()) or None
 
 
 def question(task: CaptionTask) -> list[dict[str, Any]]:

@@ -16,7 +16,8 @@ def check_caption(
     Args:
         caption: The caption.
         facts: ``pitch``, ``speed`` and ``volume`` in the words of ``CUE_WORDS``, ``gender`` and ``emotion``; None or
-            absent where nothing is known, and then nothing may be stated.
+            absent where nothing is known, and then nothing may be stated. ``transcript``, where it is known: what the
+            caption quotes of it is not read.
         parts: Which parts the caption must state, where they are known.
         emotions: The label set; no other than the own one may be named.
 
@@ -27,18 +28,26 @@ def check_caption(
         >>> check_caption("A woman speaks loudly.", {"volume": "quiet"}, ["volume"])
         'the caption says loud volume, measured is quiet'
     """
+    caption = _without_transcript(caption, facts.get("transcript"))
     claims = read_claims(caption)
     wrong = [
         f"the caption says {claim.word} {claim.cue}, measured is {facts.get(claim.cue) or 'nothing'}"
         for claim in claims
         if claim.word != facts.get(claim.cue)
     ]
-    wrong += [f"the caption says {name}, known is {facts.get('gender')}" for name in _other_genders(caption, facts)]
-    wrong += [
-        f"the caption says {name}, labelled is {facts.get('emotion')}" for name in _others(caption, facts, emotions)
-    ]
+    others = sorted(read_genders(caption) - {facts.get("gender")})
+    wrong += [f"the caption says {name}, known is {facts.get('gender') or 'nothing'}" for name in others]
+    named = _others(caption, facts, emotions)
+    wrong += [f"the caption says {name}, labelled is {facts.get('emotion') or 'nothing'}" for name in named]
     wrong += [f"the caption leaves out the {part}" for part in _unstated(caption, facts, parts)]
     return "; ".join(dict.fromkeys(wrong)) or None
+
+
+def _without_transcript(caption: str, transcript: str | None) -> str:
+    """A transcript can hold quotation marks of its own, so the whole of it is taken out."""
+    for opening, closing in ("''", '""', "“”", "‘’"):
+        caption = caption.replace(f"{opening}{transcript}{closing}", "'said'") if transcript else caption
+    return caption
 
 
 def _unstated(caption: str, facts: Mapping[str, str | None], parts: Sequence[str]) -> list[str]:
@@ -48,11 +57,6 @@ def _unstated(caption: str, facts: Mapping[str, str | None], parts: Sequence[str
     if emotion is not None and read_words(caption, [emotion]):
         stated.add("emotion")
     return [part for part in parts if part in (*CUE_WORDS, "emotion") and facts.get(part) and part not in stated]
-
-
-def _other_genders(caption: str, facts: Mapping[str, str | None]) -> list[str]:
-    known = facts.get("gender")
-    return [] if known is None else sorted(read_genders(caption) - {known})
 
 
 def _others(caption: str, facts: Mapping[str, str | None], emotions: Sequence[str]) -> list[str]:

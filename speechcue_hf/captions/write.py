@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from datasets import Dataset, DatasetDict
 
-from speechcue_hf.captions.build import captioned
+from speechcue_hf.captions.build import captioned, transcript_of
 from speechcue_hf.captions.check import check_caption
 from speechcue_hf.captions.facts import CUE_WORDS
 from speechcue_hf.captions.tasks import caption_task, render, templates_sha256
@@ -118,6 +118,7 @@ def _rewritten(row: Row, emotions: Sequence[str], written: Mapping[str, Written]
         return {**row, **captioned(None, "not written yet" if answer is None else answer.reason, key)}
     emotion = emotions[row["emotion"]] if row.get("emotion") is not None else None
     facts = {cue: row[cue] for cue in CUE_WORDS} | {"gender": row.get("gender"), "emotion": emotion}
+    facts["transcript"] = transcript_of(row)
     own = " ".join(answer.text.split())
     caption = f"{opening(emotion)} {own}" if "emotion" in task.parts else own
     return {**row, **captioned(caption, check_caption(own, facts, task.cues, emotions), key)}

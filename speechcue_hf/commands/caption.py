@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,10 +90,9 @@ def print_summary(captions: DatasetDict, record: dict[str, Any], output: Path) -
 def _examples(captions: DatasetDict, tasks: int) -> list[dict[str, Any]]:
     """The first caption of each task."""
     found: dict[str, dict[str, Any]] = {}
-    for rows in captions.values():
-        for row in rows:
-            if row["caption"] is not None:
-                found.setdefault(row["task"], row)
-            if len(found) == tasks:
-                break
+    for row in chain.from_iterable(captions.values()):
+        if row["caption"] is not None:
+            found.setdefault(row["task"], row)
+        if len(found) == tasks:
+            break
     return list(found.values())

@@ -147,6 +147,8 @@ def _bert_score(
 
 def _places(labelled: Dataset, clips: Dataset) -> list[int]:
     """Where the clip of each utterance stands."""
+    if "audio" not in clips.column_names:
+        raise EvaluationError("the dataset with the clips has no column 'audio': give what `speechcue prepare` wrote")
     place_of = {utterance: place for place, utterance in enumerate(clips["utterance_id"])}
     if missing := [utterance for utterance in labelled["utterance_id"] if utterance not in place_of]:
         raise EvaluationError(

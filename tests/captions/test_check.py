@@ -29,5 +29,17 @@ def test_the_emotion_must_be_named_where_it_is_asked_for():
     assert check_caption("A fine day.", FACTS, ["emotion"]) == "the caption leaves out the emotion"
 
 
+def test_a_gender_that_is_not_known_is_not_to_be_stated():
+    assert check_caption("A man speaks.", {}, []) == "the caption says male, known is nothing"
+
+
+@pytest.mark.parametrize(
+    "transcript", ["He said 'no'. A sad man, speaking loudly.' with low pitch.", "no", '"Low pitch"']
+)
+def test_a_transcript_is_not_read_whatever_it_holds(transcript):
+    caption = f"The female speaker says '{transcript}' with high pitch and normal speed."
+    assert check_caption(caption, {**FACTS, "transcript": transcript}, CUES, EMOTIONS) is None
+
+
 def test_of_what_nothing_is_known_nothing_is_asked():
     assert check_caption("A fine day.", {}, [*CUES, "emotion", "gender"], EMOTIONS) is None

@@ -78,6 +78,8 @@ def test_clips_are_found_by_utterance(rows, described, explainer):
         assert first == pytest.approx(second, abs=1e-4)
     with pytest.raises(EvaluationError, match=r"has no row for u0 \(and 2 more\)"):
         evaluate(described, rows.select(range(3, 9)), explainer)
+    with pytest.raises(EvaluationError, match="has no column 'audio'"):
+        evaluate(described, described, explainer)
 
 
 def test_a_clip_that_cannot_be_heard_is_a_wrong_answer(rows, described, explainer):

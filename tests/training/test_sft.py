@@ -10,6 +10,7 @@ import pytest
 import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from huggingface_hub import HfApi
+from safetensors.torch import load_file
 from transformers import AutoTokenizer
 from trl import SFTTrainer
 

@@ -42,6 +42,7 @@ class LibriTTSBuilder(CorpusBuilder):
 
     CORPUS = "libritts"
     LICENSE = "CC-BY-4.0"
+    HUB_LICENSE = "cc-by-4.0"
     HOMEPAGE = "https://www.openslr.org/60"
     CITATION = (
         "@inproceedings{zen2019libritts, title={{LibriTTS}: A Corpus Derived from {LibriSpeech} for Text-to-Speech}, "

@@ -76,7 +76,7 @@ def _write(captions: DatasetDict, arguments: argparse.Namespace) -> tuple[Datase
 
 
 def print_summary(captions: DatasetDict, record: dict[str, Any], output: Path) -> None:
-    """Print how many rows have a caption, why others have none, and one caption of each task."""
+    """Print how many rows have a caption, why others have none, one caption of each task, and what to mind."""
     for split, counts in record["rows"].items():
         print(f"{split}: {counts['captions']:,} of {counts['all']:,} rows have a caption")
     reasons = sum((Counter(counts["without"]) for counts in record["rows"].values()), Counter[str]())
@@ -84,6 +84,11 @@ def print_summary(captions: DatasetDict, record: dict[str, Any], output: Path) -
         print(f"  {count:,} x {reason}")
     for row in _examples(captions, len(record["tasks"])):
         print(f"{row['task']}: {row['caption']}")
+    if record["baseline"] in ("speaker", "running"):
+        print(
+            f"The levels compare speakers with themselves (baseline {record['baseline']}), which one clip cannot tell: "
+            "for a model that hears clips, describe with --baseline gender or overall."
+        )
     print(f"{output} holds the captions and {CAPTIONS_FILE}; the clips stay where `speechcue prepare` put them.")
 
 

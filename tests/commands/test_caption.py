@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
@@ -71,6 +73,15 @@ def test_a_folder_that_was_not_described_is_refused(described, tmp_path, capsys)
     write_dataset(read_dataset(described), tmp_path / "bare")
     assert main(["caption", str(tmp_path / "bare"), "-o", str(tmp_path / "out")]) == 1
     assert "holds no describer.json" in capsys.readouterr().err
+
+
+def test_levels_that_one_clip_cannot_tell_are_named(described, tmp_path, capsys):
+    folder = shutil.copytree(described, tmp_path / "described")
+    assert main(["caption", str(folder), "-o", str(tmp_path / "out"), "--tasks", "emotion"]) == 0
+    assert "baseline" not in capsys.readouterr().out
+    replace(SpeechDescriber.from_pretrained(folder), baseline="speaker").save_pretrained(folder)
+    assert main(["caption", str(folder), "-o", str(tmp_path / "out"), "--tasks", "emotion"]) == 0
+    assert "compare speakers with themselves (baseline speaker)" in capsys.readouterr().out
 
 
 def test_an_unknown_task_is_named(described, tmp_path, capsys):

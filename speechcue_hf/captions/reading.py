@@ -150,7 +150,8 @@ def _any_of(words: Sequence[str]) -> str:
     return "|".join(sorted(words, key=len, reverse=True))
 
 
-_NOUN = rf"\b(?:{_any_of(tuple(_NOUNS))})\b"
+# How far a cue varies is not where it lies.
+_NOUN = rf"\b(?:{_any_of(tuple(_NOUNS))})\b(?! (?:variation|variability|range|contour|changes?)\b)"
 _NOUN_LIST = rf"(?P<nouns>{_NOUN}(?:(?:, and |, | and ){_NOUN})*)"
 _ADJECTIVE = rf"\b(?P<level>{_any_of((*_LEVELS, *(word for word in _OWN_LEVELS if word != 'deepvoice')))})\b"
 _BEFORE = re.compile(rf"{_ADJECTIVE}[ -](?:(?:vocal|speaking|speech|voice|overall|average|mean) )?{_NOUN_LIST}", re.I)

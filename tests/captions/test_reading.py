@@ -19,6 +19,7 @@ from speechcue_hf.captions.reading import read_claims, read_genders, read_transc
         ("Volume: low", {"volume": "quiet"}),
         ("not loud, neither high nor low pitch, and the speed isn't fast", {}),
         ("a high opinion of normal people", {}),
+        ("low pitch with high variation, high pitch variation, and the volume range is normal", {"pitch": "low"}),
         ("The speaker says 'Louder! A high pitch, don't you see' with low pitch.", {"pitch": "low"}),
         ('"Speak slowly," she said quietly.', {"volume": "quiet"}),
         ("", {}),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from datasets import Dataset
 
 from speechcue_hf.environment import library_versions
-from speechcue_hf.filenames import BASE_MODEL_FOLDER, BIOGRAPHIES_FILE, DESCRIBER_FILE
+from speechcue_hf.filenames import BASE_MODEL_FOLDER, BIOGRAPHIES_FILE, DESCRIBER_FILE, DISTRIBUTIONS_FILE
 from speechcue_hf.training.arguments import ModelSettings, TrainingSettings
 
 if TYPE_CHECKING:
@@ -47,11 +47,13 @@ def keep_beside(output: Path, describer: Path | None, biographies: Path | None) 
 
     Args:
         output: The output folder, with the model saved in it.
-        describer: The describer's file, or None.
+        describer: The describer's file, or None; the picture of its thresholds beside it goes along.
         biographies: The record of the dataset's biographies, or None.
     """
-    for source, name in ((describer, DESCRIBER_FILE), (biographies, BIOGRAPHIES_FILE)):
-        if source is not None:
+    picture = None if describer is None else describer.with_name(DISTRIBUTIONS_FILE)
+    beside = ((describer, DESCRIBER_FILE), (picture, DISTRIBUTIONS_FILE), (biographies, BIOGRAPHIES_FILE))
+    for source, name in beside:
+        if source is not None and source.is_file():
             shutil.copyfile(source, output / name)
     # A pickle with the paths of this run; training.json has the settings.
     (output / "training_args.bin").unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from datasets import Dataset, DatasetDict, load_dataset
 from speechcue_hf.cli import main
 from speechcue_hf.corpora.parquet import read_dataset, write_dataset
 from speechcue_hf.cues.describe import SpeechDescriber
+from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.encoder import evaluate_encoder
 from speechcue_hf.evaluation.metrics import weighted_f1
@@ -98,7 +99,7 @@ def test_card_tells_of_the_encoder_and_its_example_runs(
     monkeypatch.chdir(folder)
     capsys.readouterr()
     runpy.run_path(str(example))
-    assert capsys.readouterr().out.startswith("I got the job! -> ")
+    assert capsys.readouterr().out.startswith("Have you seen my keys anywhere? -> ")
 
 
 def test_card_of_a_model_that_sees_the_future_says_so_and_its_example_runs(
@@ -107,7 +108,8 @@ def test_card_of_a_model_that_sees_the_future_says_so_and_its_example_runs(
     told = {"biography": "A waits.", "biography_scope": "dialogue"}
     write_dataset(read_dataset(dataset_folder).map(lambda row: told), tmp_path / "told")
     measured = Dataset.from_dict({"f0_mean_hz": [100.0 + row for row in range(20)]})
-    SpeechDescriber.fit(measured, baseline="overall").save_pretrained(tmp_path / "told")
+    settings = MeasurementSettings(groups=("pitch",))
+    SpeechDescriber.fit(measured, baseline="overall", settings=settings).save_pretrained(tmp_path / "told")
     encoder = save_tiny_encoder("roberta", tmp_path / "encoder")
     shape = EncoderSettings(
         encoder=str(encoder),
@@ -129,7 +131,7 @@ def test_card_of_a_model_that_sees_the_future_says_so_and_its_example_runs(
     monkeypatch.chdir(folder)
     capsys.readouterr()
     runpy.run_path(str(example))
-    assert capsys.readouterr().out.startswith("I got the job! -> ")
+    assert capsys.readouterr().out.startswith("Have you seen my keys anywhere? -> ")
 
 
 def test_other_labels_and_describers_are_refused(runs: Path, dataset_folder: Path) -> None:

@@ -8,6 +8,7 @@ from speechcue_hf.cli import main
 from speechcue_hf.corpora.identity import identify, restore_identity
 from speechcue_hf.corpora.parquet import write_dataset
 from speechcue_hf.cues.describe import SpeechDescriber
+from speechcue_hf.cues.settings import MeasurementSettings
 
 SAID = {"angry": "Leave me alone.", "happy": "What a day!", "neutral": "The bus is here."}
 
@@ -38,7 +39,9 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     restore_identity(dataset, identity)
     write_dataset(dataset, folder)
     cues = {"f0_mean_hz": [100.0 + row for row in range(20)], "intensity_mean_db": [60.0 + row for row in range(20)]}
-    SpeechDescriber.fit(Dataset.from_dict(cues), baseline="overall").save_pretrained(folder)
+    settings = MeasurementSettings(groups=("loudness", "pitch"))
+    train = Dataset.from_dict(cues, split="train")
+    SpeechDescriber.fit(train, baseline="overall", settings=settings).save_pretrained(folder)
     return folder
 
 

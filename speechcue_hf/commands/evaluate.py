@@ -30,6 +30,10 @@ EXAMPLES = """examples:
 """
 
 
+METRICS = ("weighted_f1", "macro_f1", "accuracy", "unweighted_accuracy")
+"""Of which mean and standard deviation over seeds are told."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     source = parser.add_mutually_exclusive_group(required=True)
@@ -87,7 +91,7 @@ def _run_seeds(arguments: argparse.Namespace) -> None:
     for name in (f"seed-{seed}" for seed in seeds):
         places = {"model": str(Path(arguments.model) / name), "output": arguments.output / name}
         results = _run_once(argparse.Namespace(**{**vars(arguments), **places}))
-        scores.append({metric: results[metric] for metric in ("weighted_f1", "macro_f1", "accuracy")})
+        scores.append({metric: results[metric] for metric in METRICS})
     spread = spread_of(scores)
     path = arguments.output / f"seeds-{arguments.split}.json"
     path.write_text(json.dumps({"seeds": seeds, "split": arguments.split, **spread}, indent=2) + "\n", encoding="utf-8")
@@ -110,7 +114,7 @@ def _run_once(arguments: argparse.Namespace) -> dict[str, Any]:
 def print_summary(results: dict[str, Any]) -> None:
     """Print the main figures of an evaluation."""
     interval = results["weighted_f1_interval"]
-    task = f", task {results['corpus']['task']}" if results["corpus"] else ""
+    task = f", task {results['corpus']['task'] if results['corpus'] else 'not known (no corpus.json)'}"
     print(f"{results['n']} labelled utterances of {interval['dialogues']} dialogues, split {results['split']}{task}")
     print(
         f"  weighted F1   {100 * results['weighted_f1']:6.2f} %   "

@@ -19,6 +19,7 @@ from speechcue_hf.filenames import (
     CARD_FILE,
     CONFUSION_FILE,
     DESCRIBER_FILE,
+    DISTRIBUTIONS_FILE,
     PREDICTIONS_FILE,
     PROMPT_FILE,
     PROMPT_TEMPLATE_FILE,
@@ -61,6 +62,7 @@ RECORDS = (
     BIOGRAPHIES_FILE,
     CAPTIONS_FILE,
     CONFUSION_FILE,
+    DISTRIBUTIONS_FILE,
 )
 """What lies beside a model and says how it was made and how good it is; none of it quotes a corpus."""
 

@@ -87,3 +87,9 @@ def test_evaluate_finds_a_model_that_hears(folder, tmp_path, capsys):
     assert f"mean recall   {100 * results['unweighted_accuracy']:6.2f} %   (UA)" in printed
     assert str(tmp_path) not in (tmp_path / "results.json").read_text()
     assert main(["compare", str(tmp_path), str(tmp_path), "--draws", "10"]) == 0
+
+
+def test_evaluate_says_that_a_task_is_not_known(folder, tmp_path, capsys):
+    arguments = ["evaluate", "--dataset", str(folder / "described"), "--model", str(folder / "model")]
+    assert main([*arguments, "--audio", str(folder / "prepared"), "-o", str(tmp_path)]) == 0
+    assert "split test, task not known (no corpus.json)" in capsys.readouterr().out

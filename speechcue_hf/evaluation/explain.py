@@ -183,6 +183,9 @@ class Explainer:
     def write(self, clips: Sequence[Clip], emotions: Sequence[str]) -> list[str]:
         """Explain emotions that are given, one for each clip of a batch.
 
+        A model that was taught to describe a voice apart from its emotion is asked for that, and the sentence that
+        names the emotion is put before what it says.
+
         Args:
             clips: What the model hears.
             emotions: What it is to explain.
@@ -190,8 +193,11 @@ class Explainer:
         Returns:
             The explanations, each beginning with the sentence that names its emotion.
         """
-        beginnings = [opening(emotion) for emotion in emotions]
-        return self.listener.write_answers(clips, self.explain, beginnings, self.new_tokens, self.beams)
+        openings = [opening(emotion) for emotion in emotions]
+        together = "emotion" in self.explain.parts
+        beginnings = openings if together else [""] * len(clips)
+        answers = self.listener.write_answers(clips, self.explain, beginnings, self.new_tokens, self.beams)
+        return answers if together else [f"{begin} {text}" for begin, text in zip(openings, answers, strict=True)]
 
     def _explain_batch(self, clips: Sequence[Audio], gender: str | None) -> Iterator[Explanation]:
         decoded = [decode_clip(clip) for clip in clips]
@@ -256,16 +262,17 @@ def caption_facts(source: str | Path, revision: str | None = None) -> tuple[tupl
         revision: Branch, tag or commit on the Hub.
 
     Returns:
-        The emotions in the order of their class ids, and of the tasks that name the emotion the one with the fewest
-        parts, to recognise it, and the one with the most, to explain it: ``emotion`` and ``explanation`` where the
-        file is not there or names no such task.
+        The emotions in the order of their class ids; of the tasks that name the emotion the one with the fewest parts,
+        to recognise it; and of all tasks the one with the most, to explain it. Without the file ``emotion`` and
+        ``explanation``.
     """
     path = find_beside(source, CAPTIONS_FILE, revision)
     record = {} if path is None else read_record(path)
-    tasks = [task for task in map(caption_task, record.get("tasks", ())) if "emotion" in task.parts]
-    tasks = tasks or [caption_task("emotion"), caption_task("explanation")]
-    by_parts = sorted(tasks, key=lambda task: len(task.parts))
-    return tuple(record.get("emotions", ())), by_parts[0], by_parts[-1]
+    tasks = [caption_task(name) for name in record.get("tasks", ("emotion", "explanation"))]
+    naming = [task for task in tasks if "emotion" in task.parts] or [caption_task("emotion")]
+    recognise = min(naming, key=lambda task: len(task.parts))
+    explain = max(tasks, key=lambda task: (len(task.parts), "emotion" in task.parts))
+    return tuple(record.get("emotions", ())), recognise, explain
 
 
 def find_clips(paths: Sequence[Path]) -> list[Path]:

@@ -10,7 +10,7 @@ import parselmouth
 import pytest
 import soundfile
 
-from speechcue_hf.captions.tasks import caption_task
+from speechcue_hf.captions.tasks import SEMOLLM_TASKS, caption_task
 from speechcue_hf.errors import DescriberError, EvaluationError, ModelError
 from speechcue_hf.evaluation.explain import Explainer, Explanation, caption_facts, find_clips, judge
 from speechcue_hf.evaluation.hearing import Listener
@@ -106,8 +106,29 @@ def test_what_a_model_was_taught(model_folder, tmp_path):
     assert (emotions, recognise.name, explain.name) == (tuple(EMOTIONS), "emotion", "explanation")
     record = json.loads((model_folder / "captions.json").read_text())
     (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "captions.json").write_text(json.dumps({**record, "tasks": {"emotion+pitch": {}, "style": {}}}))
-    assert caption_facts(tmp_path)[1:] == (caption_task("emotion+pitch"),) * 2
+    for names, found in [
+        (["emotion+pitch"], ("emotion+pitch", "emotion+pitch")),
+        (SEMOLLM_TASKS, ("emotion", "style")),
+        (["pitch+volume", "emotion+pitch"], ("emotion+pitch", "emotion+pitch")),
+        (["style"], ("emotion", "style")),
+    ]:
+        (tmp_path / "captions.json").write_text(json.dumps({**record, "tasks": dict.fromkeys(names)}))
+        assert tuple(task.name for task in caption_facts(tmp_path)[1:]) == found
+
+
+def test_a_voice_described_apart_from_its_emotion_explains_it_too(explainer, tmp_path, monkeypatch):
+    asked = []
+
+    def write(self, clips, task, beginnings, *rest):
+        asked.append((task.name, beginnings))
+        return ["The speaker speaks with high pitch."] * len(clips)
+
+    monkeypatch.setattr(Listener, "write_answers", write)
+    clip = write_clip(tmp_path / "clip.wav", 95, 0.1)
+    (explanation,) = replace(explainer, explain=caption_task("style"))([clip])
+    assert asked == [("style", [""])]
+    opening = f"The emotion is {explanation.emotion}."
+    assert explanation.marked == f"{opening} The speaker speaks with high pitch [measured: low]."
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from datasets import ClassLabel, Dataset, DatasetDict, concatenate_datasets
+from datasets import ClassLabel, Dataset, DatasetDict, Features, concatenate_datasets
 
 from speechcue_hf import __version__
 from speechcue_hf.errors import CorpusError
@@ -143,6 +143,9 @@ def put_beside(rows: Dataset, columns: Dataset) -> Dataset:
         The rows with all columns.
     """
     joined: Dataset = concatenate_datasets([rows, columns], axis=1)
+    if not len(rows):  # concatenate_datasets leaves out what has no rows, columns and all.
+        features = Features({**rows.features, **columns.features})
+        joined = Dataset.from_dict({name: [] for name in features}, features=features, split=rows.split)
     joined.info.dataset_name, joined.info.config_name = rows.info.dataset_name, rows.info.config_name
     return joined
 

@@ -147,6 +147,13 @@ def test_it_can_be_mapped(opened, caplog):
             pickle.dumps(biographer)
 
 
+def test_an_empty_split_has_the_columns(opened):
+    writer = ScriptedWriter()
+    with opened(writer, WHOLE) as store:
+        written = write_biographies(dataset_of(random_dialogue(1)).select([]), writer, store, WHOLE)
+    assert len(written) == 0 and set(BIOGRAPHY_FEATURES) < set(written.features)
+
+
 def test_streams_are_refused_with_the_cure(opened):
     stream = dataset_of(random_dialogue(1)).to_iterable_dataset()
     writer = ScriptedWriter()

@@ -161,6 +161,8 @@ def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         entry: Any = json.loads(line)
     except ValueError as error:
+        if number == 1:
+            raise _no_store(path) from error
         raise WritingError(f"{path}, line {number} is damaged ({error}): remove it, or give another store") from error
     if not isinstance(entry, dict):
         raise _no_store(path)

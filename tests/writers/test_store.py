@@ -93,12 +93,13 @@ def test_a_damaged_store_is_named(path, line, says):
 
 
 @pytest.mark.parametrize(
-    "content", [b"notes", b"\xff\x00PAR1", b"[1]\nnotes", b'"a"\n', b'{"text": "a"}\n{"text": "b"}\nnotes', b"\n"]
+    "content",
+    [b"notes", b"notes\n", b"\xff\x00PAR1", b"[1]\nnotes", b'"a"\n', b'{"text": "a"}\n{"text": "b"}\nnotes', b"\n"],
 )
 def test_a_file_that_is_no_store_is_refused_and_left_alone(path, content):
     path.parent.mkdir()
     path.write_bytes(content)
-    with pytest.raises(WritingError, match="give another store"), open_store(path, writer=WRITER, prompt=PROMPT):
+    with pytest.raises(WritingError, match="no store of texts"), open_store(path, writer=WRITER, prompt=PROMPT):
         pass
     assert path.read_bytes() == content
 

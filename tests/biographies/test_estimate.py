@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from datasets import DatasetDict, load_dataset
 
 import speechcue_hf  # noqa: F401
 from speechcue_hf.biographies.estimate import BiographyEstimate, estimate_biographies
+from speechcue_hf.biographies.requests import dialogues_of, plan_biographies
 from speechcue_hf.biographies.settings import BiographySettings
-from speechcue_hf.biographies.write import write_biographies
+from speechcue_hf.biographies.write import needed_batch, write_biographies
 from speechcue_hf.models.tiny import build_tiny_model
 from speechcue_hf.writers.decoding import Decoding
 from speechcue_hf.writers.local import LocalWriter
@@ -48,6 +50,23 @@ def test_requests_of_real_corpora(corpus, dialogue_columns, first_name, requests
     pairs = set(zip(dataset["test"]["dialogue_id"][:], dataset["test"]["speaker"][:], strict=True))
     turn_by_turn = estimate_biographies(dataset["test"], BiographySettings(refresh=1))
     assert turn_by_turn.requests == dataset["test"].num_rows - len(pairs)
+
+
+@needs_corpora
+@pytest.mark.parametrize("corpus", ["meld", "emorynlp"])
+def test_history_tells_of_no_later_turn_of_a_real_dialogue(corpus, tmp_path):
+    options = {} if corpus == "emorynlp" else {"verify": False}
+    dataset = load_dataset(f"speechcue/{corpus}", data_dir=str(CORPORA / corpus), cache_dir=str(tmp_path), **options)
+    # Real speakers in their real order; each text names its turn, as people say the same more than once.
+    told = 0
+    for dialogue in (dialogue for rows in dataset.values() for dialogue in dialogues_of(needed_batch(rows))):
+        marked = [row | {"text": f"said-{row['turn']}-end" if row["text"] else ""} for row in dialogue]
+        for row, plan in zip(dialogue, plan_biographies(marked, BiographySettings()), strict=True):
+            content = plan.request.messages[0]["content"] if plan.request else ""
+            turns = [int(turn) for turn in re.findall(r"said-(\d+)-end", content)]
+            assert all(turn < row["turn"] for turn in turns)
+            told += bool(turns)
+    assert told > 6000
 
 
 def test_an_estimate_is_what_a_run_then_takes(tmp_path):

@@ -1,11 +1,13 @@
 """The paper's messages on both corpora, put together by hand from its description, one part after the other."""
 
+import re
 from itertools import product
 from typing import Any
 
 import pytest
 from datasets import Dataset
 
+from speechcue_hf.biographies.settings import load_biography_prompt
 from speechcue_hf.errors import PromptError
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import load_prompt
@@ -105,6 +107,19 @@ def test_iemocap_has_the_papers_name_for_every_actor() -> None:
     names = ["MARY", "JAMES", "PATRICIA", "JOHN", "JENNIFER", "ROBERT", "LINDA", "MICHAEL", "ELIZABETH", "WILLIAM"]
     actors = [f"Ses0{session}_{gender}" for session in range(1, 6) for gender in "FM"]
     assert load_prompt("bioserc").speaker_names == dict(zip(actors, names, strict=True))
+    # Whoever writes the biographies is told of them by the same names.
+    turns = [{"speaker": actor, "number": 0, "text": "Hi."} for actor in actors]
+    [asked] = load_biography_prompt("bioserc").messages(turns, turns[-1], 250)
+    assert re.findall(r"^(\w+): Hi\.$", asked["content"], re.M) == names
+    assert "characteristics speaker WILLIAM?" in asked["content"]
+
+
+@pytest.mark.parametrize("prompt", ["bioserc_history", "speechcue_biography"])
+def test_what_looks_like_a_template_in_a_biography_is_told_as_it_is(meld: Dataset, prompt: str) -> None:
+    odd = "{{ 7 * 7 }} {% raw %} ### ### Given {# the"
+    told = meld.map(lambda row: {"biography": odd, "biography_scope": "history"})
+    messages = build_prompts(told, prompt)[2]["prompt"]
+    assert odd in messages[0]["content"]
 
 
 def test_whole_in_the_users_message(meld: Dataset) -> None:

@@ -124,6 +124,10 @@ def write_published(dataset: DatasetDict, folder: Path, *, corpus: str, llm: str
 
     Raises:
         CorpusError: If a row has no label, no biography or (``iemocap``) no gender, or a split has another name.
+
+    Example:
+        >>> write_published(read_dataset(Path("data/paper")), Path("data/bioserc"), corpus="meld", llm="Llama-3-70B")
+        [PosixPath('data/bioserc/meld.train.json'), ...]
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = []

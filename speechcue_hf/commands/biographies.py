@@ -135,6 +135,8 @@ def _print_time_and_price(estimate: BiographyEstimate, arguments: argparse.Names
         prompt, written = arguments.price
         price = estimate.price(prompt, written)
         print(f"  At {prompt:g} and {written:g} for a million tokens read and written: at most {price:.2f}.")
+    if arguments.tokens_per_second is None and arguments.price is None:
+        print("  Give --tokens-per-second and --price to know hours and price.")
 
 
 def _scope_line(settings: BiographySettings) -> str:

@@ -28,6 +28,8 @@ METRICS = {
 MOST_GROUPS = 3
 """Groups of the describer whose thresholds the card shows; the file has all."""
 
+_MAY_BE_MISSING = ("explanations", "matching", "unlabelled", "decode", "normalisation")
+"""Facts that not every evaluation has in its results."""
 _METRIC_TYPES = {"accuracy": "accuracy", "unweighted_accuracy": "recall"}
 _PIPELINE_TAGS = {"chat": "text-generation", "encoder": "text-classification", "speech": "audio-text-to-text"}
 _SHOWN = {
@@ -88,7 +90,7 @@ def _facts(run: RunRecords) -> dict[str, Any]:
     return {
         "run": run,
         "training": run.training,
-        "results": run.results and {"explanations": None, "matching": None, **run.results},
+        "results": run.results and {**dict.fromkeys(_MAY_BE_MISSING), **run.results},
         "seeds": run.seeds,
         "labels": run.labels,
         "describer": run.describer,
@@ -118,7 +120,8 @@ def _functions(run: RunRecords) -> dict[str, Any]:
 def _settings(run: RunRecords) -> dict[str, Any]:
     """Settings of model, adapter and trainer that say something, lists as text."""
     encoder = {name: value for name, value in (run.training["encoder"] or {}).items() if name != "encoder"}
-    given = {**encoder, **run.parts, **(run.training["adapter"] or {}), **run.training["settings"]}
+    schedule = {name: run.training["loss"][name] for name in ("encoder_learning_rate", "one_cycle") if encoder}
+    given = {**encoder, **run.parts, **(run.training["adapter"] or {}), **run.training["settings"], **schedule}
     return {
         name: ", ".join(map(str, value)) if isinstance(value, list) else value
         for name, value in given.items()

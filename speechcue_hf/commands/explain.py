@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("clips", type=Path, nargs="+", help="audio files, and folders of them")
     parser.add_argument("--model", required=True, help="SEmoLLM: a folder, or an id on the Hub")
     parser.add_argument("--jsonl", action="store_true", help="print one JSON object a line")
-    parser.add_argument("--gender", choices=("female", "male"), help="of all speakers, if known")
+    parser.add_argument(
+        "--gender", choices=("female", "male"), help="of all speakers, if known (default: as the explanation says)"
+    )
     parser.add_argument("--labels", help="emotions, separated by commas, of a model without captions.json")
     parser.add_argument("--batch-size", type=int, default=8, help="clips in one pass (default: %(default)s)")
     parser.add_argument("--max-new-tokens", type=int, default=80, help="of an explanation (default: %(default)s)")

@@ -11,7 +11,7 @@ from datasets.utils import tqdm
 
 from speechcue_hf.audio import Clip
 from speechcue_hf.captions.facts import CUE_WORDS, cue_word
-from speechcue_hf.captions.reading import read_claims
+from speechcue_hf.captions.reading import read_claims, read_genders
 from speechcue_hf.captions.tasks import CaptionTask, caption_task
 from speechcue_hf.captions.write import opening
 from speechcue_hf.cues.describe import SpeechDescriber
@@ -170,8 +170,9 @@ class Explainer:
 
         Args:
             clips: The clips.
-            gender: Of all speakers, ``"female"`` or ``"male"``, if known: levels are then those of that gender, where
-                the describer has them. Else they are those of all speakers.
+            gender: Of all speakers, ``"female"`` or ``"male"``, if known. Levels are those of that gender, where the
+                describer has them; else those of the gender that the explanation itself states, as the captions of
+                training did; else those of all speakers.
 
         Yields:
             One explanation for each clip, in their order; a clip that cannot be decoded has its reason in ``error``.
@@ -220,7 +221,8 @@ class Explainer:
         return [Explanation("", emotion, odds, text, note=note) for emotion, odds, text, note in rows]
 
     def _judged(self, answer: Explanation, clip: Audio, gender: str | None) -> Explanation:
-        row = self.describer.describe_clip(clip, gender=gender)
+        stated = read_genders(answer.explanation or "")
+        row = self.describer.describe_clip(clip, gender=gender or (min(stated) if len(stated) == 1 else None))
         measured = {cue: cue_word(cue, row, self.describer.levels) for cue in CUE_WORDS}
         notes = "; ".join(note for note in (answer.note, row["measurement_note"]) if note)
         claims = judge(answer.explanation or "", measured)

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from speechcue_hf.captions.tasks import SEMOLLM_TASKS, caption_task
+from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import DescriberError, EvaluationError, ModelError
 from speechcue_hf.evaluation.explain import Explainer, Explanation, caption_facts, find_clips, judge
 from speechcue_hf.evaluation.hearing import Listener
@@ -66,6 +67,28 @@ def test_what_a_model_says_is_judged_by_praat(explainer, tmp_path, monkeypatch):
             measured = words[claim.cue][sum(value > bound for bound in thresholds[column].thresholds)]
             assert (claim.measured, claim.contradicted) == (measured, claim.stated != measured)
         assert len(explanation.claims) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "gender", "compared"),
+    [
+        ("A woman with low pitch.", None, "female"),
+        ("A woman with low pitch.", "male", "male"),
+        ("A voice with low pitch.", None, None),
+        ("A man or a woman with low pitch.", None, None),
+    ],
+)
+def test_levels_are_of_the_gender_that_is_known_or_stated(explainer, tmp_path, monkeypatch, said, gender, compared):
+    real, asked = SpeechDescriber.describe_clip, []
+
+    def describe_clip(self, clip, *, gender):
+        asked.append(gender)
+        return real(self, clip, gender=gender)
+
+    monkeypatch.setattr(SpeechDescriber, "describe_clip", describe_clip)
+    monkeypatch.setattr(Listener, "write_answers", lambda self, clips, *rest: [said] * len(clips))
+    list(explainer([write_clip(tmp_path / "clip.wav", 150, 0.1)], gender=gender))
+    assert asked == [compared]
 
 
 def test_clips_that_cannot_be_heard_keep_their_place(explainer, tmp_path):

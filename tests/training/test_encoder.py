@@ -149,6 +149,32 @@ def test_cues_that_are_not_there_are_named(described_corpus: DatasetDict, encode
         train(described_corpus, encoders / "bert", settings(tmp_path), biographies="static")
 
 
+def test_z_scores_are_those_of_measurements_and_of_nothing_else(
+    described_corpus: DatasetDict, encoders: Path, tmp_path: Path
+) -> None:
+    # In the dataset's order; how often somebody speaks is no measurement of the voice, nor is a column of the user's.
+    scores = {"turns_z": 1.0, "pause_ratio_z": 2.0, "my_z": 3.0, "f0_mean_hz_z": None}
+    measured = described_corpus.map(lambda row: scores)
+    output = train(measured, encoders / "bert", settings(tmp_path, max_steps=1), cues="z_scores", frozen_layers=2)
+    assert read_record(output)["encoder"]["cue_names"] == ["pause_ratio_z", "f0_mean_hz_z"]
+
+
+def test_a_dialogue_of_one_turn_and_one_without_labels_are_trained_with(
+    described_corpus: DatasetDict, encoders: Path, tmp_path: Path
+) -> None:
+    rows: Dataset = described_corpus["train"]
+    dialogues = rows["dialogue_id"]
+    rows = rows.map(lambda row: {"emotion": None} if row["dialogue_id"] == dialogues[-1] else {})
+    first = dialogues.index(next(name for name in dialogues if name != dialogues[0]))
+    described_corpus["train"] = rows.select(range(first - 1, len(rows)))
+    training = settings(tmp_path, num_train_epochs=1, per_device_train_batch_size=1, class_weights="log")
+    record = read_record(train(described_corpus, encoders / "bert", training, frozen_layers=1))
+    losses = [line["loss"] for line in record["log"] if "loss" in line]
+    assert losses.count(0.0) == 1 and np.isfinite(losses).all()
+    weights = load_file(tmp_path / "model.safetensors")
+    assert all(weight.isfinite().all() for weight in weights.values())
+
+
 def test_biographies_of_whole_dialogues_are_recorded_as_the_future(
     described_corpus: DatasetDict, encoders: Path, tmp_path: Path
 ) -> None:
@@ -196,6 +222,9 @@ def test_class_weights_are_those_of_the_paper() -> None:
     assert class_weights(emotions, 3, "none") is None
     with pytest.raises(TrainingError, match="no row has a label"):
         class_weights([None], 3, "none")
+    with pytest.raises(TrainingError, match=r"of one class, which weighs ln\(N / n_c\) = 0: use class_weights none"):
+        class_weights([1, 1, None], 3, "log")
+    assert class_weights([1, 1], 3, "none") is None
 
 
 def test_encoder_has_a_learning_rate_of_its_own_and_norms_do_not_decay(encoders: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ BIOGRAPHIES = ("none", "static", "attention")
 CUES = ("none", "z_scores", "description")
 SCOPES = (None, "history", "dialogue")
 READING = ("windows", "dialogue")
+FEWEST_TOKENS = 8
 
 
 class BiosErcConfig(PreTrainedConfig):
@@ -30,12 +31,13 @@ class BiosErcConfig(PreTrainedConfig):
     Args:
         encoder_config: Of the text encoder, any that ``AutoModel`` builds; RoBERTa-large by default.
         reading: ``"windows"``: the encoder reads each utterance by itself, in its context, as BiosERC does.
-            ``"dialogue"``: it reads a dialogue once, each turn seeing what its window would hold, at the cost of
-            windows of one turn. The encoder must take a mask over pairs of tokens, as BERT and RoBERTa do.
+            ``"dialogue"``: it reads a dialogue once, at the cost of windows of one turn. In each of its layers a turn
+            sees what its window would hold, so through several layers it sees turns that those saw. The encoder must
+            take a mask over pairs of tokens, as BERT and RoBERTa do.
         speaker_names: Whether the encoder reads ``Ross: `` before what Ross says.
         context_before: Turns before the target that the encoder reads with it.
         context_after: Turns after the target that it reads; more than 0 sees the future.
-        max_tokens: Most tokens of target and context; None: as many as the encoder has positions for.
+        max_tokens: Most tokens of target and context, marks among them; None: as many as the encoder has positions for.
         causal: Whether the layers over the dialogue see the turns up to the target only; false sees the future.
         num_attention_heads: Of every attention over the dialogue; divides half the encoder's width.
         dropout: Share of values dropped in training, in all layers over the encoder.
@@ -105,7 +107,9 @@ class BiosErcConfig(PreTrainedConfig):
             ``sees_future``; ``future_turns``, how many are read at most, None for all of the dialogue; and
             ``biography_scope``.
         """
-        turns = self.context_after if self.causal else None
+        # Read at once, a turn sees in each layer what the turns after it saw in the layer below.
+        steps = self.encoder_config.num_hidden_layers if self.reading == "dialogue" else 1
+        turns = self.context_after * steps if self.causal else None
         return {"sees_future": self.sees_future, "future_turns": turns, "biography_scope": self.biography_scope}
 
     def _check(self) -> None:
@@ -117,6 +121,8 @@ class BiosErcConfig(PreTrainedConfig):
             raise ValueError(f"num_attention_heads must divide half the encoder's width, {width // 2}, got {heads}")
         if min(self.context_before, self.context_after) < 0:
             raise ValueError("context_before and context_after are numbers of turns, they cannot be negative")
+        if self.max_tokens is not None and self.max_tokens < FEWEST_TOKENS:
+            raise ValueError(f"max_tokens must be at least {FEWEST_TOKENS}, marks among them, got {self.max_tokens}")
         if (self.biographies != "none") != (self.biography_scope is not None):
             raise ValueError("biographies and biography_scope go together: give both or neither")
         if (self.cues == "z_scores") != bool(self.cue_names):

@@ -112,10 +112,11 @@ def _check(rows: Dataset, tokenizer: PreTrainedTokenizerBase, config: BiosErcCon
         twice = next(name for name in ids if ids.count(name) > 1)
         raise ModelError(f"the rows of dialogue {twice!r} do not stand together: sort the dataset by dialogue and turn")
     if config.biographies != "none":
-        scopes = set(rows["biography_scope"]) - {None, config.biography_scope}
+        written = zip(rows["biography"], rows["biography_scope"], strict=True)
+        scopes = {scope for text, scope in written if text} - {config.biography_scope}
         if scopes:
             raise ModelError(
-                f"the model reads biographies of scope {config.biography_scope!r}, the dataset has {sorted(scopes)}: "
+                f"the model reads biographies of scope {config.biography_scope!r}, the dataset has {[*scopes]}: "
                 "write them again with that scope, or train another model"
             )
 
@@ -125,7 +126,7 @@ def _example(
 ) -> dict[str, Any]:
     turns = _tokens([_spoken(row, config) for row in rows], tokenizer)
     if config.reading == "dialogue":
-        texts = _whole_dialogue(turns, token_limit, tokenizer)
+        texts = _whole_dialogue(turns, config, token_limit, tokenizer)
     else:
         texts = _windows(turns, config, token_limit, tokenizer)
     numbers: dict[str | None, int] = {}
@@ -168,7 +169,7 @@ def _windows(
 
 
 def _whole_dialogue(
-    turns: Sequence[Tokens], token_limit: int, tokenizer: PreTrainedTokenizerBase
+    turns: Sequence[Tokens], config: BiosErcConfig, token_limit: int, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, list[Any]]:
     """As few texts as hold the dialogue; those after the first open with earlier turns, up to half the room."""
     room = token_limit // 2 - 2
@@ -187,7 +188,12 @@ def _whole_dialogue(
         texts["input_ids"].append([tokenizer.cls_token_id, *(token for part in parts[first:last] for token in part)])
         texts["spans"].append([opening, used])
         texts["token_turns"].append([first, *(turn for turn in range(first, last) for _ in parts[turn])])
-        texts["shortened"] += [first > 0 or len(turns[turn]) > room for turn in range(start, last)]
+        texts["shortened"] += [
+            first > max(0, turn - config.context_before)
+            or last <= min(len(turns) - 1, turn + config.context_after)
+            or len(turns[turn]) > room
+            for turn in range(start, last)
+        ]
         start = last
     return texts
 

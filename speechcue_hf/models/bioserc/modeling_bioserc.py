@@ -68,6 +68,9 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
 
     The views: the utterance itself, the utterance after a transformer layer over the dialogue, attention of that to the
     turns of the same speaker, attention to those of the others, and, if asked for, biographies.
+
+    Where this package is imported, ``AutoModel`` and ``AutoModelForSequenceClassification`` load a saved one. Without
+    the package ``AutoModelForSequenceClassification.from_pretrained(..., trust_remote_code=True)`` does.
     """
 
     config: BiosErcConfig
@@ -110,8 +113,8 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
             The model, in single precision, its heads random.
 
         Raises:
-            ValueError: If a setting does not fit the encoder.
-            OSError: If there is no such encoder.
+            ValueError: If a setting does not fit the encoder, or it cannot read whole dialogues and is to.
+            OSError: If there is no such encoder, or no access to it.
         """
         encoder = AutoModel.from_pretrained(source, revision=revision, dtype=torch.float32)
         # Otherwise the saved config would tell where the encoder lay on this machine.
@@ -119,6 +122,11 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
         model = cls(BiosErcConfig(encoder_config=encoder.config, **settings))
         model.encoder = _without_pooler(encoder)
         model.freeze()
+        if model.config.reading == "dialogue" and not _hides_tokens(model.encoder):
+            raise ValueError(
+                f"a {encoder.config.model_type!r} encoder takes no mask over pairs of tokens, so it cannot read "
+                "dialogues at once without seeing later turns: use reading='windows'"
+            )
         return model
 
     @classmethod
@@ -134,8 +142,11 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
         frozen, layers = self.config.frozen_layers, self.config.encoder_config.num_hidden_layers
         if frozen:
             self.encoder.requires_grad_(False)
-            stack = next(it for it in self.encoder.modules() if isinstance(it, nn.ModuleList) and len(it) == layers)
-            stack[frozen:].requires_grad_(True)
+        if 0 < frozen < layers:
+            stacks = [it for it in self.encoder.modules() if isinstance(it, nn.ModuleList) and len(it) == layers]
+            if not stacks:
+                raise ValueError(f"the encoder's layers share weights: freeze 0 or {layers} of them, not {frozen}")
+            stacks[0][frozen:].requires_grad_(True)
 
     def train(self, mode: bool = True) -> BiosErcForUtteranceClassification:
         """Switch between training and evaluation; a wholly frozen encoder stays in evaluation."""
@@ -200,22 +211,15 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
             return self.encode(input_ids, attention_mask, span_mask)
         rows = attention_mask.flatten(0, 1).any(-1)
         ids, exists, averaged, turns = (
-            tensor.flatten(0, 1)[rows] for tensor in (input_ids, attention_mask.bool(), span_mask, token_turns)
+            tensor.flatten(0, 1)[rows] for tensor in (input_ids, attention_mask.bool(), span_mask.bool(), token_turns)
         )
         back = turns.unsqueeze(2) - turns.unsqueeze(1)
         visible = (back <= self.config.context_before) & (back >= -self.config.context_after) & exists.unsqueeze(1)
-        # Padding sees itself, since a softmax over nothing would be NaN.
-        hidden = ~(visible | torch.eye(ids.shape[1], dtype=torch.bool, device=ids.device))
-        lowest = torch.finfo(self.encoder.dtype).min
-        mask = torch.zeros_like(hidden, dtype=self.encoder.dtype).masked_fill(hidden, lowest).unsqueeze(1)
-        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        states = self.encoder(input_ids=ids, attention_mask=_pair_mask(visible, self.encoder.dtype)).last_hidden_state
         dialogue = torch.arange(len(speakers), device=ids.device).repeat_interleave(input_ids.shape[1])[rows]
-        place = (dialogue.unsqueeze(1) * speakers.shape[1] + turns)[averaged.bool()]
-        means = states.new_zeros(speakers.numel(), states.shape[-1])
-        counts = means.new_zeros(len(means), 1).index_add(0, place, means.new_ones(len(place), 1))
-        means = means.index_add(0, place, states[averaged.bool()]) / counts.clamp(min=1)
-        shaped: Tensor = means.view(*speakers.shape, -1)
-        return shaped
+        utterance = dialogue.unsqueeze(1) * speakers.shape[1] + turns
+        means = _group_means(states[averaged], utterance[averaged], speakers.numel())
+        return means.view(*speakers.shape, -1)
 
     def forward(
         self,
@@ -262,7 +266,7 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
 
         Returns:
             ``logits``, shape ``(dialogues, utterances, labels)``, and with ``labels`` the mean cross-entropy as
-            ``loss``.
+            ``loss``, 0 where nothing is labelled.
 
         Raises:
             ValueError: If something is not given that the model's settings say it reads.
@@ -288,7 +292,7 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
                 _needed("visible_biographies", visible_biographies),
             )
         logits = sum(self.heads[name](view) for name, view in views.items())
-        loss = None if labels is None else functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
+        loss = None if labels is None else _mean_cross_entropy(logits, labels)
         return TokenClassifierOutput(loss=loss, logits=logits)
 
     def _voice(self, cues: Tensor | None, ids: Tensor | None, mask: Tensor | None, vectors: Tensor | None) -> Tensor:
@@ -349,6 +353,12 @@ def _needed(name: str, tensor: Tensor | None) -> Tensor:
     return tensor
 
 
+def _mean_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean over the labelled utterances; 0 where there is none, which would be NaN."""
+    total = functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="sum")
+    return total / (labels != -100).sum().clamp(min=1)
+
+
 def sinusoidal_positions(turns: Tensor, width: int) -> Tensor:
     """Positions as sines and cosines of falling frequency, for dialogues of any length (Vaswani et al. 2017).
 
@@ -362,6 +372,32 @@ def sinusoidal_positions(turns: Tensor, width: int) -> Tensor:
     rates = torch.exp(torch.arange(0, width, 2, device=turns.device) * (-math.log(10000.0) / width))
     angles = turns.unsqueeze(1) * rates
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+
+
+def _pair_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
+    """What is added to each query's scores so that it sees these keys only, shape ``(texts, 1, tokens, tokens)``."""
+    # Padding sees itself, since a softmax over nothing would be NaN.
+    hidden = ~(visible | torch.eye(visible.shape[-1], dtype=torch.bool, device=visible.device))
+    return torch.zeros_like(hidden, dtype=dtype).masked_fill(hidden, torch.finfo(dtype).min).unsqueeze(1)
+
+
+def _group_means(states: Tensor, group: Tensor, groups: int) -> Tensor:
+    """Mean of the states of each group, shape ``(groups, width)``; zeros for one without any."""
+    sums = states.new_zeros(groups, states.shape[-1]).index_add(0, group, states)
+    counts = states.new_zeros(groups, 1).index_add(0, group, states.new_ones(len(group), 1))
+    return sums / counts.clamp(min=1)
+
+
+def _hides_tokens(encoder: Any) -> bool:
+    """Whether a mask over pairs of tokens keeps what comes second from what comes first."""
+    ids = torch.tensor([[0, 0], [0, 1]], device=encoder.device)
+    visible = torch.ones(2, 2, 2, dtype=torch.bool, device=encoder.device).tril()
+    try:
+        with torch.inference_mode():
+            states = encoder(input_ids=ids, attention_mask=_pair_mask(visible, encoder.dtype)).last_hidden_state
+    except (IndexError, RuntimeError, ValueError):
+        return False
+    return torch.allclose(states[0, 0], states[1, 0], atol=1e-5)
 
 
 def _without_pooler(encoder: Any) -> Any:

@@ -130,6 +130,12 @@ def test_biographies_of_another_scope_are_refused() -> None:
         example_of(biography_rows("dialogue"), biographies="static", biography_scope="history")
 
 
+def test_biographies_that_do_not_say_what_they_have_seen_are_refused() -> None:
+    rows = rows_of(TURNS, biography=["one"] * 6, biography_scope=[None] * 6)
+    with pytest.raises(ModelError, match=r"of scope 'history', the dataset has \[None\]"):
+        example_of(rows, biographies="static", biography_scope="history")
+
+
 def test_scattered_dialogues_and_plain_labels_are_refused() -> None:
     rows = rows_of(TURNS, [("A", "one")])
     with pytest.raises(ModelError, match="rows of dialogue 'd0' do not stand together"):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
+from transformers import AlbertConfig, AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from speechcue_hf.models.bioserc import BiosErcConfig, BiosErcForUtteranceClassification
 from speechcue_hf.models.bioserc.dialogues import collate, dialogue_examples
@@ -66,6 +66,9 @@ VARIANTS = [
     {"cues": "description", "biographies": "static", "biography_scope": "history"},
     {"causal": False, "context_after": 2, **ATTENTION},
 ]
+
+
+AT_ONCE = {"reading": "dialogue", "speaker_names": True, "context_before": 3, "cues": "description", **ATTENTION}
 
 
 def batch_of(rows: Dataset, model: BiosErcForUtteranceClassification, tokenizer: Any) -> dict[str, torch.Tensor]:
@@ -192,7 +195,7 @@ def test_logits_are_those_of_the_formulas(kind: str, settings: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("settings", VARIANTS, ids=["plain", "attention", "static", "future"])
+@pytest.mark.parametrize("settings", [*VARIANTS, AT_ONCE], ids=["plain", "attention", "static", "future", "at once"])
 def test_a_batch_gives_what_each_dialogue_gives_by_itself(kind: str, settings: dict[str, Any]) -> None:
     model, tokenizer = make(kind, **settings)
     rows = conversation()
@@ -210,6 +213,31 @@ def test_later_turns_change_nothing_unless_the_model_sees_the_future(settings: d
     cut = [logits_of(rows.select(range(said)), model, tokenizer)[0] for said in range(1, len(rows))]
     largest = max(np.abs(whole[: len(part)] - part).max() for part in cut)
     assert (largest < 1e-5) != model.config.sees_future
+
+
+def with_other_turns(rows: Dataset, first: int, last: int) -> Dataset:
+    """Rows whose turns from ``first`` to before ``last`` are another person's, said and measured otherwise."""
+
+    def change(row: dict[str, Any], number: int) -> dict[str, Any]:
+        if not first <= number < last:
+            return {}
+        words = "bus " * len(row["text"].split())
+        other = {"speaker": "C", "text": words, "cue_z": 9.0, "speech_description": "quiet", "biography": "C is here."}
+        return other | {"biography_scope": "history"}
+
+    return rows.map(change, with_indices=True)
+
+
+@pytest.mark.parametrize("settings", [*VARIANTS[:3], AT_ONCE], ids=["plain", "attention", "static", "at once"])
+def test_other_later_turns_change_no_bit_in_a_padded_batch(settings: dict[str, Any]) -> None:
+    model, tokenizer = make("bert", **settings)
+    rows = conversation()
+    expected = logits_of(rows, model, tokenizer)
+    for said in range(1, len(LONG)):
+        found = logits_of(with_other_turns(rows, said, len(LONG)), model, tokenizer)
+        np.testing.assert_array_equal(found[0, :said], expected[0, :said])
+        np.testing.assert_array_equal(found[1, : len(SHORT)], expected[1, : len(SHORT)])
+        assert np.abs(found[0, said] - expected[0, said]).max() > 1e-3
 
 
 def test_biographies_of_whole_dialogues_see_the_future() -> None:
@@ -258,11 +286,19 @@ def test_loss_leaves_unlabelled_utterances_out() -> None:
     output = model(**batch)
     expected = -output.logits[0, 0].log_softmax(-1)[batch["labels"][0, 0]]
     assert output.loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    loss = model(**{**batch, "labels": torch.full_like(batch["labels"], -100)}).loss
+    loss.backward()
+    assert loss.item() == 0 and all(it.grad.isfinite().all() for it in model.parameters() if it.grad is not None)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_saved_model_loads_to_equal_logits_and_freezes_again(kind: str, tmp_path: Path) -> None:
-    model, tokenizer = make(kind, **VARIANTS[1], frozen_layers=1)
+SAVED = [("bert", VARIANTS[1]), ("roberta", VARIANTS[1]), ("bert", VARIANTS[2]), ("roberta", AT_ONCE)]
+
+
+@pytest.mark.parametrize(("kind", "settings"), SAVED, ids=["bert", "roberta", "static", "at once"])
+def test_saved_model_loads_to_equal_logits_and_freezes_again(
+    kind: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    model, tokenizer = make(kind, **settings, frozen_layers=1)
     model.save_pretrained(tmp_path)
     expected = logits_of(conversation(), model, tokenizer)
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -273,7 +309,8 @@ def test_saved_model_loads_to_equal_logits_and_freezes_again(kind: str, tmp_path
         assert type(loaded) is BiosErcForUtteranceClassification
         np.testing.assert_array_equal(logits_of(conversation(), loaded, tokenizer), expected)
         assert {name for name, parameter in loaded.named_parameters() if parameter.requires_grad} == trained
-    assert AutoConfig.from_pretrained(tmp_path).cue_names == ["cue_z"]
+    config = AutoConfig.from_pretrained(tmp_path)
+    assert {name: getattr(config, name) for name in settings} == settings
 
 
 def test_pushed_model_comes_back_with_equal_logits(hub: Hub, tmp_path: Path) -> None:
@@ -295,7 +332,7 @@ def test_wholly_frozen_encoder_stays_in_evaluation() -> None:
 
 
 def test_saved_folder_needs_no_installed_package(tmp_path: Path) -> None:
-    model, tokenizer = make("roberta")
+    model, tokenizer = make("roberta", **AT_ONCE, frozen_layers=1)
     model.save_pretrained(tmp_path / "model")
     batch = batch_of(conversation(), model, tokenizer)
     inputs = {name: value.tolist() for name, value in batch.items() if name != "labels"}
@@ -306,6 +343,7 @@ from transformers import AutoModelForSequenceClassification
 model = AutoModelForSequenceClassification.from_pretrained("model", trust_remote_code=True).eval()
 inputs = {name: torch.tensor(value) for name, value in json.load(open("inputs.json")).items()}
 assert "speechcue_hf" not in sys.modules
+assert not next(model.encoder.parameters()).requires_grad
 print(json.dumps(model(**inputs).logits.tolist()))
 """
     environment = os.environ | {"HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1"}
@@ -336,6 +374,8 @@ def test_pretrained_encoder_keeps_its_weights_and_its_path_to_itself(kind: str, 
         ({"frozen_layers": 3}, "frozen_layers must be 0 to 2"),
         ({"num_attention_heads": 5}, "num_attention_heads must divide half the encoder's width, 16"),
         ({"context_after": -1}, "cannot be negative"),
+        ({"max_tokens": 0}, "max_tokens must be at least 8, marks among them, got 0"),
+        ({"reading": "turns"}, "reading must be one of 'windows', 'dialogue', got 'turns'"),
         ({"biographies": "attention"}, "biographies and biography_scope go together"),
         ({"biographies": "all"}, "biographies must be one of 'none', 'static', 'attention', got 'all'"),
         ({"cues": "z_scores"}, "cue_names name the columns of z-scores"),
@@ -344,6 +384,28 @@ def test_pretrained_encoder_keeps_its_weights_and_its_path_to_itself(kind: str, 
 def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         BiosErcConfig(**{"encoder_config": tiny_config("bert", tiny_tokenizer("bert")), **settings})
+
+
+def test_how_far_a_model_looks_ahead_is_recorded() -> None:
+    def turns_ahead(**settings: Any) -> int | None:
+        config = BiosErcConfig(encoder_config=tiny_config("bert", tiny_tokenizer("bert")), **settings)
+        return config.future_record()["future_turns"]
+
+    assert turns_ahead() == turns_ahead(reading="dialogue") == 0
+    assert turns_ahead(context_after=3) == 3
+    # Two layers, the upper one over turns that have seen three turns ahead.
+    assert turns_ahead(context_after=3, reading="dialogue") == 6
+    assert turns_ahead(causal=False) is None
+
+
+def test_layers_that_share_weights_are_frozen_together_or_not_at_all() -> None:
+    shape = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 32, "embedding_size": 8}
+    albert = AlbertConfig(vocab_size=40, num_hidden_layers=2, max_position_embeddings=POSITIONS, **shape)
+    settings = {"encoder_config": albert, "num_attention_heads": 4}
+    with pytest.raises(ValueError, match="share weights: freeze 0 or 2 of them, not 1"):
+        BiosErcForUtteranceClassification(BiosErcConfig(**settings, frozen_layers=1))
+    frozen = BiosErcForUtteranceClassification(BiosErcConfig(**settings, frozen_layers=2))
+    assert not any(parameter.requires_grad for parameter in frozen.encoder.parameters())
 
 
 def test_the_default_encoder_is_roberta_large() -> None:

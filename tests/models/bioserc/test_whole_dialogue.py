@@ -1,17 +1,19 @@
 """A dialogue that the encoder reads at once, against passes over each turn's past by itself."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from transformers import BertModel, DebertaV2Config, DebertaV2Model
 
 from speechcue_hf.models.bioserc import BiosErcConfig, BiosErcForUtteranceClassification
 from speechcue_hf.models.bioserc.dialogues import collate, dialogue_examples
 from speechcue_hf.models.bioserc.vectors import cache_vectors
 from tests.models.bioserc.conversations import rows_of
-from tests.models.bioserc.tiny_encoders import KINDS, POSITIONS, tiny_config, tiny_tokenizer
+from tests.models.bioserc.tiny_encoders import KINDS, POSITIONS, save_tiny_encoder, tiny_config, tiny_tokenizer
 
 LONG = [("A", "What a day"), ("B", "Leave me alone"), ("A", "The bus is here"), (None, ""), ("B", "one two")]
 SHORT = [("B", "a"), ("A", "six")]
@@ -97,6 +99,45 @@ def test_a_dialogue_longer_than_the_encoder_takes_several_texts_and_counts_each_
     first = dialogue["spans"][0]
     kept = len(set(dialogue["token_turns"][0][slice(*first)]))
     assert dialogue["shortened"] == [False] * kept + [True] * (len(counted) - kept)
+
+
+def test_shortened_turns_are_those_that_lost_some_of_their_window() -> None:
+    rows = rows_of([*LONG, *SHORT, *LONG])
+    model, tokenizer = make(context_before=1)
+    assert examples_of(rows, model, tokenizer, limit=16)[0]["shortened"] == [False] * 12
+    model, tokenizer = make(context_before=0, context_after=1)
+    dialogue = examples_of(rows, model, tokenizer, limit=16)[0]
+    cut = [turns[end - 1] for turns, (_, end) in zip(dialogue["token_turns"], dialogue["spans"], strict=True)]
+    assert [turn for turn, lost in enumerate(dialogue["shortened"]) if lost] == cut[:-1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_texts_fill_the_positions_of_the_encoder_and_no_more(kind: str) -> None:
+    model, tokenizer = make(kind, speaker_names=False)
+    examples = examples_of(rows_of([("A", "a")] * 2 * POSITIONS), model, tokenizer, model.token_limit)
+    assert max(map(len, examples[0]["input_ids"])) in (POSITIONS - 1, POSITIONS)
+    assert vectors_of(examples, model).isfinite().all()
+
+
+def test_an_encoder_without_masks_over_pairs_is_refused(tmp_path: Path) -> None:
+    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    DebertaV2Model(DebertaV2Config(vocab_size=40, **shape)).save_pretrained(tmp_path)
+    settings = {"num_labels": 3, "num_attention_heads": 4}
+    assert BiosErcForUtteranceClassification.from_encoder(str(tmp_path), **settings).token_limit == 512
+    with pytest.raises(ValueError, match="'deberta-v2' encoder takes no mask over pairs of tokens"):
+        BiosErcForUtteranceClassification.from_encoder(str(tmp_path), reading="dialogue", **settings)
+
+
+def test_an_encoder_that_forgets_the_mask_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = save_tiny_encoder("bert", tmp_path)
+    forward = BertModel.forward
+
+    def forgetful(self: Any, input_ids: torch.Tensor, attention_mask: Any = None, **rest: Any) -> Any:
+        return forward(self, input_ids=input_ids, **rest)
+
+    monkeypatch.setattr(BertModel, "forward", forgetful)
+    with pytest.raises(ValueError, match="without seeing later turns: use reading='windows'"):
+        BiosErcForUtteranceClassification.from_encoder(str(folder), reading="dialogue", num_attention_heads=4)
 
 
 def test_names_are_read_where_there_are_any() -> None:

@@ -1,16 +1,16 @@
-"""Whether SEmoLLM's three stages learn: a tiny model from scratch names pitch, speed, volume and emotion of unseen clips.
+"""Whether SEmoLLM's three stages learn: from scratch, a tiny model names pitch, speed, volume and emotion of new clips.
 
     OMP_NUM_THREADS=1 python benchmarks/semollm.py --seeds 1 2 3
     OMP_NUM_THREADS=1 python benchmarks/semollm.py --epoch
 
-The corpus is that of ``dataset_scripts/levels.py``, whose levels are known because espeak-ng was told them; sentences of
-the test split are in no other split. Nothing is downloaded: the speech encoder is a random Whisper encoder on a log-mel
-spectrogram (which, unlike the normalised samples that most encoders read, keeps the loudness) and stays random, for it
+The corpus is that of ``dataset_scripts/levels.py``, whose levels are known because espeak-ng was told them;
+sentences of the test split are in no other split. Nothing is downloaded: the speech encoder is a random Whisper encoder
+on a log-mel spectrogram (which, unlike the normalised samples that most encoders read, keeps the loudness) and stays random, for it
 is frozen. The language model is random as well and first learns, from text alone, to answer a question from facts that
 stand where the clip will stand: it knows no clip, as Llama knows none. Then the three stages follow as in
 ``recipes/semollm``. Answers are generated and read strictly: one that does not state exactly one level of a cue counts
-as wrong for it. ``--epoch`` times an epoch with the encoder and with its states from the disk. What it printed stands in
-``semollm.md``.
+as wrong for it. ``--epoch`` times an epoch with the encoder and with its states from the disk.
+What it printed stands in ``semollm.md``.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset, DatasetDict, load_dataset
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from peft import PeftModel
+from sklearn.metrics import accuracy_score
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoModelForCausalLM, AutoTokenizer, WavLMConfig, WhisperConfig
+from transformers import AutoModelForCausalLM, AutoProcessor, AutoTokenizer, WavLMConfig, WhisperConfig
 
 import speechcue_hf  # noqa: F401 - enters the loaders in datasets
 from speechcue_hf.captions.build import captioned, question
@@ -37,10 +39,12 @@ from speechcue_hf.captions.facts import CUE_WORDS
 from speechcue_hf.captions.reading import read_claims, read_words
 from speechcue_hf.captions.tasks import caption_task, render
 from speechcue_hf.models.semollm.modeling_semollm import SEmoLLMForConditionalGeneration
+from speechcue_hf.models.semollm_stages import start_stage1, start_stage2
 from speechcue_hf.models.tiny_parts import LANGUAGE_MODEL, QFORMER, SPEECH_ENCODER, build_tiny_parts
 from speechcue_hf.training.arguments import DataSettings
 from speechcue_hf.training.semollm import train_stage
 from speechcue_hf.training.semollm_arguments import StageSettings, StageTraining
+from speechcue_hf.training.semollm_batches import AnswerCollator, ClipLoader, StateLoader
 from speechcue_hf.training.speech_states import keep_states, read_clip
 from speechcue_hf.training.spread import spread_of
 
@@ -55,7 +59,9 @@ RATES = {1: 3e-3, 2: 3e-3, 3: 2e-3}
 def main() -> None:
     """Print the scores, or the times of an epoch."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of parameters and of the order of rows")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[1, 2, 3], help="of parameters and of the order of rows"
+    )
     parser.add_argument("--folder", type=Path, help="where corpus and runs go; a temporary folder by default")
     parser.add_argument("--epoch", action="store_true", help="time an epoch with and without kept states instead")
     arguments = parser.parse_args()
@@ -112,12 +118,10 @@ def run_seed(corpus: DatasetDict, folder: Path, seed: int) -> dict[str, Any]:
     build_tiny_parts(parts, texts_of(both["train"]), seed=seed, hidden_size=64, speech=encoder)
     seconds["language model"] = cpu_seconds(lambda: teach_language(parts / LANGUAGE_MODEL, seed))
     for stage, captions in ((1, style), (2, style), (3, both)):
-        settings = stage_settings(stage, folder)
-        seconds[f"stage {stage}"] = cpu_seconds(
-            lambda: train_stage(corpus, captions, DataSettings(), settings, stage_training(stage, folder, seed))
-        )
+        settings = (stage_settings(stage, folder), stage_training(stage, folder, seed))
+        seconds[f"stage {stage}"] = cpu_seconds(partial(train_stage, corpus, captions, DataSettings(), *settings))
         if stage > 1:
-            answers[stage] = answer_clips(folder / f"stage{stage}", corpus["test"], folder / "states")
+            answers[stage] = answer_clips(folder / f"stage{stage}", corpus["test"])
     print(f"seed {seed}:", ", ".join(f"{part} {spent:.0f} CPU-s" for part, spent in seconds.items()), flush=True)
     return {"answers": answers, "seconds": seconds}
 
@@ -198,7 +202,7 @@ def _lesson(draw: random.Random, tokenizer: Any) -> tuple[torch.Tensor, torch.Te
 
 
 @torch.inference_mode()
-def answer_clips(run: Path, rows: Dataset, states: Path) -> dict[str, list[str]]:
+def answer_clips(run: Path, rows: Dataset) -> dict[str, list[str]]:
     """Generated answers to both questions, greedily."""
     model, processor = load_run(run)
     base = model.get_base_model() if hasattr(model, "peft_config") else model
@@ -213,16 +217,14 @@ def answer_clips(run: Path, rows: Dataset, states: Path) -> dict[str, list[str]]
                 [prompt] * len(clips), [samples for samples, _ in clips], sampling_rate=[rate for _, rate in clips]
             )
             output = model.generate(**inputs, max_new_tokens=40, do_sample=False)
-            found += processor.tokenizer.batch_decode(output, skip_special_tokens=True)
+            new = output[:, inputs["input_ids"].shape[1] :]
+            found += processor.tokenizer.batch_decode(new, skip_special_tokens=True)
         answers[task.name] = found
     return answers
 
 
 def load_run(folder: Path) -> tuple[Any, Any]:
     """Model and processor of a finished stage."""
-    from peft import PeftModel
-    from transformers import AutoProcessor
-
     adapted = (folder / "adapter_config.json").is_file()
     model = SEmoLLMForConditionalGeneration.from_pretrained(folder / "base_model" if adapted else folder)
     model = PeftModel.from_pretrained(model, str(folder)) if adapted else model
@@ -254,7 +256,8 @@ def score(answers: Mapping[str, Sequence[str]], rows: Dataset, target: str) -> d
 
 def print_scores(runs: Sequence[Mapping[str, Any]], rows: Dataset) -> None:
     """A line for each target and stage: mean ± standard deviation over seeds."""
-    print(f"\n{len(rows)} test clips, {len(runs)} seeds     balanced accuracy   chance   accuracy          majority  invalid")
+    heading = "balanced accuracy   chance   accuracy          majority  invalid"
+    print(f"\n{len(rows)} test clips, {len(runs)} seeds     {heading}")
     for stage, targets in ((2, tuple(CUE_WORDS)), (3, tuple(TARGETS))):
         for target in targets:
             scores = spread_of([score(run["answers"][stage], rows, target) for run in runs])
@@ -265,6 +268,45 @@ def print_scores(runs: Sequence[Mapping[str, Any]], rows: Dataset) -> None:
             )
     total = spread_of([{"seconds": sum(run["seconds"].values())} for run in runs])["seconds"]
     print(f"CPU seconds of one seed: {worded(total, 0)}")
+
+
+def print_epoch_times(corpus: DatasetDict, folder: Path, clips: int = 16) -> None:
+    """CPU time of an epoch of stage 2 with an encoder of WavLM-base's shape, and with its states from the disk."""
+    spoken = DatasetDict(train=corpus["train"].select(range(clips)))
+    rows = caption_rows(spoken["train"], [STYLE])
+    parts = folder / "epoch_parts"
+    build_tiny_parts(
+        parts, texts_of(rows), hidden_size=64, speech=WavLMConfig(feat_extract_norm="layer", conv_bias=True)
+    )
+    for part in start_stage1(str(parts / SPEECH_ENCODER), str(parts / QFORMER)):
+        part.save_pretrained(folder / "epoch_stage1")
+    model, processor = start_stage2(str(folder / "epoch_stage1"), str(parts / LANGUAGE_MODEL))
+    seconds, layers = model.config.train_seconds, model.config.num_speech_layers
+    with_encoder = rows.with_transform(ClipLoader(spoken["train"], seconds, None))
+    kept: dict[str, Dataset] = {}
+    encoder = model.model.speech_encoder
+
+    def keep() -> None:
+        kept.update(keep_states(spoken, encoder, processor, folder / "epoch_states", seconds=seconds))
+
+    print(f"{clips} clips, WavLM-base's shape, batches of 4: CPU seconds")
+    collate = AnswerCollator(processor, seconds)
+    times = {"an epoch with the encoder": cpu_seconds(lambda: run_epoch(model, with_encoder, collate))}
+    times["keeping the states, once"] = cpu_seconds(keep)
+    from_disk = rows.with_transform(StateLoader(kept["train"], layers, None))
+    times["an epoch with states from the disk"] = cpu_seconds(lambda: run_epoch(model, from_disk, collate))
+    for name, spent in times.items():
+        print(f"{name:<36} {spent:8.2f}")
+    frames = sum(kept["train"]["frames"])
+    size = sum(len(states) for states in kept["train"]["speech_states"])
+    print(f"{size / 1e6:.1f} MB for {frames / 50:.0f} s of speech: {layers} layers, float16")
+
+
+def run_epoch(model: SEmoLLMForConditionalGeneration, rows: Dataset, collate: AnswerCollator) -> None:
+    """Forward and backward over all rows."""
+    model.train()
+    for start in range(0, len(rows), 4):
+        model(**collate([rows[place] for place in range(start, start + 4)])).loss.backward()
 
 
 def worded(spread: Mapping[str, Any], digits: int = 3) -> str:

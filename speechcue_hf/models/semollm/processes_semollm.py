@@ -5,6 +5,8 @@ Without ``torch.distributed`` each function leaves its argument as it is. All pr
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as distributed
 from torch import Tensor
@@ -37,13 +39,8 @@ def gather_rows(tensor: Tensor) -> Tensor:
     """
     if not _several():
         return tensor
-    if not tensor.requires_grad:
-        gathered = [torch.empty_like(tensor) for _ in range(process_count())]
-        distributed.all_gather(gathered, tensor.contiguous())
-        return torch.cat(gathered)
-    from torch.distributed.nn.functional import all_gather
-
-    return torch.cat(all_gather(tensor.contiguous()))
+    gathered: Tensor = _GatherRows.apply(tensor)
+    return gathered
 
 
 def gather_padded(tensor: Tensor, value: float) -> Tensor:
@@ -91,6 +88,24 @@ def mean_over_processes(values: Tensor) -> Tensor:
     if _several():
         distributed.all_reduce(count)
     return values.sum() * process_count() / count.clamp(min=1)
+
+
+class _GatherRows(torch.autograd.Function):
+    """Torch's own ``all_gather`` mixes up gradients that do not lie in one piece of memory, as those of einsum."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        ctx.rows = len(tensor)
+        tensor = tensor.contiguous()
+        gathered = [torch.empty_like(tensor) for _ in range(process_count())]
+        distributed.all_gather(gathered, tensor)
+        return torch.cat(gathered)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        return total[own_rows(ctx.rows)]
 
 
 def _several() -> bool:

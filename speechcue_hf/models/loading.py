@@ -9,7 +9,6 @@ from speechcue_hf.errors import ModelError, PromptError
 from speechcue_hf.filenames import BASE_MODEL_FOLDER
 
 if TYPE_CHECKING:
-    from peft import PeftConfig
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
@@ -57,7 +56,8 @@ def load_speech_model(source: str | Path, revision: str | None = None) -> tuple[
     from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
 
     auto: Any = AutoProcessor
-    processor = auto.from_pretrained(str(source), revision=revision or "main")
+    name, at = _place(source, revision)
+    processor = auto.from_pretrained(name, revision=at)
     if not isinstance(processor, SEmoLLMProcessor):
         raise ModelError(f"{source} holds no SEmoLLM: its processor is a {type(processor).__name__}")
     return _load(source, revision, SEmoLLMForConditionalGeneration), processor
@@ -68,12 +68,13 @@ def _load(source: str | Path, revision: str | None, kind: Any) -> PreTrainedMode
     import torch
     from peft import PeftModel
 
-    adapter = _adapter(source, revision)
+    name, at = _place(source, revision)
+    adapter = Path(name) / "adapter_config.json"
     device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
-    base, base_revision = (str(source), revision) if adapter is None else _base_of(*adapter)
-    model: Any = kind.from_pretrained(base, revision=base_revision or "main", dtype=dtype)
-    if adapter is not None:
-        model = PeftModel.from_pretrained(model, str(adapter[0]))
+    base, base_revision = _base_of(adapter.parent) if adapter.is_file() else (name, at)
+    model: Any = kind.from_pretrained(base, revision=base_revision, dtype=dtype)
+    if adapter.is_file():
+        model = PeftModel.from_pretrained(model, name)
     placed: PreTrainedModel = model.to(device).eval()
     return placed
 
@@ -120,7 +121,8 @@ def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTraine
     """
     from transformers import AutoTokenizer
 
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(source), revision=revision or "main")
+    name, at = _place(source, revision)
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(name, revision=at)
     if tokenizer.chat_template is None:
         raise PromptError(
             f"The tokenizer of {Path(source).name} has no chat template, so it cannot render a prompt: "
@@ -174,21 +176,23 @@ def find_beside(model: str | Path, name: str, revision: str | None = None) -> Pa
     return None if found is None else Path(found)
 
 
-def _adapter(source: str | Path, revision: str | None) -> tuple[Path, PeftConfig] | None:
-    """Folder and configuration of an adapter, fetched from the Hub if need be; None for a whole model."""
+def _place(source: str | Path, revision: str | None) -> tuple[str, str]:
+    """Name and revision that a model is read from.
+
+    An adapter of the Hub is fetched first and read from the folder it then lies in: by its id transformers asks for a
+    ``config.json``, which an adapter has not, and offline takes that for a missing file.
+    """
     from huggingface_hub import snapshot_download
+
+    if Path(source).is_dir() or find_beside(source, "adapter_config.json", revision) is None:
+        return str(source), revision or "main"
+    return snapshot_download(str(source), revision=revision, ignore_patterns=["checkpoint-*"]), "main"
+
+
+def _base_of(adapter: Path) -> tuple[str, str]:
+    """Where the base model of an adapter is: beside it, or under the Hub id and revision that the adapter names."""
     from peft import PeftConfig
 
-    found = find_beside(source, "adapter_config.json", revision)
-    if found is None:
-        return None
-    wanted = ["adapter_*", f"{BASE_MODEL_FOLDER}/*"]
-    local = Path(source).is_dir()
-    folder = found.parent if local else Path(snapshot_download(str(source), revision=revision, allow_patterns=wanted))
-    return folder, PeftConfig.from_pretrained(str(folder))
-
-
-def _base_of(folder: Path, config: PeftConfig) -> tuple[str, str | None]:
-    """Where the base model of an adapter is: beside it, or under the Hub id and revision that the adapter names."""
+    config = PeftConfig.from_pretrained(str(adapter))
     name = str(config.base_model_name_or_path)
-    return (str(folder / name), None) if name == BASE_MODEL_FOLDER else (name, config.revision)
+    return (str(adapter / name), "main") if name == BASE_MODEL_FOLDER else (name, config.revision or "main")

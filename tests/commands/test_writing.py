@@ -1,14 +1,15 @@
 import argparse
-from types import SimpleNamespace
 
 import pytest
-import transformers
-from huggingface_hub.errors import GatedRepoError
+from huggingface_hub import HfApi
 
 from speechcue_hf.commands.writing import add_writer_arguments, load_writer, load_writer_tokenizer
 from speechcue_hf.errors import WritingError
 from speechcue_hf.models.tiny import build_tiny_model
 from speechcue_hf.writers.decoding import Decoding
+
+HUB_ID = "tester/tiny"
+GATED = "tester/gated"
 
 
 def parsed(*line):
@@ -28,32 +29,28 @@ def test_a_model_folder_is_named_without_its_path(tmp_path):
 
 
 @pytest.fixture
-def hub_id(monkeypatch):
-    """The id of a model whose branch `main` the Hub has at another commit than `old`."""
-    loaded = []
-
-    def load(source, revision=None):
-        loaded.append((source, revision))
-        return build_tiny_model(["Ann"], vocabulary=300)
-
-    commits = {None: "a" * 40, "old": "b" * 40}
-    monkeypatch.setattr("speechcue_hf.models.loading.hub_commit", lambda source, revision: commits[revision])
-    monkeypatch.setattr("speechcue_hf.models.loading.load_model", load)
-    return SimpleNamespace(name="org/model", loaded=loaded)
+def commits(hub):
+    """Two commits of a model on the Hub, the first and the one that `main` is at."""
+    made = []
+    for words in ("Ann", "Ben"):
+        for part in build_tiny_model([words], vocabulary=300):
+            part.push_to_hub(HUB_ID)
+        made.append(HfApi().model_info(HUB_ID).sha)
+    return made
 
 
-@pytest.mark.parametrize(("options", "commit"), [([], "a" * 40), (["--revision", "old"], "b" * 40)])
-def test_the_commit_behind_a_branch_is_loaded_and_recorded(hub_id, options, commit):
-    writer, _ = load_writer(parsed("--model", hub_id.name, *options), [])
-    assert (writer.identity["model"], writer.identity["revision"]) == (hub_id.name, commit)
-    assert hub_id.loaded == [(hub_id.name, commit)]
+def test_the_commit_behind_a_branch_is_loaded_and_recorded(commits):
+    first, latest = commits
+    for options, commit in (([], latest), (["--revision", "main"], latest), (["--revision", first], first)):
+        writer, _ = load_writer(parsed("--model", HUB_ID, *options), [])
+        assert (writer.identity["model"], writer.identity["revision"]) == (HUB_ID, commit)
 
 
-def test_vllm_is_told_commit_and_gpus(hub_id, monkeypatch):
+def test_vllm_is_told_commit_and_gpus(commits, monkeypatch):
     monkeypatch.setattr("speechcue_hf.writers.offline_vllm.VllmWriter", lambda *model, **options: (model, options))
-    made, tokenizer = load_writer(parsed("--model", hub_id.name, "--vllm", "--revision", "old", "--gpus", "4"), [])
-    assert made[0] == (hub_id.name,) and tokenizer is None
-    assert made[1] == {"name": hub_id.name, "revision": "b" * 40, "decoding": Decoding(), "gpus": 4}
+    made, tokenizer = load_writer(parsed("--model", HUB_ID, "--vllm", "--gpus", "4"), [])
+    assert made[0] == (HUB_ID,) and tokenizer is None
+    assert made[1] == {"name": HUB_ID, "revision": commits[1], "decoding": Decoding(), "gpus": 4}
 
 
 def test_a_server_has_the_revision_it_was_started_with():
@@ -76,21 +73,15 @@ def test_no_token_for_the_providers_is_said(monkeypatch):
         load_writer(parsed("--model", "m/n", "--provider", "auto"), [])
 
 
+@pytest.mark.parametrize("options", [[], ["--vllm"]])
 @pytest.mark.parametrize("load", [lambda arguments: load_writer(arguments, []), load_writer_tokenizer])
-@pytest.mark.parametrize("wrapped", [True, False])
-def test_a_gated_model_without_a_token_says_what_to_do(load, wrapped, monkeypatch):
-    def refuses(*_, **__):
-        gated = GatedRepoError.__new__(GatedRepoError, "401 Client Error")
-        if not wrapped:
-            raise gated
-        raise OSError("You are trying to access a gated repo.") from gated
-
-    monkeypatch.setattr("speechcue_hf.models.loading.find_beside", refuses)
-    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", refuses)
+def test_a_gated_model_without_a_token_says_what_to_do(hub, monkeypatch, load, options):
+    HfApi().create_repo(GATED)
+    hub.repositories["model", GATED].gated = True
+    monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(WritingError) as error:
-        load(parsed("--model", "meta-llama/Llama-2-70b-chat-hf"))
-    assert "meta-llama/Llama-2-70b-chat-hf is gated" in str(error.value)
-    assert "https://huggingface.co/meta-llama/Llama-2-70b-chat-hf" in str(error.value)
+        load(parsed("--model", GATED, *options))
+    assert f"{GATED} is gated" in str(error.value) and f"https://huggingface.co/{GATED}" in str(error.value)
     assert "HF_TOKEN" in str(error.value) and "hf auth login" in str(error.value)
 
 

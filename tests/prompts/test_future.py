@@ -45,7 +45,7 @@ def test_a_budget_takes_the_oldest_turns_first_and_then_the_last_ones(
     dataset, prompt = dialogues([11]), "bioserc_text"
     whole = build_prompts(dataset, prompt)[5]
     seen = []
-    for limit in range(len(encode_prompts(tokenizer, [whole["prompt"]])[0]) + 20, 0, -2):
+    for limit in range(len(encode_prompts(tokenizer, [whole["prompt"]])[0]) + 20, 0, -6):
         try:
             row = build_prompts(dataset, prompt, budget=TokenBudget(tokenizer, limit))[5]
         except PromptError as error:

@@ -30,14 +30,13 @@ class SpeechEmotionExplanationPipeline(Pipeline):
     """Emotion of a clip, probabilities, the model's reasons, and what of them Praat's measurement contradicts.
 
     Args:
-        source: Folder or Hub id with ``describer.json`` and ``captions.json``; the model's by default. An adapter is
-            given as a loaded model, so it needs this: ``pipeline(..., model=model, processor=processor, source=...)``
-            with ``model, processor = load_speech_model(source)``.
+        source: Folder or Hub id with ``describer.json`` and ``captions.json``; the model's by default. An adapter,
+            which :func:`speechcue_hf.models.loading.load_speech_model` loads, needs it.
         emotions: The closed set, where there is no ``captions.json``.
         **settings: As for any pipeline.
 
     Example:
-        >>> explain = pipeline("speech-emotion-explanation", model="runs/stage3")  # doctest: +SKIP
+        >>> explain = pipeline("speech-emotion-explanation", model="user/model")  # doctest: +SKIP
         >>> [found["emotion"] for found in explain(["a.wav", "b.wav"], batch_size=2, gender="female")]  # doctest: +SKIP
         ['sad', 'angry']
     """

@@ -5,9 +5,9 @@
 
 The corpus is that of ``dataset_scripts/levels.py``, whose levels are known because espeak-ng was told them;
 sentences of the test split are in no other split. Nothing is downloaded: the speech encoder is a random Whisper encoder
-on a log-mel spectrogram (which, unlike the normalised samples that most encoders read, keeps the loudness) and stays random, for it
-is frozen. The language model is random as well and first learns, from text alone, to answer a question from facts that
-stand where the clip will stand: it knows no clip, as Llama knows none. Then the three stages follow as in
+on a log-mel spectrogram, which, unlike the normalised samples that most encoders read, keeps the loudness; it is frozen
+and stays random. The language model is random as well and first learns, from text alone, to answer a question from
+facts that stand where the clip will stand: it knows no clip, as Llama knows none. Then the three stages follow as in
 ``recipes/semollm``. Answers are generated and read strictly: one that does not state exactly one level of a cue counts
 as wrong for it. ``--epoch`` times an epoch with the encoder and with its states from the disk.
 What it printed stands in ``semollm.md``.

@@ -68,7 +68,7 @@ def start_stage1(
     )
     model = SEmoLLMForPretraining(config, weights)
     model.speech_encoder.encoder.load_state_dict(load_speech_encoder(speech_encoder).state_dict())
-    start_from_bert(model.speech_adapter.projector.qformer, text.state_dict())
+    start_from_bert(model.qformer, text.state_dict())
     extractor = AutoFeatureExtractor.from_pretrained(speech_encoder)
     return model, SEmoLLMProcessor.from_config(config, extractor, tokenizer)
 

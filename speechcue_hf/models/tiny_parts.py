@@ -90,7 +90,6 @@ def _tiny_wavlm(hidden_size: int) -> WavLMConfig:
         conv_dim=(hidden_size,) * 3,
         conv_kernel=(10, 8, 8),
         conv_stride=(5, 8, 8),
-        num_feat_extract_layers=3,
         conv_bias=True,
         feat_extract_norm="layer",
         do_stable_layer_norm=True,

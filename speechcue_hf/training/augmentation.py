@@ -156,7 +156,7 @@ def _torchaudio() -> Any:
         TrainingError: If it is not there, or does not match torch.
     """
     try:
-        import torchaudio
+        import torchaudio  # type: ignore[import-not-found]
     except (ImportError, OSError, RuntimeError) as error:
         raise TrainingError(
             f"augmentation needs a torchaudio that matches torch {torch.__version__}, and there is none ({error}): "

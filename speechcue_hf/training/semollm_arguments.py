@@ -86,7 +86,7 @@ class StageTraining(TrainingArguments):
 
     def __post_init__(self) -> None:
         adapt_to_machine(self)
-        super().__post_init__()
+        super().__post_init__()  # type: ignore[no-untyped-call]
 
 
 def parse_stage_arguments(arguments: list[str] | None = None) -> tuple[DataSettings, StageSettings, StageTraining]:

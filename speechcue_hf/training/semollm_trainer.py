@@ -30,9 +30,11 @@ class StageTrainer(Trainer):
         self.can_return_loss = True
         self._parts: dict[str, list[Tensor]] = defaultdict(list)
 
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **settings: Any) -> Any:
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
         """The model's loss; its parts are kept for the log."""
-        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **settings)
+        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
         prefix = "" if model.training else "eval_"
         for name in PARTS:
             if outputs.get(name) is not None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from .configuration_semollm import SEmoLLMConfig
 from .losses_semollm import (
@@ -23,6 +23,7 @@ from .losses_semollm import (
 )
 from .modeling_semollm import SEmoLLMPreTrainedModel
 from .processes_semollm import from_first_process, gather_padded, gather_rows, mean_over_processes, own_rows
+from .qformer_semollm import SEmoLLMQFormer
 from .speech_semollm import FrozenSpeechEncoder, SpeechAdapter
 
 CONTRAST_WIDTH = 256
@@ -34,7 +35,7 @@ TEMPERATURES = (0.001, 0.5)
 
 
 @dataclass
-class SEmoLLMPretrainingOutput(ModelOutput):  # type: ignore[misc]
+class SEmoLLMPretrainingOutput(ModelOutput):
     """What :class:`SEmoLLMForPretraining` returns.
 
     Args:
@@ -108,10 +109,10 @@ class SEmoLLMForPretraining(SEmoLLMPreTrainedModel):
         self.speech_adapter.projector.output.requires_grad_(False)
 
     @property
-    def qformer(self) -> nn.Module:
+    def qformer(self) -> SEmoLLMQFormer:
         """The Q-Former."""
-        qformer: nn.Module = self.speech_adapter.projector.qformer
-        return qformer
+        projector: Any = self.speech_adapter.projector
+        return cast(SEmoLLMQFormer, projector.qformer)
 
     def forward(
         self,

@@ -1,4 +1,4 @@
-"""Run by ``test_processes_semollm.py``: one of two processes computes the losses of its half of a batch, and gradients."""
+"""Run by ``test_processes_semollm.py``: one of two processes, with half a batch of its own."""
 
 import sys
 from pathlib import Path

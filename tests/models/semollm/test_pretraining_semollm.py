@@ -18,7 +18,11 @@ def build(weights: LossWeights | None = None, **changes: Any) -> SEmoLLMForPretr
     speech = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     speech |= {"conv_dim": (16,), "conv_kernel": (400,), "conv_stride": (320,), "feat_extract_norm": "layer"}
     speech |= {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2, "num_feat_extract_layers": 1}
-    settings = {"qformer_config": qformer, "speech_config": speech, "text_config": {"hidden_size": 16, "num_attention_heads": 1}}
+    settings = {
+        "qformer_config": qformer,
+        "speech_config": speech,
+        "text_config": {"hidden_size": 16, "num_attention_heads": 1},
+    }
     settings |= {"num_query_tokens": QUERIES, "classifier_proj_size": 16, "projection_dropout": 0.0}
     return SEmoLLMForPretraining(SEmoLLMConfig(**settings | changes), weights)
 

@@ -14,12 +14,12 @@ from speechcue_hf.cli import main
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.hub.card import model_card
+from speechcue_hf.hub.publish_model import publish_model
 from speechcue_hf.hub.run_records import read_run
 from speechcue_hf.hub.usage import example_prompt
 from speechcue_hf.prompts.build import needed_columns
 from speechcue_hf.prompts.specification import load_prompt, presets
 from speechcue_hf.training.spread import spread_of
-from tests.hub.speech_runs import train_stages, write_spoken_corpus
 
 
 def read(path: Path):
@@ -155,6 +155,18 @@ def test_example_runs_as_it_stands(run, monkeypatch, capsys):
     assert answers == ["Have you seen my keys anywhere?", "They were on the shelf this morning."]
 
 
+@pytest.mark.parametrize("kind", ["chat", "encoder", "speech"])
+def test_example_of_a_published_model_runs_by_its_id(hub, kind, request, tmp_path, monkeypatch, capsys):
+    folder = request.getfixturevalue(kind)
+    publish_model(folder / "runs" / "stage2" if kind == "speech" else folder, "tester/model")
+    card = ModelCard.load("tester/model")
+    assert 'EmotionRecognizer.from_pretrained("tester/model")\n' in card.content
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    exec(code(card.content), {})
+    assert len(re.findall(r"^.* -> \w+ \(0\.\d\d\)$", capsys.readouterr().out, re.MULTILINE)) == 2
+
+
 def test_example_of_a_few_shot_model_runs_beside_its_corpus(run, dataset_folder, monkeypatch, capsys):
     prompt = load_prompt({"extends": "speechcue", "demonstrations": 3})
     prompt.save(run)
@@ -238,14 +250,10 @@ def test_a_folder_without_training_record_is_refused(tmp_path):
         model_card(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def stages(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("speech")
-    corpus = write_spoken_corpus(folder / "corpus")
-    train_stages(corpus, folder)
-    line = ["evaluate", "--dataset", str(corpus / "described"), "--audio", str(corpus / "clips"), "--explain"]
-    assert main([*line, "--model", str(folder / "stage3"), "-o", str(folder / "stage3")]) == 0
-    return folder
+@pytest.fixture(scope="session")
+def stages(speech):
+    """Folders ``stage1`` to ``stage3``, the last with its results."""
+    return speech / "runs"
 
 
 @pytest.mark.parametrize(

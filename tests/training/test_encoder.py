@@ -21,6 +21,7 @@ from speechcue_hf.training.arguments import DataSettings
 from speechcue_hf.training.encoder import class_weights, parameter_groups, train_encoder, weighted_loss
 from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
 from speechcue_hf.training.seeds import train_with_seeds
+from tests.hub.hub_server import Hub, Repository
 from tests.models.bioserc.tiny_encoders import save_tiny_encoder
 
 
@@ -140,6 +141,17 @@ def test_test_split_is_refused(described_corpus: DatasetDict, encoders: Path, tm
         train_encoder(
             described_corpus, DataSettings(selection_split="test"), shape, settings(tmp_path), score=weighted_f1
         )
+
+
+def test_an_encoder_without_access_or_that_is_not_there_is_named(
+    described_corpus: DatasetDict, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.repositories["model", "tester/closed"] = Repository("model", "tester/closed", private=False, gated=True)
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(OSError, match=r"(?s)gated repo.*have access to it at https://huggingface.co/tester/closed"):
+        train(described_corpus, Path("tester/closed"), settings(tmp_path))
+    with pytest.raises(OSError, match="tester/none is not a local folder and is not a valid model identifier"):
+        train(described_corpus, Path("tester/none"), settings(tmp_path))
 
 
 def test_cues_that_are_not_there_are_named(described_corpus: DatasetDict, encoders: Path, tmp_path: Path) -> None:

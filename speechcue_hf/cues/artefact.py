@@ -15,12 +15,16 @@ from speechcue_hf.filenames import DESCRIBER_FILE
 
 FORMAT_VERSION = 1
 
+_PLACES = {"model": DESCRIBER_FILE, "dataset": f"described/{DESCRIBER_FILE}"}
+"""Kind of repository → where it lies there."""
+
 
 def locate(name: str | Path, revision: str | None) -> Path:
     """The path of ``describer.json`` in a folder, or in the cache after fetching it from the Hub.
 
     Args:
-        name: The folder, or the id of a model repository.
+        name: The folder, or the id of a model repository, or of a dataset repository that ``speechcue publish dataset``
+            made.
         revision: Branch, tag or commit of the repository.
 
     Returns:
@@ -35,14 +39,23 @@ def locate(name: str | Path, revision: str | None) -> Path:
             raise DescriberError(f"{name} holds no {DESCRIBER_FILE}: save a describer there with save_pretrained.")
         return path
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HFValidationError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
-    try:
-        return Path(hf_hub_download(str(name), DESCRIBER_FILE, revision=revision))
-    except (HFValidationError, RepositoryNotFoundError, EntryNotFoundError) as error:
-        raise DescriberError(
-            f"{name} is neither a folder nor a model repository on the Hub with a {DESCRIBER_FILE}: {error}"
-        ) from error
+    reasons: list[str] = []
+    for kind, path_there in _PLACES.items():
+        try:
+            return Path(hf_hub_download(str(name), path_there, repo_type=kind, revision=revision))
+        except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError) as error:
+            reasons.append(f"{kind}: {error}")
+    raise DescriberError(
+        f"{name} is neither a folder nor a model repository on the Hub with a {DESCRIBER_FILE}, nor a dataset "
+        f"repository with {_PLACES['dataset']}; {'; '.join(reasons)}"
+    )
 
 
 def dump(fields: Mapping[str, Any]) -> str:

@@ -294,7 +294,7 @@ class SpeechDescriber:
         """Read ``describer.json`` from a folder or a Hub repository.
 
         Args:
-            name: The folder, or the id of a model repository on the Hub.
+            name: The folder, or the id of a model or a published dataset on the Hub.
             revision: Branch, tag or commit of the repository.
 
         Returns:

@@ -20,6 +20,7 @@ from speechcue_hf.audio import decode
 from speechcue_hf.cli import main
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import DescriberError, LicenceError, PublishingError, TrainingError
+from speechcue_hf.hub.publish_dataset import publish_dataset
 from speechcue_hf.hub.publish_model import publish_model
 from speechcue_hf.hub.recognizer import EmotionRecognizer
 from speechcue_hf.models.loading import load_encoder, load_model, load_speech_model
@@ -165,6 +166,24 @@ def test_a_describer_loads_from_the_model_it_lies_beside(hub, encoder):
         SpeechDescriber.from_pretrained("tester/nothing")
 
 
+def test_a_describer_loads_from_the_dataset_it_described(hub, described_conversations):
+    commit = publish_dataset([described_conversations], "tester/cues")
+    here = SpeechDescriber.from_pretrained(described_conversations)
+    assert SpeechDescriber.from_pretrained("tester/cues").to_json() == here.to_json()
+    assert SpeechDescriber.from_pretrained("tester/cues", revision=commit).to_json() == here.to_json()
+    with pytest.raises(DescriberError, match=r"nor a dataset repository with described/describer\.json"):
+        SpeechDescriber.from_pretrained("tester/cues", revision="nothing")
+
+
+def test_results_say_which_commit_was_scored(hub, encoder, described_conversations, tmp_path):
+    commit = publish_model(encoder, NAME)
+    arguments = ["evaluate", "--dataset", str(described_conversations), "--model", NAME, "-o", str(tmp_path)]
+    assert main(arguments) == 0
+    here, there = (json.loads((folder / "results.json").read_text()) for folder in (encoder, tmp_path))
+    assert there["model_revision"] == commit and here["model_revision"] is None
+    assert {**there, "model_revision": None} == here
+
+
 def test_of_several_seeds_the_best_on_validation_goes_out_with_the_mean_of_all(hub, run, tmp_path):
     for seed, loss in ((3, 2.0), (5, 1.5), (7, 1.7)):
         folder = copy_of(run, tmp_path / "runs" / f"seed-{seed}")
@@ -302,7 +321,9 @@ hub_private_repo: true
 def test_push_to_hub_publishes_the_finished_run_and_no_checkpoint(hub, kind, dataset_folder, encoder, tmp_path):
     recipe, output = tmp_path / "recipe.yaml", tmp_path / "run"
     text = RECIPE.format(dataset=dataset_folder, output=output, name=NAME)
-    shape = f"encoder: {encoder.parent / 'roberta'}\nnum_attention_heads: 4\n"
+    HfApi().create_repo("tester/roberta")
+    base = HfApi().upload_folder(folder_path=encoder.parent / "roberta", repo_id="tester/roberta").oid
+    shape = "encoder: tester/roberta\nnum_attention_heads: 4\n"
     recipe.write_text(text + (shape if kind == "encoder" else "model_name_or_path: tiny\n"))
     assert main(["train", "--config", str(recipe)]) == 0
     assert list(output.glob("checkpoint-*"))
@@ -318,6 +339,7 @@ def test_push_to_hub_publishes_the_finished_run_and_no_checkpoint(hub, kind, dat
     assert not leaked
     assert str(tmp_path).encode() not in b"".join(files.values())
     assert "has not been evaluated" in files["README.md"].decode()
+    assert json.loads(files["training.json"])["base_model_revision"] == (base if kind == "encoder" else None)
 
 
 @pytest.mark.parametrize(

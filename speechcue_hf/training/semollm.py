@@ -253,6 +253,8 @@ def _with_speech(
 
 def _clips_of(rows: Dataset, clips: Dataset, split: str) -> Dataset:
     """The clips that captions of a split are about."""
+    if "audio" not in clips.column_names:
+        raise TrainingError("the dataset has no column audio: name the folder that `speechcue prepare` wrote")
     places = {utterance: place for place, utterance in enumerate(clips["utterance_id"])}
     asked = list(dict.fromkeys(rows["utterance_id"]))
     if missing := [utterance for utterance in asked if utterance not in places]:

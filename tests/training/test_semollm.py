@@ -208,6 +208,8 @@ def test_the_test_split_and_unknown_clips_are_refused(corpus: tuple[DatasetDict,
     renamed = DatasetDict(train=captions["train"], test=captions["validation"])
     with pytest.raises(TrainingError, match="the test split must not choose"):
         train_stage(clips, renamed, DataSettings(selection_split="test"), StageSettings(), training(tmp_path))
+    with pytest.raises(TrainingError, match="no column audio: name the folder that `speechcue prepare` wrote"):
+        train_stage(clips.remove_columns("audio"), captions, DataSettings(), StageSettings(**SMALL), training(tmp_path))
     fewer = DatasetDict(train=clips["train"].select(range(3)), validation=clips["validation"])
     with pytest.raises(TrainingError, match="captions of train are about utterances that the clips do not have"):
         train_stage(fewer, captions, DataSettings(), StageSettings(**SMALL), training(tmp_path))

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("clips", type=Path, nargs="+", help="audio files, and folders of them")
     parser.add_argument("--model", required=True, help="SEmoLLM: a folder, or an id on the Hub")
+    parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
     parser.add_argument("--jsonl", action="store_true", help="print one JSON object a line")
     parser.add_argument(
         "--gender", choices=("female", "male"), help="of all speakers, if known (default: as the explanation says)"
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
     explainer = Explainer.from_pretrained(
         arguments.model,
         emotions=labels,
+        revision=arguments.revision,
         batch_size=arguments.batch_size,
         new_tokens=arguments.max_new_tokens,
         beams=arguments.beams,

@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--dataset", type=Path, required=True, help="folder that `speechcue describe` wrote")
     parser.add_argument("--model", required=True, help="model or adapter: a folder, or an id on the Hub")
+    parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
     parser.add_argument("--split", default="test", help="split that is scored (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the report and its picture")
     parser.add_argument("--prompt", help="preset or prompt file (default: the one beside the model, else speechcue)")
@@ -41,8 +42,8 @@ def run(arguments: argparse.Namespace) -> None:
     from speechcue_hf.prompts.specification import load_prompt
 
     rows = read_split(arguments.dataset, arguments.split)
-    prompt = load_prompt(arguments.prompt or prompt_beside(arguments.model) or "speechcue")
-    model, tokenizer = load_model(arguments.model)
+    prompt = load_prompt(arguments.prompt or prompt_beside(arguments.model, arguments.revision) or "speechcue")
+    model, tokenizer = load_model(arguments.model, arguments.revision)
     report = intervene(
         rows,
         model,

@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.10"
-# dependencies = ["numpy", "scipy", "soundfile>=0.13"]
+# dependencies = ["speechcue_hf"]
 # ///
 """Make a corpus whose pitch, speed and volume are known: espeak-ng speaks each sentence with levels drawn at random.
 

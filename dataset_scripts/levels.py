@@ -5,7 +5,7 @@
 """Make a corpus whose pitch, speed and volume are known: espeak-ng speaks each sentence with levels drawn at random.
 
 The corpus has the layout of ``speechcue/folder``, with the level words of captions in the columns ``pitch``, ``speed``
-and ``volume``. No sentence is in two splits. The emotion follows from the levels by a rule of its own, :func:`emotion_of`,
+and ``volume``. No sentence is in two splits. The emotion follows from the levels by a rule, :func:`emotion_of`,
 so that it can be heard and nothing else tells it; it says nothing about people. It needs espeak-ng on the system.
 
 Example:

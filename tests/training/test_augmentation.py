@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -80,7 +82,7 @@ def test_draws_differ_from_clip_to_clip_and_follow_the_seed() -> None:
     settings = Augmentation(speeds=(0.9, 1.0, 1.1), gain_db=6.0, snr_db=(10.0, 20.0))
     torch.manual_seed(1)
     first = [settings.samples(tone(200), RATE) for _ in range(20)]
-    assert {len(clip) for clip in first} == {14546, 16000, 17778} or len({len(clip) for clip in first}) == 3
+    assert sorted({len(clip) for clip in first}) == pytest.approx([RATE / 1.1, RATE, RATE / 0.9], abs=1)
     levels = [level_db(clip) - level_db(tone(200)) for clip in first]
     assert -6.1 <= min(levels) < -2 and 2 < max(levels) <= 6.5
     torch.manual_seed(1)
@@ -94,7 +96,7 @@ def test_noise_leaves_silence_silent() -> None:
 
 
 def test_a_torchaudio_that_does_not_import_is_an_error_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "torchaudio", None)
+    monkeypatch.setitem(sys.modules, "torchaudio", None)
     with pytest.raises(TrainingError, match=r"needs a torchaudio that matches torch .*speechcue_hf\[torchaudio\]"):
         change_gain(tone(200), 3.0)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from datasets import DatasetDict
 from peft import PeftModel
-from transformers import AutoProcessor
+from transformers import AutoModelForCausalLM, AutoProcessor
 
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.models.semollm.modeling_semollm import SEmoLLMForConditionalGeneration
@@ -101,7 +101,7 @@ def test_each_stage_trains_its_own_part_and_carries_the_rest_on(runs: Path) -> N
     second = load_stage(runs / "stage2").state_dict()
     third = load_stage(runs / "stage3").base_model.model.state_dict()
     parts = runs / "stage2" / "tiny_parts" / "language_model"
-    language = __import__("transformers").AutoModelForCausalLM.from_pretrained(parts).model.state_dict()
+    language = AutoModelForCausalLM.from_pretrained(parts).model.state_dict()
     for name, value in language.items():
         kept = second[f"model.language_model.{name}"]
         assert torch.equal(kept[: len(value)], value), "stage 2 leaves the language model as it is"

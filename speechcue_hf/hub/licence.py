@@ -36,7 +36,7 @@ def corpus_of(identity: CorpusIdentity | None, utterance_ids: Iterable[str]) -> 
     Raises:
         LicenceError: If nothing says where the rows come from.
     """
-    if any(_IEMOCAP_ID.match(name) for name in utterance_ids):
+    if has_iemocap_ids(utterance_ids):
         return "iemocap"
     if identity is None or identity.corpus not in CORPORA:
         raise LicenceError(
@@ -44,6 +44,11 @@ def corpus_of(identity: CorpusIdentity | None, utterance_ids: Iterable[str]) -> 
             "from `speechcue prepare` on; own recordings go through `speechcue prepare folder`"
         )
     return identity.corpus
+
+
+def has_iemocap_ids(utterance_ids: Iterable[str]) -> bool:
+    """Whether rows are IEMOCAP's by their utterance ids, whatever the record beside them says."""
+    return any(_IEMOCAP_ID.match(name) for name in utterance_ids)
 
 
 def columns_that_may_leave(corpus: str, columns: Sequence[str]) -> list[str]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from speechcue_hf.corpora.registration import CORPORA, builder_of
 from speechcue_hf.errors import LicenceError, PublishingError
 from speechcue_hf.evaluation.runs import read_record
@@ -28,6 +30,7 @@ from speechcue_hf.filenames import (
     TRAINING_FILE,
 )
 from speechcue_hf.hub.card import model_card
+from speechcue_hf.hub.licence import has_iemocap_ids
 from speechcue_hf.hub.scan import check_files
 from speechcue_hf.hub.upload import commit_files, repository
 from speechcue_hf.models.base import TINY_MODEL
@@ -122,8 +125,9 @@ def publish_model(
     files = {**_model_files(run), **_records(run, folder)}
     card = model_card(run, repo_id=repo_id, licence=licence)
     restricted = repository(repo_id, "model", private=private)
-    may_leave = _texts_may_leave(training, agreed=restricted and everybody_is_licensed)
-    _check_tokenizer(training, may_leave=may_leave)
+    corpus = _corpus_of(training, run)
+    may_leave = (restricted and everybody_is_licensed) or _may_be_passed_on(corpus)
+    _check_tokenizer(training, corpus, may_leave=may_leave)
     files |= _predictions(run, may_leave=may_leave)
     with TemporaryDirectory(prefix="speechcue-publish-") as staging:
         files[CARD_FILE] = Path(staging) / CARD_FILE
@@ -201,21 +205,30 @@ def _records(run: Path, folder: Path) -> dict[str, Path]:
     return {path.name: path for path in (*(run / name for name in RECORDS), *of_seeds) if path.is_file()}
 
 
-def _texts_may_leave(training: Mapping[str, Any], *, agreed: bool) -> bool:
-    """Whether texts and labels of the corpus may be in this repository; where the corpus is not known, they may not."""
-    corpus = (training.get("corpus") or {}).get("name")
-    return agreed or (corpus in CORPORA and builder_of(corpus).MAY_LEAVE == "everything")
+def _corpus_of(training: Mapping[str, Any], run: Path) -> str | None:
+    """Name of the corpus that was trained on; IEMOCAP is known by the ids of what was predicted, too."""
+    predictions = run / PREDICTIONS_FILE
+    if predictions.is_file():
+        ids = pq.read_table(predictions, columns=["utterance_id"])["utterance_id"].to_pylist()
+        if has_iemocap_ids(ids):
+            return "iemocap"
+    return (training.get("corpus") or {}).get("name")
 
 
-def _check_tokenizer(training: Mapping[str, Any], *, may_leave: bool) -> None:
+def _may_be_passed_on(corpus: str | None) -> bool:
+    """Whether texts and labels of a corpus may be in a public repository; of one that is not known, they may not."""
+    return corpus in CORPORA and builder_of(corpus).MAY_LEAVE == "everything"
+
+
+def _check_tokenizer(training: Mapping[str, Any], corpus: str | None, *, may_leave: bool) -> None:
     """Refuse the tokenizer of a tiny model, whose tokens are pieces of the corpus, where those may not leave."""
     part = {1: "qformer", 2: "language_model"}.get(training.get("stage", 0))
     made_of = training["base_model"] if part is None else training["model"][part]
     if made_of == TINY_MODEL and not may_leave:
-        corpus = (training.get("corpus") or {}).get("name", "a corpus that no record names")
         raise LicenceError(
-            f"the tokenizer of this tiny model was trained on texts of {corpus}, which may not be passed on: train on "
-            "a base model of the Hub, or publish to a private or gated repository with --everybody-is-licensed"
+            f"the tokenizer of this tiny model was trained on texts of {corpus or 'an unknown corpus'}, which may "
+            "not be passed on: train on a base model of the Hub, or publish to a private or gated repository with "
+            "--everybody-is-licensed"
         )
 
 

@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from huggingface_hub import HfApi, ModelCard
@@ -227,6 +229,15 @@ def test_labels_of_iemocap_leave_for_those_only_who_hold_its_licence(hub, run):
     assert "predictions.parquet" not in hub.files("model", NAME)
 
 
+def test_iemocap_is_known_by_its_ids_whatever_the_record_says(hub, run):
+    change(run / "training.json", base_model="some/model")
+    table = pq.read_table(run / "predictions.parquet").to_pylist()
+    ids = [{**row, "utterance_id": f"Ses01F_impro01_F{place:03}"} for place, row in enumerate(table)]
+    pq.write_table(pa.Table.from_pylist(ids), run / "predictions.parquet")
+    publish_model(run, NAME)
+    assert "predictions.parquet" not in hub.files("model", NAME)
+
+
 def test_a_tokenizer_made_of_iemocap_does_not_leave(hub, run):
     of_iemocap(run)
     with pytest.raises(LicenceError, match=r"trained on texts of iemocap.*--everybody-is-licensed"):
@@ -340,6 +351,29 @@ def test_push_to_hub_publishes_the_finished_run_and_no_checkpoint(hub, kind, dat
     assert str(tmp_path).encode() not in b"".join(files.values())
     assert "has not been evaluated" in files["README.md"].decode()
     assert json.loads(files["training.json"])["base_model_revision"] == (base if kind == "encoder" else None)
+
+
+def test_push_to_hub_of_a_model_that_hears_publishes_the_finished_stage(hub, speech, tmp_path):
+    from speechcue_hf.models.semollm.pretraining_semollm import SEmoLLMForPretraining
+    from speechcue_hf.training.arguments import DataSettings
+    from speechcue_hf.training.semollm import train_stage_recipe
+    from speechcue_hf.training.semollm_arguments import StageSettings, StageTraining
+    from tests.hub.speech_runs import SMALL
+
+    corpus, output = speech / "corpus", tmp_path / "stage1"
+    model = StageSettings(stage=1, captions=str(corpus / "captions"), **SMALL)
+    pushed = {"push_to_hub": True, "hub_model_id": NAME, "max_steps": 1, "disable_tqdm": True}
+    training = StageTraining(output_dir=str(output), **pushed)
+    train_stage_recipe(DataSettings(dataset=str(corpus / "clips")), model, training, publish=publish_model)
+    files = hub.files("model", NAME)
+    assert [commit.title for commit in hub.repositories["model", NAME].commits] == [
+        "initial commit",
+        "Publish the model",
+    ]
+    assert not [path for path in files if "/" in path or path.endswith((".bin", ".pt", ".pth"))]
+    assert json.loads(files["training.json"])["part_revisions"] == {"speech_encoder": None, "qformer": None}
+    here, there = (SEmoLLMForPretraining.from_pretrained(source).state_dict() for source in (str(output), NAME))
+    assert here.keys() == there.keys() and all(torch.equal(here[name], there[name]) for name in here)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
     from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
+
+logger = logging.getLogger(__name__)
 
 
 def load_model(source: str | Path, revision: str | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -146,10 +149,16 @@ def hub_commit(source: str | Path, revision: str | None = None) -> str | None:
     Raises:
         OSError: If there is no model of that name.
     """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
     from transformers.utils.hub import extract_commit_hash
 
     if Path(source).is_dir():
         return None
+    try:
+        return HfApi().model_info(str(source), revision=revision).sha
+    except (OSError, HTTPError):
+        logger.debug("the Hub does not say where %s is; what was fetched before may", source)
     names = ("adapter_config.json", "config.json")
     found = next((path for name in names if (path := find_beside(source, name, revision))), None)
     commit: str | None = extract_commit_hash(None if found is None else str(found), None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from speechcue_hf.captions.facts import CUE_WORDS
-from speechcue_hf.captions.reading import read_claims, read_genders, read_words
+from speechcue_hf.captions.reading import read_claims, read_denials, read_genders, read_quotes, read_words
 
 
 def check_caption(
@@ -16,8 +17,8 @@ def check_caption(
     Args:
         caption: The caption.
         facts: ``pitch``, ``speed`` and ``volume`` in the words of ``CUE_WORDS``, ``gender`` and ``emotion``; None or
-            absent where nothing is known, and then nothing may be stated. ``transcript``, where it is known: what the
-            caption quotes of it is not read.
+            absent where nothing is known, and then nothing may be stated. ``transcript``: what the caption quotes of
+            it is not read, and nothing else may be quoted.
         parts: Which parts the caption must state, where they are known.
         emotions: The label set; no other than the own one may be named.
 
@@ -29,12 +30,17 @@ def check_caption(
         'the caption says loud volume, measured is quiet'
     """
     caption = _without_transcript(caption, facts.get("transcript"))
-    claims = read_claims(caption)
     wrong = [
         f"the caption says {claim.word} {claim.cue}, measured is {facts.get(claim.cue) or 'nothing'}"
-        for claim in claims
+        for claim in read_claims(caption)
         if claim.word != facts.get(claim.cue)
     ]
+    wrong += [
+        f"the caption denies {claim.word} {claim.cue}, measured is {facts.get(claim.cue) or 'nothing'}"
+        for claim in read_denials(caption)
+        if facts.get(claim.cue) in (claim.word, None)
+    ]
+    wrong += [f"the caption quotes {quote!r}, which is not said" for quote in _misquoted(caption, facts)]
     others = sorted(read_genders(caption) - {facts.get("gender")})
     wrong += [f"the caption says {name}, known is {facts.get('gender') or 'nothing'}" for name in others]
     named = _others(caption, facts, emotions)
@@ -46,7 +52,7 @@ def check_caption(
 def _without_transcript(caption: str, transcript: str | None) -> str:
     """A transcript can hold quotation marks of its own, so the whole of it is taken out."""
     for opening, closing in ("''", '""', "“”", "‘’"):
-        caption = caption.replace(f"{opening}{transcript}{closing}", "'said'") if transcript else caption
+        caption = caption.replace(f"{opening}{transcript}{closing}", "") if transcript else caption
     return caption
 
 
@@ -60,5 +66,15 @@ def _unstated(caption: str, facts: Mapping[str, str | None], parts: Sequence[str
 
 
 def _others(caption: str, facts: Mapping[str, str | None], emotions: Sequence[str]) -> list[str]:
-    named = read_words(caption, emotions)
-    return [] if facts.get("emotion") in named else sorted(named)
+    return sorted(read_words(caption, emotions) - {facts.get("emotion")})
+
+
+def _misquoted(caption: str, facts: Mapping[str, str | None]) -> list[str]:
+    """Quotations that are no part of the transcript; case and punctuation do not count."""
+    said = _words(facts.get("transcript") or "")
+    return [quote for quote in read_quotes(caption) if _words(quote) not in said]
+
+
+def _words(text: str) -> str:
+    """The words of a text in lower case, a blank around each."""
+    return " ".join(["", *re.findall(r"\w+", text.lower()), ""])

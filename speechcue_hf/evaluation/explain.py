@@ -11,7 +11,7 @@ from datasets.utils import tqdm
 
 from speechcue_hf.audio import Clip
 from speechcue_hf.captions.facts import CUE_WORDS, cue_word
-from speechcue_hf.captions.reading import read_claims, read_genders
+from speechcue_hf.captions.reading import read_claims, read_denials, read_genders
 from speechcue_hf.captions.tasks import CaptionTask, caption_task
 from speechcue_hf.captions.write import opening
 from speechcue_hf.cues.describe import SpeechDescriber
@@ -32,7 +32,7 @@ class JudgedClaim:
     Args:
         text: The words that state it.
         cue: ``pitch``, ``speed`` or ``volume``.
-        stated: The level stated.
+        stated: The level stated; ``not loud`` for one that is denied.
         measured: The level of Praat's measurement, None where nothing was measured.
         contradicted: Whether the measurement says otherwise.
         end: Where the words end in the explanation, in characters.
@@ -247,12 +247,12 @@ def judge(explanation: str, measured: Mapping[str, str | None]) -> tuple[JudgedC
         JudgedClaim(
             text=explanation[claim.start : claim.end],
             cue=claim.cue,
-            stated=claim.word,
+            stated=f"not {claim.word}" if claim.denied else claim.word,
             measured=measured.get(claim.cue),
             contradicted=contradicted(claim, measured),
             end=claim.end,
         )
-        for claim in read_claims(explanation)
+        for claim in sorted([*read_claims(explanation), *read_denials(explanation)], key=lambda claim: claim.start)
     )
 
 

@@ -24,11 +24,11 @@ def contradicted(claim: Claim, measured: Measured) -> bool:
         True
     """
     known = measured.get(claim.cue)
-    return known is not None and known != claim.word
+    return known is not None and (known == claim.word) == claim.denied
 
 
 def caption_faithfulness(captions: Sequence[str | None], measured: Sequence[Measured]) -> dict[str, Any]:
-    """Share of the stated levels that agree with the measurements.
+    """Share of the stated levels that agree with the measurements. A denied level is none that is stated.
 
     Args:
         captions: Of each clip; None or empty where there is none.

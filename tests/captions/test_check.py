@@ -17,6 +17,11 @@ EMOTIONS = ["happy", "sad", "angry"]
         ("A man speaks with high pitch and normal speed.", "the caption says male, known is female"),
         ("High pitch and normal speed: she sounds happy.", "the caption says happy, labelled is angry"),
         ("High pitch and normal speed, not happy but angry.", None),
+        ("High pitch and normal speed: angry, or rather sad.", "the caption says sad, labelled is angry"),
+        ("He speaks with high pitch and normal speed.", "the caption says male, known is female"),
+        ("High pitch, normal speed; not a high pitch.", "the caption denies high pitch, measured is high"),
+        ("High pitch, normal speed; the pitch isn't low.", None),
+        ("High pitch, normal speed; she does not speak loudly.", "the caption denies loud volume, measured is nothing"),
         ("High pitch and low pitch, normal speed.", "the caption says low pitch, measured is high"),
         ("Fine.", "the caption leaves out the pitch; the caption leaves out the speed"),
     ],
@@ -43,3 +48,13 @@ def test_a_transcript_is_not_read_whatever_it_holds(transcript):
 
 def test_of_what_nothing_is_known_nothing_is_asked():
     assert check_caption("A fine day.", {}, [*CUES, "emotion", "gender"], EMOTIONS) is None
+
+
+def test_what_is_not_said_is_not_to_be_quoted():
+    facts = {"pitch": "high", "transcript": "I like it, don't you?"}
+    assert check_caption("She says 'I LIKE it!' with high pitch.", {**facts, "gender": "female"}, ["pitch"]) is None
+    wrong = check_caption('The speaker says "I like" and "a lie" with high pitch.', facts, ["pitch"])
+    assert wrong == "the caption quotes 'a lie', which is not said"
+    assert (
+        check_caption("“No”, with high pitch.", {"pitch": "high"}, []) == "the caption quotes 'No', which is not said"
+    )

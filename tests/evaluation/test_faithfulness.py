@@ -52,6 +52,11 @@ def test_each_caption_needs_its_clip():
 @pytest.mark.parametrize(("known", "wrong"), [("low", True), ("high", False), (None, False)])
 def test_only_a_measurement_contradicts(known, wrong):
     assert contradicted(Claim("pitch", "high", 0, 10), {"pitch": known}) is wrong
+    assert contradicted(Claim("pitch", "low", 0, 10, denied=True), {"pitch": known}) is wrong
+
+
+def test_a_denied_level_is_none_that_is_stated():
+    assert caption_faithfulness(["The pitch is not low."], [{"pitch": "low"}])["pitch"]["claims"] == 0
 
 
 F0 = (90, 105, 120, 135, 150, 165, 180, 195, 210, 225, 240, 255)

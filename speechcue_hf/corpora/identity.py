@@ -48,7 +48,12 @@ class CorpusIdentity:
 
     @property
     def task(self) -> str:
-        """What a score on these rows is a score of: ``iemocap-6-erc`` cannot be compared with ``iemocap-4-ser``."""
+        """What a score on these rows is a score of: ``iemocap-6-erc`` cannot be compared with ``iemocap-4-ser``.
+
+        Rows without emotions, ``libritts-captions``, can only be captioned.
+        """
+        if not self.labels:
+            return f"{self.corpus}-captions"
         return f"{self.corpus}-{len(self.labels)}-{'ser' if self.config.startswith('ser') else 'erc'}"
 
     @property

@@ -86,7 +86,7 @@ def read_genders(file: Path, verify: bool) -> dict[str, str]:
     """Genders of the readers.
 
     Args:
-        file: ``speakers.tsv``: a line of names, then reader, gender (F or M), subset and name between tabs.
+        file: ``speakers.tsv``: a line of names, then reader, gender (F or M), subset and name between tabs or blanks.
         verify: Refuse a copy without the file; False logs that it is missing.
 
     Returns:
@@ -100,12 +100,12 @@ def read_genders(file: Path, verify: bool) -> dict[str, str]:
         return {}
     genders = {}
     for number, line in enumerate(read_utf8(file).splitlines(), start=1):
-        reader, gender, *_ = [*line.split("\t"), ""]
-        if not reader.strip().isdigit():
+        reader, gender, *_ = [*line.split(), "", ""]
+        if not reader.isdigit():
             continue
-        if gender.strip() not in GENDERS:
+        if gender not in GENDERS:
             raise CorpusError(f"{file}, line {number}: gender {gender!r} is neither F nor M")
-        genders[reader.strip()] = GENDERS[gender.strip()]
+        genders[reader] = GENDERS[gender]
     return genders
 
 

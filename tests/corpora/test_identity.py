@@ -22,6 +22,7 @@ def test_a_loaders_rows_say_where_they_come_from_after_map_too(demo):
     assert identity.utterances == {"train": 64, "validation": 16, "test": 16}
     assert identity.task == "demo-6-erc"
     assert replace(identity, config="ser-4", labels=tuple("abcd"), corpus="iemocap").task == "iemocap-4-ser"
+    assert replace(identity, labels=(), corpus="libritts").task == "libritts-captions"
 
 
 def test_other_rows_have_no_identity():

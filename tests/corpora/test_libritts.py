@@ -87,6 +87,11 @@ def test_a_copy_that_differs_is_refused_or_loaded_as_it_is(release, damage):
     assert load(release, verify=False).num_rows["train"] == 3
 
 
+def test_readers_between_blanks_are_known_too(release):
+    (release / "speakers.tsv").write_text("READER GENDER SUBSET NAME\n84  M  dev-clean  A B\n103 F\n20 F  x\n\n")
+    assert load(release)["validation"][0]["gender"] == "male"
+
+
 def test_a_wrong_gender_is_named(release):
     (release / "speakers.tsv").write_text("READER\tGENDER\n103\tX\n")
     with pytest.raises(CorpusError, match="line 2: gender 'X' is neither F nor M"):

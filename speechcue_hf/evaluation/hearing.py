@@ -137,6 +137,7 @@ class Listener:
             text=[prompt] * len(clips),
             audio=[clip.samples for clip in clips],
             sampling_rate=[clip.rate for clip in clips],
+            max_seconds=self.processor.max_seconds,
             add_special_tokens=False,
         )
         prompts = zip(batch.pop("input_ids"), batch.pop("attention_mask").bool(), beginnings, strict=True)

@@ -43,15 +43,18 @@ def prepare_clip(
         The clip, with a note if it was padded, cut or divided.
 
     Raises:
-        ValueError: If it is empty, not finite or not an array of samples, or ``long_audio`` is neither.
+        ValueError: If it is empty, not finite or not an array of samples, ``max_seconds`` holds no frame, or
+            ``long_audio`` is neither.
 
     Example:
         >>> limits = {"target_rate": 16_000, "max_seconds": 1.5, "shortest": 400, "long_audio": "cut"}
         >>> prepare_clip(np.zeros(32_000), "clip 0", rate=16_000, **limits).note
         'cut: the first 1.50 s of 2.00 s'
     """
-    samples = resample(read_samples(clip, name), rate, target_rate)
     limit = round(max_seconds * target_rate)
+    if limit < shortest:
+        raise ValueError(f"max_seconds must be at least {shortest / target_rate:g}, one frame, got {max_seconds}")
+    samples = resample(read_samples(clip, name), rate, target_rate)
     seconds = len(samples) / target_rate
     if len(samples) < shortest:
         note = f"padded: {seconds:.4f} s to {shortest / target_rate:.4f} s"

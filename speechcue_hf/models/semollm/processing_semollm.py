@@ -8,12 +8,21 @@ from typing import Any
 
 import numpy as np
 from transformers import BatchFeature, ProcessorMixin
+from transformers.utils import logging
 
 from .clips_semollm import Samples, prepare_clip
 from .configuration_semollm import SEmoLLMConfig, count_frames, shortest_input
 
+logger = logging.get_logger(__name__)
+
 AUDIO_TOKEN = "<|audio|>"
 """Stands for a clip in a prompt, and for each of its speech tokens once the processor has expanded it."""
+
+CUT_WARNING = (
+    "A clip was longer than {:g} s and was cut; return_clip_notes=True tells which, max_seconds= sets another limit and "
+    "long_audio='window' hears all of it"
+)
+"""Said once by a processor whose caller sets no limit and does not ask for notes."""
 
 FLATTEN_PARTS = (
     "{%- set flat = namespace(messages=[]) -%}"
@@ -148,12 +157,13 @@ class SEmoLLMProcessor(ProcessorMixin):
                 which are averaged. Integer samples are scaled to -1 … 1.
             sampling_rate: Rate of the clips in Hz, one for all or one each; clips at another rate than the encoder's
                 are resampled. The encoder's when ``None``.
-            max_seconds: Longest clip in s; the processor's own limit when ``None``.
+            max_seconds: Longest clip in s; the processor's own limit when ``None``. It holds at least one frame.
             long_audio: What is done with a longer clip: ``cut`` keeps its beginning, ``window`` divides it evenly into
                 windows whose speech tokens the model averages.
             speech_frames: Frames of each clip, in place of ``audio``, when the model is given ``speech_states``.
             return_clip_notes: Whether to return ``clip_notes`` as well: for each clip what was done to it (cut, padded,
-                windowed), or an empty string. Take it out before the rest goes to the model.
+                windowed), or an empty string. Take it out before the rest goes to the model. Otherwise a clip that is
+                cut to the processor's own limit is warned of, once.
             return_tensors: Kind of the tensors.
             images: Not used.
             videos: Not used.
@@ -171,12 +181,17 @@ class SEmoLLMProcessor(ProcessorMixin):
             raise ValueError("SEmoLLM reads text and audio only")
         prompts = [text] if isinstance(text, str) else list(text)
         clips = list(_flatten(audio))
-        if speech_frames is None:
+        if _is_nested(audio):
+            self._match_each(prompts, audio)
+        elif speech_frames is None:
             self._match(prompts, len(clips))
         speech: dict[str, Any] = {}
         notes: list[str] = []
         if clips:
-            speech, speech_frames, notes = self._read(clips, sampling_rate, max_seconds or self.max_seconds, long_audio)
+            limit = self.max_seconds if max_seconds is None else max_seconds
+            speech, speech_frames, notes = self._read(clips, sampling_rate, limit, long_audio)
+            if max_seconds is None and not return_clip_notes and any(note.startswith("cut") for note in notes):
+                logger.warning_once(CUT_WARNING.format(self.max_seconds))
         expanded = self.expand(prompts, speech_frames or [])
         defaults = {"padding": True, "padding_side": "left", "add_special_tokens": False}
         tokens = self.tokenizer(expanded, **defaults | tokenizer_settings)
@@ -225,13 +240,24 @@ class SEmoLLMProcessor(ProcessorMixin):
                 f"({placeholders} in each): give one clip for each audio part"
             )
 
+    def _match_each(self, prompts: Sequence[str], audio: Sequence[Sequence[Any]]) -> None:
+        """Clips given for each prompt must be as many as this prompt asks for, lest one hears those of another."""
+        if len(audio) != len(prompts):
+            raise ValueError(f"clips of {len(audio)} prompts were given, but there are {len(prompts)} prompts")
+        for number, (prompt, clips) in enumerate(zip(prompts, audio, strict=True)):
+            if prompt.count(self.audio_token) != len(clips):
+                raise ValueError(
+                    f"prompt {number} holds {prompt.count(self.audio_token)} placeholders {self.audio_token}, but "
+                    f"{len(clips)} clips were given for it: give one clip for each audio part"
+                )
+
     def _read(
         self, clips: Sequence[Any], sampling_rate: int | Sequence[int] | None, max_seconds: float, long_audio: str
     ) -> tuple[dict[str, Any], list[int], list[str]]:
         """Inputs of the speech encoder, frames of each clip (of its first window), and notes."""
         target = int(self.feature_extractor.sampling_rate)
         rates = [target] * len(clips) if sampling_rate is None else sampling_rate
-        rates = [rates] * len(clips) if isinstance(rates, int) else rates
+        rates = [int(rates)] * len(clips) if np.ndim(rates) == 0 else rates
         if len(rates) != len(clips):
             raise ValueError(f"{len(rates)} sampling rates were given for {len(clips)} clips")
         if long_audio == "window" and self.num_query_tokens is None:
@@ -304,6 +330,10 @@ def add_audio_token(tokenizer: Any, audio_token: str = AUDIO_TOKEN) -> int:
     """
     tokenizer.add_special_tokens({"additional_special_tokens": [audio_token]}, replace_extra_special_tokens=False)
     return int(tokenizer.convert_tokens_to_ids(audio_token))
+
+
+def _is_nested(audio: Any) -> bool:
+    return isinstance(audio, (list, tuple)) and any(isinstance(clips, (list, tuple)) for clips in audio)
 
 
 def _flatten(audio: Any) -> Iterator[Any]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoProcessor, Wav2Vec2FeatureExtractor
 
-from speechcue_hf.models.semollm import SEmoLLMProcessor
+from speechcue_hf.models.semollm import SEmoLLMProcessor, processing_semollm
 from speechcue_hf.models.semollm.processing_semollm import add_audio_token
 from speechcue_hf.models.tiny import train_tokenizer
 from tests.models.semollm.conftest import PROMPTS, Built
@@ -44,12 +44,39 @@ def test_more_or_fewer_clips_than_audio_parts(tiny: Built, clips: Clips, number:
         tiny[1](PROMPTS, audio=[*clips, *clips][:number])
 
 
+def test_clips_of_each_prompt_are_as_many_as_it_asks_for(tiny: Built, clips: Clips) -> None:
+    with pytest.raises(ValueError, match=r"prompt 0 holds 1 placeholders .*, but 2 clips were given"):
+        tiny[1](PROMPTS, audio=[clips[:2], clips[2:], []])
+    with pytest.raises(ValueError, match="clips of 2 prompts were given, but there are 3"):
+        tiny[1](PROMPTS, audio=[clips[:1], clips[1:]])
+
+
+def test_a_cut_is_warned_of_where_nobody_asked_for_notes(
+    tiny: Built, clips: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(processing_semollm.logger, "warning_once", said.append)
+    processor, long = tiny[1], np.tile(clips[0], 13)
+    processor(PROMPTS[0], audio=clips[0])
+    processor(PROMPTS[0], audio=long, return_clip_notes=True)
+    processor(PROMPTS[0], audio=long, max_seconds=6.0)
+    assert said == []
+    processor(PROMPTS[0], audio=long)
+    assert len(said) == 1 and "longer than 12 s and was cut" in said[0]
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 0.001])
+def test_a_limit_below_a_frame_is_refused(tiny: Built, clips: Clips, seconds: float) -> None:
+    with pytest.raises(ValueError, match="max_seconds must be at least 0.0203"):
+        tiny[1](PROMPTS[0], audio=clips[0], max_seconds=seconds)
+
+
 def test_another_rate_is_resampled(tiny: Built) -> None:
     processor = tiny[1]
     clip = [np.sin(np.arange(n) * np.pi / n) ** 2 * np.sin(np.arange(n) * 400 * np.pi / n) for n in (8_000, 16_000)]
     both = processor([PROMPTS[0]] * 2, audio=clip, sampling_rate=[8_000, 16_000])["input_features"]
     assert torch.allclose(both[0], both[1], atol=1e-4)
-    one = processor(PROMPTS[0], audio=clip[0], sampling_rate=8_000)["input_features"]
+    one = processor(PROMPTS[0], audio=clip[0], sampling_rate=np.int64(8_000))["input_features"]
     assert torch.allclose(one[0], both[0], atol=1e-4)
     with pytest.raises(ValueError, match="1 sampling rates were given for 2 clips"):
         processor([PROMPTS[0]] * 2, audio=clip, sampling_rate=[8_000])

@@ -67,6 +67,10 @@ class SpeechEmotionExplanationPipeline(Pipeline):
 
         Returns:
             The clip for :meth:`_forward`.
+
+        Raises:
+            ValueError: If samples are not floats, int16 or int32 of one or two dimensions, or their rate is not
+                positive.
         """
         return {"clip": _as_audio(input_)}
 
@@ -105,6 +109,15 @@ def _wav(samples: np.ndarray, rate: int) -> bytes:
     """A wav of samples; of two dimensions the shorter one counts channels."""
     import soundfile
 
+    if np.issubdtype(samples.dtype, np.floating):
+        samples = samples.astype(np.float64)
+    if samples.dtype not in (np.float64, np.int16, np.int32) or samples.ndim not in (1, 2):
+        raise ValueError(
+            "samples must be floats, int16 or int32 of shape (samples,) or (samples, channels), got "
+            f"{samples.dtype} of shape {samples.shape}"
+        )
+    if rate <= 0:
+        raise ValueError(f"sampling rate must be positive, got {rate} Hz")
     frames_first = samples.T if samples.ndim == 2 and samples.shape[0] < samples.shape[1] else samples
     file = io.BytesIO()
     subtype = "DOUBLE" if np.issubdtype(samples.dtype, np.floating) else None

@@ -44,6 +44,16 @@ def test_claims_beside_measurements():
     )
 
 
+def test_a_level_that_is_denied_though_measured_is_marked():
+    text = "Not loud, but the pitch isn't low."
+    explanation = Explanation("clip", explanation=text, claims=judge(text, {"pitch": "high", "volume": "loud"}))
+    assert [(claim.stated, claim.contradicted) for claim in explanation.claims] == [
+        ("not loud", True),
+        ("not low", False),
+    ]
+    assert explanation.marked == "Not loud [measured: loud], but the pitch isn't low."
+
+
 def test_two_false_claims_are_both_marked():
     text = "Low pitch and loud volume."
     explanation = Explanation("clip", explanation=text, claims=judge(text, {"pitch": "high", "volume": "quiet"}))

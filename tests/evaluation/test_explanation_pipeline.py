@@ -57,10 +57,24 @@ def test_samples_and_bytes_are_heard_like_their_file(explain, clips):
         assert explain(file.read(), new_tokens=1)["probabilities"] == likely(path)
     stereo = np.stack([samples, samples])
     whole = (samples * 32768).astype(np.int16)
-    for array in (samples, stereo, stereo.T, whole):
+    for array in (samples, samples.astype(np.float32), stereo, stereo.T, whole):
         found = explain({"array": array, "sampling_rate": rate}, new_tokens=1)
         assert found["probabilities"] == likely(path) and found["clip"] == "audio bytes"
     assert "not finite" in explain({"array": samples * np.nan, "sampling_rate": rate})["error"]
+
+
+@pytest.mark.parametrize(
+    ("array", "rate", "message"),
+    [
+        (np.zeros(9, np.int64), 16_000, r"got int64 of shape \(9,\)"),
+        (np.zeros((2, 3, 4)), 16_000, r"of shape \(2, 3, 4\)"),
+        (np.array(0.5), 16_000, r"of shape \(\)"),
+        (np.zeros(9), 0, "must be positive, got 0 Hz"),
+    ],
+)
+def test_what_are_no_samples_is_refused(explain, array, rate, message):
+    with pytest.raises(ValueError, match=message):
+        explain({"array": array, "sampling_rate": rate})
 
 
 def test_a_loaded_model_is_told_where_its_records_lie(model_folder, clips, tmp_path):

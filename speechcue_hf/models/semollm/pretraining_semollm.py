@@ -227,3 +227,6 @@ class SEmoLLMForPretraining(SEmoLLMPreTrainedModel):
 
     def _of_queries(self, states: Tensor) -> Tensor:
         return states[:, : self.config.num_query_tokens]
+
+
+SEmoLLMForPretraining.register_for_auto_class("AutoModelForPreTraining")

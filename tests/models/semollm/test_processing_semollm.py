@@ -67,7 +67,7 @@ def test_a_cut_is_warned_of_where_nobody_asked_for_notes(
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 0.001])
 def test_a_limit_below_a_frame_is_refused(tiny: Built, clips: Clips, seconds: float) -> None:
-    with pytest.raises(ValueError, match="max_seconds must be at least 0.0203"):
+    with pytest.raises(ValueError, match=r"max_seconds must be at least 0\.0203"):
         tiny[1](PROMPTS[0], audio=clips[0], max_seconds=seconds)
 
 

@@ -19,8 +19,8 @@ AUDIO_TOKEN = "<|audio|>"
 """Stands for a clip in a prompt, and for each of its speech tokens once the processor has expanded it."""
 
 CUT_WARNING = (
-    "A clip was longer than {:g} s and was cut; return_clip_notes=True tells which, max_seconds= sets another limit and "
-    "long_audio='window' hears all of it"
+    "A clip was longer than {:g} s and was cut; return_clip_notes=True tells which, max_seconds= sets another limit "
+    "and long_audio='window' hears all of it"
 )
 """Said once by a processor whose caller sets no limit and does not ask for notes."""
 
@@ -256,8 +256,8 @@ class SEmoLLMProcessor(ProcessorMixin):
     ) -> tuple[dict[str, Any], list[int], list[str]]:
         """Inputs of the speech encoder, frames of each clip (of its first window), and notes."""
         target = int(self.feature_extractor.sampling_rate)
-        rates = [target] * len(clips) if sampling_rate is None else sampling_rate
-        rates = [int(rates)] * len(clips) if np.ndim(rates) == 0 else rates
+        given = target if sampling_rate is None else sampling_rate
+        rates = [int(rate) for rate in np.atleast_1d(given)] * (len(clips) if np.ndim(given) == 0 else 1)
         if len(rates) != len(clips):
             raise ValueError(f"{len(rates)} sampling rates were given for {len(clips)} clips")
         if long_audio == "window" and self.num_query_tokens is None:

@@ -166,7 +166,9 @@ def train_encoder(
     with training.main_process_first(desc="preparing examples"):
         examples = prepare_examples(rows, tokenizer, network)
     weights = class_weights(train["emotion"], len(network.config.label_names), training.class_weights)
-    trainer = _make_trainer(network, tokenizer, examples, training, weights, score)
+    shifts = logit_shifts(train["emotion"], len(network.config.label_names), training.logit_adjustment)
+    loss = partial(weighted_loss, weights=weights, smoothing=training.label_smoothing_factor, shifts=shifts)
+    trainer = _make_trainer(network, tokenizer, examples, training, loss, score)
     trainer.train(resume_from_checkpoint=checkpoint)
     output = Path(str(training.output_dir))
     trainer.save_model(str(output))
@@ -217,6 +219,27 @@ def class_weights(emotions: Sequence[int | None], classes: int, kind: str) -> li
     return [math.log(counts.total() / counts[it]) if counts[it] else 0.0 for it in range(classes)]
 
 
+def logit_shifts(emotions: Sequence[int | None], classes: int, adjustment: float) -> list[float]:
+    """What is added to the logits in the loss, so that rare classes need not outweigh their rarity in use.
+
+    Args:
+        emotions: Class id of each row, None where it is not labelled.
+        classes: How many there are.
+        adjustment: τ of the paper: 0 changes nothing, 1 takes the frequencies of the labels out altogether.
+
+    Returns:
+        τ ln(n_c / N) of each class; one that does not occur counts once.
+
+    Source: Menon et al. (2021), Long-tail learning via logit adjustment, ICLR.
+
+    Example:
+        >>> [round(shift, 3) for shift in logit_shifts([0, 0, 0, 1], 2, 0.5)]
+        [-0.144, -0.693]
+    """
+    counts = Counter(emotion for emotion in emotions if emotion is not None)
+    return [adjustment * math.log(max(counts[it], 1) / max(counts.total(), 1)) for it in range(classes)]
+
+
 def weighted_loss(
     outputs: Any,
     labels: Tensor,
@@ -224,6 +247,7 @@ def weighted_loss(
     *,
     weights: Sequence[float] | None,
     smoothing: float,
+    shifts: Sequence[float],
 ) -> Tensor:
     """Cross-entropy of the logits, summed over the labelled utterances and divided by their number.
 
@@ -233,11 +257,13 @@ def weighted_loss(
         num_items_in_batch: Labelled utterances of all batches of a step; None: those of this one.
         weights: Of the classes.
         smoothing: Share of the target that is spread over all classes.
+        shifts: Added to the logits of each class, here and not in use, from :func:`logit_shifts`.
 
     Returns:
         The loss, a scalar.
     """
     logits = outputs["logits"].flatten(0, 1).float()
+    logits = logits + logits.new_tensor(shifts)
     total = functional.cross_entropy(
         logits,
         labels.flatten(),
@@ -265,7 +291,7 @@ def _make_trainer(
     tokenizer: Any,
     examples: DatasetDict,
     training: EncoderTraining,
-    weights: Sequence[float] | None,
+    loss: Callable[..., Tensor],
     score: Score,
 ) -> DialogueTrainer:
     trainer = DialogueTrainer(
@@ -275,7 +301,7 @@ def _make_trainer(
         eval_dataset=examples["validation"],
         processing_class=tokenizer,
         data_collator=collate,
-        compute_loss_func=partial(weighted_loss, weights=weights, smoothing=training.label_smoothing_factor),
+        compute_loss_func=loss,
         compute_metrics=partial(_score_epoch, score=score),
     )
     # What stands for the bar where bars are off prints raw numbers among our lines; training.json has them.
@@ -299,6 +325,7 @@ def _model_record(
         "loss": {
             "class_weights": weights,
             "label_smoothing": training.label_smoothing_factor,
+            "logit_adjustment": training.logit_adjustment,
             "encoder_learning_rate": training.encoder_learning_rate,
             "one_cycle": training.one_cycle,
         },

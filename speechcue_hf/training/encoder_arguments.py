@@ -50,11 +50,14 @@ class EncoderTraining(TrainingArguments):
         encoder_learning_rate: Of the encoder; None: ``learning_rate``, as everything else.
         one_cycle: Let the learning rate rise and fall once, in place of ``lr_scheduler_type``.
         class_weights: ``none``, or ``log``: ln(N / n_c) of the labels that are trained on.
+        logit_adjustment: τ of :func:`speechcue_hf.training.encoder.logit_shifts`, to be chosen on validation: more
+            than 0 lets rare emotions be named more often.
     """
 
     encoder_learning_rate: float | None = field(default=None, metadata={"help": "Of the encoder, if it differs."})
     one_cycle: bool = field(default=False, metadata={"help": "One rise and fall of the learning rate."})
     class_weights: Literal["none", "log"] = field(default="none", metadata={"help": "Of the classes, in the loss."})
+    logit_adjustment: float = field(default=0.0, metadata={"help": "0 to 1: how far label frequencies are taken out."})
     eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate on the selection split."})
     save_strategy: str = field(default="epoch", metadata={"help": "When to write a checkpoint."})
     save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept beside the best."})

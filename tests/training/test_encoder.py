@@ -18,7 +18,7 @@ from speechcue_hf.errors import ModelError, TrainingError
 from speechcue_hf.evaluation.metrics import weighted_f1
 from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
 from speechcue_hf.training.arguments import DataSettings
-from speechcue_hf.training.encoder import class_weights, parameter_groups, train_encoder, weighted_loss
+from speechcue_hf.training.encoder import class_weights, logit_shifts, parameter_groups, train_encoder, weighted_loss
 from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
 from speechcue_hf.training.seeds import train_with_seeds
 from tests.hub.hub_server import Hub, Repository
@@ -221,11 +221,21 @@ def test_loss_is_the_weighted_smoothed_cross_entropy_of_the_logits() -> None:
         log_shares = scores - math.log(np.exp(scores).sum())
         target = [(0.9 if it == label else 0.0) + 0.1 / 3 for it in range(3)]
         expected -= sum(share * weight * log for share, weight, log in zip(target, weights, log_shares, strict=True))
-    loss = weighted_loss({"logits": logits}, labels, weights=weights, smoothing=0.1)
+    loss = weighted_loss({"logits": logits}, labels, weights=weights, smoothing=0.1, shifts=[0.0] * 3)
     assert loss.item() == pytest.approx(expected / 2, rel=1e-5)
     # A step of several batches divides by the labelled utterances of all of them.
-    part = weighted_loss({"logits": logits}, labels, torch.tensor(8), weights=weights, smoothing=0.1)
+    part = weighted_loss({"logits": logits}, labels, torch.tensor(8), weights=weights, smoothing=0.1, shifts=[0.0] * 3)
     assert part.item() == pytest.approx(expected / 8, rel=1e-5)
+
+
+def test_adjusted_logits_are_shifted_by_the_labels_frequency_in_the_loss_only() -> None:
+    shifts = logit_shifts([0, 0, 0, None, 1], 3, 0.5)
+    assert shifts == pytest.approx([0.5 * math.log(3 / 4), 0.5 * math.log(1 / 4), 0.5 * math.log(1 / 4)])
+    logits = torch.tensor([[[1.0, -1.0, 0.5]]])
+    scores = logits[0, 0].numpy() + np.array(shifts)
+    loss = weighted_loss({"logits": logits}, torch.tensor([[1]]), weights=None, smoothing=0.0, shifts=shifts)
+    assert loss.item() == pytest.approx(math.log(np.exp(scores).sum()) - scores[1], rel=1e-5)
+    assert logit_shifts([0, 1], 2, 0.0) == [0.0, 0.0]
 
 
 def test_class_weights_are_those_of_the_paper() -> None:

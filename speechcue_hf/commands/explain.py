@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", help="emotions, separated by commas, of a model without captions.json")
     parser.add_argument("--batch-size", type=int, default=8, help="clips in one pass (default: %(default)s)")
     parser.add_argument("--max-new-tokens", type=int, default=80, help="of an explanation (default: %(default)s)")
+    parser.add_argument(
+        "--windows", action="store_true", help="hear all of a long clip, in windows that are averaged (default: cut it)"
+    )
     parser.add_argument("--beams", type=int, default=1, help="width of the beam search (default: 1, greedy)")
 
 
@@ -53,6 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.model,
         emotions=labels,
         revision=arguments.revision,
+        long_audio="window" if arguments.windows else "cut",
         batch_size=arguments.batch_size,
         new_tokens=arguments.max_new_tokens,
         beams=arguments.beams,

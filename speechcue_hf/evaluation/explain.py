@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from datasets.utils import tqdm
 
@@ -120,6 +120,7 @@ class Explainer:
         *,
         emotions: Sequence[str] | None = None,
         revision: str | None = None,
+        long_audio: Literal["cut", "window"] = "cut",
         **settings: Any,
     ) -> Explainer:
         """Load a model with what lies beside it.
@@ -128,6 +129,7 @@ class Explainer:
             source: A model folder or Hub id with ``describer.json`` and ``captions.json``, which training copies there.
             emotions: The closed set, for a model without ``captions.json``.
             revision: Branch, tag or commit on the Hub.
+            long_audio: Whether the model hears the beginning of a long clip or all of it, see :class:`Listener`.
             **settings: ``batch_size``, ``new_tokens`` and ``beams``.
 
         Returns:
@@ -141,7 +143,7 @@ class Explainer:
         """
         from speechcue_hf.models.loading import load_speech_model
 
-        listener = Listener(*load_speech_model(source, revision))
+        listener = Listener(*load_speech_model(source, revision), long_audio)
         return cls.of(listener, source, emotions=emotions, revision=revision, **settings)
 
     @classmethod

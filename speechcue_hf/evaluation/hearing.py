@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -44,10 +44,13 @@ class Listener:
     Args:
         model: The model, with or without adapter.
         processor: Its processor.
+        long_audio: What is done with a clip beyond the processor's limit: ``cut`` hears its beginning, ``window`` all
+            of it, in windows whose speech tokens are averaged (Q-Former only).
     """
 
     model: PreTrainedModel
     processor: SEmoLLMProcessor
+    long_audio: Literal["cut", "window"] = "cut"
 
     def score_emotions(
         self, clips: Sequence[Clip], task: CaptionTask, emotions: Sequence[str], normalisation: Normalisation = "sum"
@@ -104,8 +107,10 @@ class Listener:
         return [" ".join(f"{begin} {text}".split()) for begin, text in zip(beginnings, written, strict=True)]
 
     def note(self, clip: Clip) -> str | None:
-        """What the model does not hear of a clip; None if it hears all."""
+        """How a clip is heard that is longer than the model hears at once; None for the others."""
         longest: float = self.processor.max_seconds
+        if clip.duration > longest and self.long_audio == "window":
+            return f"heard: {clip.duration:.2f} s in windows of at most {longest:g} s, averaged"
         return f"heard: the first {longest:g} s of {clip.duration:.2f} s" if clip.duration > longest else None
 
     def _answer_tokens(self, task: CaptionTask, answer: str) -> list[int]:
@@ -138,6 +143,7 @@ class Listener:
             audio=[clip.samples for clip in clips],
             sampling_rate=[clip.rate for clip in clips],
             max_seconds=self.processor.max_seconds,
+            long_audio=self.long_audio,
             add_special_tokens=False,
         )
         prompts = zip(batch.pop("input_ids"), batch.pop("attention_mask").bool(), beginnings, strict=True)

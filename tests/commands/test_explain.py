@@ -47,6 +47,13 @@ def test_a_clip_is_explained(folder, tmp_path, capsys):
     assert second.startswith(f"  The emotion is {rest.split()[0]}.")
 
 
+def test_all_of_a_long_clip_is_heard_on_request(folder, tmp_path, capsys):
+    clip = write_clip(tmp_path / "long.wav", 180, 0.1, seconds=12.5)
+    arguments = ["explain", str(clip), "--model", str(folder / "model"), "--max-new-tokens", "1"]
+    assert main(arguments) == 0 and "heard: the first 12 s of 12.50 s" in capsys.readouterr().out
+    assert main([*arguments, "--windows"]) == 0 and "heard: 12.50 s in windows" in capsys.readouterr().out
+
+
 def test_folders_as_json_lines_with_the_bad_ones_in_their_place(folder, tmp_path, capsys):
     write_clip(tmp_path / "many/a.wav", 150, 0.1)
     (tmp_path / "many/b.wav").write_bytes(b"")

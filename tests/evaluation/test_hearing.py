@@ -94,6 +94,26 @@ def test_what_is_not_heard_is_said(tiny, clips):
     assert [listener.note(clip) for clip in clips] == [*[None] * 4, "heard: the first 12 s of 13.00 s"]
 
 
+def test_a_long_clip_is_heard_in_windows_on_request(tiny, clips):
+    listener = Listener(*tiny, long_audio="window")
+    assert listener.note(clips[4]) == "heard: 13.00 s in windows of at most 12 s, averaged"
+    assert listener.note(clips[0]) is None
+    # The processor halves it; the speech tokens that are heard are the means of those of both halves.
+    model, processor = tiny
+    halves = np.array_split(clips[4].samples.mean(axis=0), 2)
+    features = processor([processor.audio_token] * 2, halves)
+    with torch.no_grad():
+        tokens = model.model.embed_speech(features["input_features"], features["input_features_mask"])
+        prompt = processor(rendered(processor, EMOTION), speech_frames=[1])["input_ids"]
+        embedded = model.get_input_embeddings()(prompt)
+        embedded[prompt == model.config.audio_token_id] = tokens.unflatten(0, (2, -1)).mean(dim=0)
+        logits = model(inputs_embeds=embedded, attention_mask=torch.ones_like(prompt)).logits[0, -1]
+        heard = model(**listener._inputs(clips[3:], EMOTION, [[]] * 2)).logits[1, -1]
+    assert torch.allclose(heard, logits, atol=1e-4)
+    scores, alone = (listener.score_emotions(part, EMOTION, EMOTIONS) for part in (clips[3:], clips[4:]))
+    assert scores.probabilities[1] == pytest.approx(alone.probabilities[0], abs=1e-4)
+
+
 def test_a_batch_beyond_the_memory_leads_to_a_smaller_one(tiny, clips, monkeypatch):
     def too_large(*args, **kwargs):
         raise torch.OutOfMemoryError("CUDA out of memory")

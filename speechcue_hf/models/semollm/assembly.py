@@ -163,6 +163,9 @@ def qformer_settings(bert: PretrainedConfig, extra_tokens: int = 1) -> dict[str,
 def start_from_bert(qformer: SEmoLLMQFormer, bert: Mapping[str, Tensor]) -> None:
     """Give a Q-Former a BERT's parameters; queries and cross-attention stay new, as in BLIP-2.
 
+    It has no token types: that of the first sentence, which BERT adds to every token of a text, is added to the
+    positions, so that text is to it what it is to BERT.
+
     Args:
         qformer: Of the BERT's size; changed in place. Its feed-forward for queries starts as the one for text.
         bert: State of the BERT.
@@ -171,7 +174,7 @@ def start_from_bert(qformer: SEmoLLMQFormer, bert: Mapping[str, Tensor]) -> None
         ValueError: If a parameter has another shape.
     """
     own = qformer.state_dict()
-    for name, value in bert.items():
+    for name, value in _without_token_types(bert).items():
         renamed = qformer_name(name)
         for target in (renamed, re.sub(r"(layer\.\d+\.(?:intermediate|output))\.", r"\1_query.", renamed)):
             if target in own:
@@ -194,6 +197,15 @@ def qformer_name(name: str) -> str:
     for pattern, replacement in BERT_TO_QFORMER:
         name = re.sub(pattern, replacement, name)
     return name
+
+
+def _without_token_types(bert: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same state, its first token type added to the positions."""
+    state = dict(bert)
+    types = state.pop("embeddings.token_type_embeddings.weight", None)
+    if types is not None:
+        state["embeddings.position_embeddings.weight"] = state["embeddings.position_embeddings.weight"] + types[0]
+    return state
 
 
 def _copy_rows(target: Tensor, value: Tensor, name: str) -> None:

@@ -31,7 +31,7 @@ CONTRAST_WIDTH = 256
 
 FIRST_TEMPERATURE = 0.07
 TEMPERATURES = (0.001, 0.5)
-"""The learned temperature is held between these, as in BLIP-2."""
+"""The learned temperature is held between these, as in BLIP."""
 
 
 @dataclass
@@ -100,8 +100,6 @@ class SEmoLLMForPretraining(SEmoLLMPreTrainedModel):
         self.temperature = nn.Parameter(torch.tensor(FIRST_TEMPERATURE))
         self.post_init()
         self.freeze()
-        # Before anybody calls train(), which would do the same.
-        self.speech_encoder.eval()
 
     def freeze(self) -> None:
         """Take the speech encoder out of training, and the layer that leads to the language model."""
@@ -148,7 +146,8 @@ class SEmoLLMForPretraining(SEmoLLMPreTrainedModel):
         all_ids, all_masks = gather_padded(caption_ids, 0), gather_padded(caption_mask, 0)
         same = same_caption(all_ids * all_masks)
         similarity = self._similarity(queries, caption_ids, caption_mask)
-        contrastive = contrastive_loss(similarity, same, self._held_temperature())
+        self._hold_temperature()
+        contrastive = contrastive_loss(similarity, same, self.temperature)
         captions, clips = self._draw(similarity, same)
         matching = self._matching(speech, mask, all_ids, all_masks, captions, clips)
         generation = self._generation(speech, mask, caption_ids, caption_mask, decoder_ids)
@@ -161,8 +160,10 @@ class SEmoLLMForPretraining(SEmoLLMPreTrainedModel):
             query_similarity=query_similarity(queries.detach()),
         )
 
-    def _held_temperature(self) -> Tensor:
-        return self.temperature.clamp(*TEMPERATURES)
+    @torch.no_grad()
+    def _hold_temperature(self) -> None:
+        """Hold the parameter itself: no gradient would bring it back once it had left the bounds of a clamped copy."""
+        self.temperature.clamp_(*TEMPERATURES)
 
     def _similarity(self, queries: Tensor, caption_ids: Tensor, caption_mask: Tensor) -> Tensor:
         """Of all clips to all captions, shape ``(rows, rows)`` with the rows of all processes."""
@@ -173,9 +174,8 @@ class SEmoLLMForPretraining(SEmoLLMPreTrainedModel):
 
     def _draw(self, similarity: Tensor, same: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """A wrong caption for each clip and a wrong clip for each caption, and whether there is one; drawn once."""
-        temperature = self._held_temperature()
-        captions, possible = draw_hard_negatives(similarity, same, temperature)
-        clips, _ = draw_hard_negatives(similarity.T, same, temperature)
+        captions, possible = draw_hard_negatives(similarity, same, self.temperature)
+        clips, _ = draw_hard_negatives(similarity.T, same, self.temperature)
         return (from_first_process(captions), possible), (from_first_process(clips), possible)
 
     def _matching(

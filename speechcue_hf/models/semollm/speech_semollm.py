@@ -35,6 +35,7 @@ class FrozenSpeechEncoder(nn.Module):
             and speech.feat_extract_norm == "layer"
             and not getattr(speech, "conv_pos_batch_norm", False)
         )
+        self.eval()
 
     def train(self, mode: bool = True) -> FrozenSpeechEncoder:
         """Stay in evaluation mode: dropout and masked frames would make the frozen states noisy.

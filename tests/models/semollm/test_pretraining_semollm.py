@@ -122,6 +122,22 @@ def test_the_loss_is_the_weighted_sum_of_its_parts() -> None:
     assert weighted["loss"] == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize(("left", "held"), [(-0.2, 0.001), (0.9, 0.5)])
+def test_a_temperature_that_left_its_bounds_is_held_there_and_still_learns(left: float, held: float) -> None:
+    model = build()
+    model.temperature.data.fill_(left)
+    model(**batch()).loss.backward()
+    assert model.temperature.item() == pytest.approx(held)
+    assert model.temperature.grad is not None and model.temperature.grad != 0
+
+
+def test_the_speech_encoder_is_in_evaluation_mode_from_the_first() -> None:
+    model = build()
+    assert not any(module.training for module in model.speech_encoder.modules())
+    model.train()
+    assert model.speech_adapter.training and not any(module.training for module in model.speech_encoder.modules())
+
+
 def test_gradients_reach_all_that_stage_1_trains_and_nothing_else() -> None:
     model = build()
     model(**batch()).loss.backward()

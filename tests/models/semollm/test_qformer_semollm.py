@@ -52,7 +52,7 @@ def test_generation_equals_decoding_over_the_queries_cached_keys(qformer: SEmoLL
 @torch.no_grad()
 def test_text_alone_is_the_bert_it_started_as(qformer: SEmoLLMQFormer) -> None:
     bert = BertModel(BERT).eval()
-    bert.embeddings.token_type_embeddings.weight.zero_()  # BLIP-2's Q-Former has none.
+    bert.embeddings.token_type_embeddings.weight.normal_()
     started = SEmoLLMQFormer(SEmoLLMConfig(qformer_config=qformer_settings(BERT), num_query_tokens=3)).eval()
     start_from_bert(started, bert.state_dict())
     mask = torch.tensor([[1, 1, 1, 0, 0]])

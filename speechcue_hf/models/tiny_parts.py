@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,13 @@ from transformers import (
     BertModel,
     PretrainedConfig,
     Wav2Vec2FeatureExtractor,
-    WavLMConfig,
     WavLMModel,
     WhisperFeatureExtractor,
     WhisperModel,
 )
 
 from speechcue_hf.models.tiny import build_tiny_model, train_tokenizer
+from speechcue_hf.models.tiny_semollm import tiny_speech_config
 
 SPEECH_ENCODER, QFORMER, LANGUAGE_MODEL = "speech_encoder", "qformer", "language_model"
 """Names of the three folders."""
@@ -27,7 +28,7 @@ SPEECH_ENCODER, QFORMER, LANGUAGE_MODEL = "speech_encoder", "qformer", "language
 def build_tiny_parts(
     folder: Path, texts: Iterable[str], *, seed: int = 0, hidden_size: int = 32, speech: PretrainedConfig | None = None
 ) -> None:
-    """Write a random speech encoder, BERT and chat model, unless they are there.
+    """Write a random speech encoder, BERT and chat model, unless they are there; all three or, if it fails, none.
 
     Args:
         folder: Where each gets a folder of its own.
@@ -39,10 +40,17 @@ def build_tiny_parts(
     """
     if folder.is_dir():
         return
-    texts = list(texts)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="unfinished-") as temporary:
+        unfinished = Path(temporary) / folder.name
+        _save_parts(unfinished, list(texts), seed, hidden_size, speech or _tiny_wavlm(hidden_size))
+        unfinished.rename(folder)
+
+
+def _save_parts(folder: Path, texts: list[str], seed: int, hidden_size: int, speech: PretrainedConfig) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        _save_speech_encoder(speech or _tiny_wavlm(hidden_size), folder / SPEECH_ENCODER)
+        _save_speech_encoder(speech, folder / SPEECH_ENCODER)
         _save_bert(texts, hidden_size, folder / QFORMER)
     model, tokenizer = build_tiny_model(texts, seed=seed, vocabulary=512)
     model.save_pretrained(folder / LANGUAGE_MODEL)
@@ -80,20 +88,6 @@ def _save_bert(texts: list[str], hidden_size: int, folder: Path) -> None:
     BertModel(config).save_pretrained(folder)
 
 
-def _tiny_wavlm(hidden_size: int) -> WavLMConfig:
-    """About 50 frames a second and layer norms, as WavLM-large has them."""
-    return WavLMConfig(
-        hidden_size=hidden_size,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=2 * hidden_size,
-        conv_dim=(hidden_size,) * 3,
-        conv_kernel=(10, 8, 8),
-        conv_stride=(5, 8, 8),
-        conv_bias=True,
-        feat_extract_norm="layer",
-        do_stable_layer_norm=True,
-        num_conv_pos_embeddings=4,
-        num_conv_pos_embedding_groups=2,
-        mask_time_prob=0.0,
-    )
+def _tiny_wavlm(hidden_size: int) -> Any:
+    # As WavLM-large has it.
+    return tiny_speech_config("wavlm", hidden_size, 2, {"conv_bias": True})

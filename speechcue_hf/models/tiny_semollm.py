@@ -57,7 +57,7 @@ def build_tiny_semollm(
     tokenizer = train_tokenizer(texts, vocabulary)
     audio_token_id = add_audio_token(tokenizer)
     config = SEmoLLMConfig(
-        speech_config=_speech_config(speech_encoder, hidden_size, num_layers, speech or {}),
+        speech_config=tiny_speech_config(speech_encoder, hidden_size, num_layers, speech or {}),
         qformer_config=_qformer_config(len(tokenizer), hidden_size, num_layers),
         text_config=_text_config(tokenizer, text_hidden_size, text_layers) | (text or {}),
         audio_token_id=audio_token_id,
@@ -69,7 +69,18 @@ def build_tiny_semollm(
     return model.eval(), SEmoLLMProcessor.from_config(config, _feature_extractor(speech_encoder), tokenizer)
 
 
-def _speech_config(kind: str, hidden_size: int, num_layers: int, settings: dict[str, Any]) -> Any:
+def tiny_speech_config(kind: str, hidden_size: int, num_layers: int, settings: dict[str, Any]) -> Any:
+    """Configuration of a tiny speech encoder that makes about 50 frames a second.
+
+    Args:
+        kind: Its ``model_type``.
+        hidden_size: Its width.
+        num_layers: Its layers.
+        settings: Further settings of it.
+
+    Returns:
+        The configuration.
+    """
     if kind == "whisper":
         sizes: dict[str, Any] = {"d_model": hidden_size, "encoder_layers": num_layers, "encoder_attention_heads": 2}
         sizes |= {"encoder_ffn_dim": 2 * hidden_size, "num_mel_bins": 8, "max_source_positions": 100}

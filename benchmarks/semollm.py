@@ -293,7 +293,7 @@ def print_epoch_times(corpus: DatasetDict, folder: Path, clips: int = 16) -> Non
     collate = AnswerCollator(processor, seconds)
     times = {"an epoch with the encoder": cpu_seconds(lambda: run_epoch(model, with_encoder, collate))}
     times["keeping the states, once"] = cpu_seconds(keep)
-    from_disk = rows.with_transform(StateLoader(kept["train"], layers, None))
+    from_disk = rows.with_transform(StateLoader(kept["train"], layers))
     times["an epoch with states from the disk"] = cpu_seconds(lambda: run_epoch(model, from_disk, collate))
     for name, spent in times.items():
         print(f"{name:<36} {spent:8.2f}")

@@ -95,13 +95,14 @@ class Augmentation:
             The same shape.
         """
         functional = _torchaudio().functional
-        # One mask for a spectrogram of ones serves all layers; torchaudio's axes are features, then frames.
+        # On the CPU, whose generator the other draws are from. One mask for a spectrogram of ones serves all layers;
+        # torchaudio's axes are features, then frames.
         mask = torch.ones(1, states.shape[-1], states.shape[-2], dtype=states.dtype)
         for _ in range(self.time_masks):
             mask = functional.mask_along_axis(mask, self.longest_time_mask, 0.0, 2, self.largest_time_share)
         for _ in range(self.width_masks):
             mask = functional.mask_along_axis(mask, self.widest_width_mask, 0.0, 1)
-        return states * mask[0].T
+        return states * mask[0].T.to(states.device)
 
 
 def change_speed(samples: Tensor, rate: int, factor: float) -> Tensor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset, DatasetDict
-from peft import get_peft_model
+from peft import PeftModel, get_peft_model
 from transformers import PrinterCallback, set_seed
 
 from speechcue_hf.corpora.identity import carry_records, read_identity
@@ -21,7 +21,7 @@ from speechcue_hf.filenames import CAPTIONS_FILE, DESCRIBER_FILE, TRAINING_FILE
 from speechcue_hf.models.base import TINY_MODEL, place_base_model
 from speechcue_hf.models.loading import hub_commit
 from speechcue_hf.models.semollm.lora import lora_settings
-from speechcue_hf.models.semollm.pretraining_semollm import LossWeights
+from speechcue_hf.models.semollm.pretraining_semollm import LossWeights, SEmoLLMForPretraining
 from speechcue_hf.models.semollm_stages import start_stage1, start_stage2, start_stage3
 from speechcue_hf.models.tiny_parts import LANGUAGE_MODEL, QFORMER, SPEECH_ENCODER, build_tiny_parts
 from speechcue_hf.training.arguments import DataSettings
@@ -98,7 +98,7 @@ def train_stage(
         network, processor = _start(model, training, _texts(rows["train"]))
     with training.main_process_first(desc="encoding clips"):
         loaded = _with_speech(rows, clips, data, model, network, processor, augmentation)
-    trainer = _make_trainer(loaded, model, training, network, processor)
+    trainer = _make_trainer(loaded, model, training, network, processor, augmentation)
     trainer.train(resume_from_checkpoint=checkpoint)
     output = Path(training.output_dir)
     trainer.save_model(str(output))
@@ -123,7 +123,7 @@ def check_stage(model: StageSettings) -> Augmentation | None:
 
     Raises:
         TrainingError: If there is no such stage, the folder is not that of the stage before, or the augmentation would
-            make captions untrue or have no effect.
+            make captions untrue or belong to clips whose states are kept.
         ValueError: If a setting of the augmentation is out of its range.
     """
     if model.stage not in (1, 2, 3):
@@ -144,8 +144,6 @@ def check_stage(model: StageSettings) -> Augmentation | None:
         raise TrainingError(
             "kept states are those of the clips as they are: leave out states, or speeds, gain_db, snr_db"
         )
-    if augmentation.changes_states and model.states is None:
-        raise TrainingError("time_masks and width_masks are put on kept states: name a folder for them by states")
     return augmentation
 
 
@@ -238,7 +236,7 @@ def _with_speech(
         return DatasetDict(
             {split: rows[split].with_transform(ClipLoader(chosen[split], seconds, changes[split])) for split in rows}
         )
-    base = network.get_base_model().model if model.stage == 3 else getattr(network, "model", network)
+    base = _speech_part(network)
     weights = base.speech_adapter.layer_weights if model.states_kind == "sum" else None
     if weights is not None:
         weights.requires_grad_(False)
@@ -246,9 +244,13 @@ def _with_speech(
         chosen, base.speech_encoder, processor, Path(model.states), seconds=seconds, layer_weights=weights
     )
     layers = 1 if weights is not None else network.config.num_speech_layers
-    return DatasetDict(
-        {split: rows[split].with_transform(StateLoader(kept[split], layers, changes[split])) for split in rows}
-    )
+    return DatasetDict({split: rows[split].with_transform(StateLoader(kept[split], layers)) for split in rows})
+
+
+def _speech_part(network: Any) -> Any:
+    """What holds speech encoder and adapter, in the network of any stage."""
+    network = network.get_base_model() if isinstance(network, PeftModel) else network
+    return network if isinstance(network, SEmoLLMForPretraining) else network.model
 
 
 def _clips_of(rows: Dataset, clips: Dataset, split: str) -> Dataset:
@@ -266,13 +268,20 @@ def _clips_of(rows: Dataset, clips: Dataset, split: str) -> Dataset:
 
 
 def _make_trainer(
-    rows: DatasetDict, model: StageSettings, training: StageTraining, network: Any, processor: SEmoLLMProcessor
+    rows: DatasetDict,
+    model: StageSettings,
+    training: StageTraining,
+    network: Any,
+    processor: SEmoLLMProcessor,
+    augmentation: Augmentation | None,
 ) -> StageTrainer:
     seconds = network.config.train_seconds
     collator: CaptionCollator | AnswerCollator = AnswerCollator(processor, seconds)
     if model.stage == 1:
         collator = CaptionCollator(processor, seconds, network.config.qformer_config.max_position_embeddings)
     trainer = StageTrainer(
+        speech_encoder=_speech_part(network).speech_encoder,
+        augmentation=augmentation,
         collapse_threshold=model.collapse_threshold,
         model=network,
         args=training,

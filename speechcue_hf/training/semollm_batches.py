@@ -55,22 +55,16 @@ class StateLoader:
     Args:
         states: From :func:`~speechcue_hf.training.speech_states.keep_states`.
         layers: How many layers were kept.
-        augmentation: What is done to them; None for rows that are evaluated.
     """
 
-    def __init__(self, states: Dataset, layers: int, augmentation: Augmentation | None) -> None:
-        self.states, self.layers, self.augmentation = states, layers, augmentation
+    def __init__(self, states: Dataset, layers: int) -> None:
+        self.states, self.layers = states, layers
         self.places = {utterance: place for place, utterance in enumerate(states["utterance_id"])}
 
     def __call__(self, batch: Batch) -> dict[str, Sequence[Any]]:
         """Load a batch of rows; adds ``states``, shape ``(layers, frames, width)`` each, float16."""
-        return {**batch, "states": [self._load(utterance) for utterance in batch["utterance_id"]]}
-
-    def _load(self, utterance: str) -> Tensor:
-        states = states_of(self.states[self.places[utterance]], self.layers)
-        if self.augmentation is not None and self.augmentation.changes_states:
-            states = self.augmentation.states(states)
-        return states
+        rows = (self.states[self.places[utterance]] for utterance in batch["utterance_id"])
+        return {**batch, "states": [states_of(row, self.layers) for row in rows]}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from transformers import Trainer
 
 from speechcue_hf.errors import TrainingError
+from speechcue_hf.training.augmentation import Augmentation
 
 PARTS = ("matching_loss", "contrastive_loss", "generation_loss", "query_similarity")
 """What stage 1 tells beside its loss."""
@@ -19,13 +21,19 @@ class StageTrainer(Trainer):
     """The trainer of all three stages.
 
     Args:
+        speech_encoder: The model's :class:`FrozenSpeechEncoder`.
+        augmentation: What is done to the encoder's states of training clips; None for nothing.
         collapse_threshold: Mean query similarity at which the run stops; stages without that figure do not look at it.
         **settings: To ``transformers.Trainer``.
     """
 
-    def __init__(self, *, collapse_threshold: float, **settings: Any) -> None:
+    def __init__(
+        self, *, speech_encoder: Any, augmentation: Augmentation | None, collapse_threshold: float, **settings: Any
+    ) -> None:
         super().__init__(**settings)
         self.collapse_threshold = collapse_threshold
+        self.speech_encoder = speech_encoder
+        self.augmentation = augmentation if augmentation is not None and augmentation.changes_states else None
         # Stage 1 has no labels among its inputs, and yet a loss.
         self.can_return_loss = True
         self._parts: dict[str, list[Tensor]] = defaultdict(list)
@@ -34,6 +42,9 @@ class StageTrainer(Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The model's loss; its parts are kept for the log."""
+        if model.training and self.augmentation is not None:
+            with self.accelerator.autocast():
+                inputs = augmented(inputs, self.speech_encoder, self.augmentation)
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
         prefix = "" if model.training else "eval_"
         for name in PARTS:
@@ -70,6 +81,30 @@ class StageTrainer(Trainer):
                 mean = torch.stack(values).float().mean()
                 taken[prefix + name] = float(self.accelerator.gather(mean).mean())
         return taken
+
+
+def augmented(
+    inputs: Mapping[str, Tensor], speech_encoder: Callable[..., Any], augmentation: Augmentation
+) -> dict[str, Tensor]:
+    """Mask the encoder's states of a batch, each clip's by draws of its own.
+
+    Args:
+        inputs: Of the model: ``input_features`` and their mask, or ``speech_states``, shape
+            ``(clips, layers, frames, width)``, and ``speech_states_mask``, shape ``(clips, frames)``.
+        speech_encoder: Makes states where there are none.
+        augmentation: What is done to them.
+
+    Returns:
+        The inputs, with states in any case.
+    """
+    inputs = dict(inputs)
+    if "speech_states" not in inputs:
+        made = speech_encoder(inputs.pop("input_features"), inputs.pop("input_features_mask"))
+        inputs["speech_states"], inputs["speech_states_mask"] = made
+    states = inputs["speech_states"].clone()
+    for clip, frames in zip(states, inputs["speech_states_mask"].sum(dim=1).tolist(), strict=True):
+        clip[:, :frames] = augmentation.states(clip[:, :frames])
+    return inputs | {"speech_states": states}
 
 
 def check_collapse(similarity: float | None, threshold: float, step: int) -> None:

@@ -29,8 +29,16 @@ if TYPE_CHECKING:
 STATES_FILE = "states.json"
 """Beside kept states: what they were made with."""
 
-FEATURES = Features({"utterance_id": Value("string"), "speech_states": Value("large_binary"), "frames": Value("int32")})
-"""``speech_states`` is the float16 array of shape ``(layers, frames, width)`` in C order; ``sum`` has one layer."""
+FEATURES = Features(
+    {
+        "utterance_id": Value("string"),
+        "clip_sha256": Value("string"),
+        "speech_states": Value("large_binary"),
+        "frames": Value("int32"),
+    }
+)
+"""``speech_states`` is the float16 array of shape ``(layers, frames, width)`` in C order; ``sum`` has one layer.
+``clip_sha256`` is that of the clip's file."""
 
 _BATCH = 8
 
@@ -100,7 +108,7 @@ def keep_states(
         TrainingError: If the folder holds states of another encoder, other layers or other lengths.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _check_kept(folder / STATES_FILE, _identity(encoder, seconds, layer_weights))
+    _check_kept(folder / STATES_FILE, _identity(encoder, processor, seconds, layer_weights))
     settings = {"encoder": encoder, "processor": processor, "seconds": seconds, "layer_weights": layer_weights}
     return DatasetDict({split: _keep_split(rows, folder / f"{split}.arrow", settings) for split, rows in clips.items()})
 
@@ -136,7 +144,18 @@ def _keep_split(rows: Dataset, path: Path, settings: dict[str, Any]) -> Dataset:
     kept = Dataset.from_file(str(path))
     if list(kept["utterance_id"]) != list(rows["utterance_id"]):
         raise TrainingError(f"{path.name} holds states of other utterances: delete it, or name another folder")
+    hashes = zip(kept["clip_sha256"], map(_clip_sha256, rows["audio"]), kept["utterance_id"], strict=True)
+    if changed := [utterance for before, now, utterance in hashes if before != now]:
+        raise TrainingError(
+            f"{path.name} holds states of {len(changed)} clips that have changed since, such as {changed[0]!r}: "
+            "delete it, or name another folder"
+        )
     return kept
+
+
+def _clip_sha256(audio: Mapping[str, Any]) -> str:
+    content = audio["bytes"] if audio["bytes"] is not None else Path(audio["path"]).read_bytes()
+    return hashlib.sha256(content).hexdigest()
 
 
 def _encode(
@@ -154,18 +173,30 @@ def _encode(
         states = torch.einsum("l,clfh->cfh", layer_weights.softmax(dim=0).to(states), states)[:, None]
     frames = mask.sum(dim=1).tolist()
     kept = [clip[:, :count].half().cpu().numpy().tobytes() for clip, count in zip(states, frames, strict=True)]
-    return {"utterance_id": list(batch["utterance_id"]), "speech_states": kept, "frames": frames}
+    return {
+        "utterance_id": list(batch["utterance_id"]),
+        "clip_sha256": [_clip_sha256(audio) for audio in batch["audio"]],
+        "speech_states": kept,
+        "frames": frames,
+    }
 
 
-def _identity(encoder: Any, seconds: float, layer_weights: Tensor | None) -> dict[str, Any]:
+def _identity(
+    encoder: Any, processor: SEmoLLMProcessor, seconds: float, layer_weights: Tensor | None
+) -> dict[str, Any]:
     digest = hashlib.sha256()
     for tensor in encoder.state_dict().values():
         digest.update(tensor.detach().cpu().contiguous().float().numpy().tobytes())
     kind: Literal["layers", "sum"] = "layers" if layer_weights is None else "sum"
     weights = None if layer_weights is None else [round(float(weight), 6) for weight in layer_weights]
     layers = list(encoder.layers)
+    extractor: Any = processor.feature_extractor
+    settings = json.loads(extractor.to_json_string())
+    # Names of code files, which it has only once it was saved.
+    settings.pop("auto_map", None)
     return {
         "encoder_sha256": digest.hexdigest(),
+        "feature_extractor": settings,
         "layers": layers,
         "kind": kind,
         "seconds": seconds,

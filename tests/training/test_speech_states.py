@@ -75,7 +75,18 @@ def test_states_of_another_encoder_length_or_corpus_are_refused(
     other = build_tiny_semollm(["a high voice"], seed=1)[0].model.speech_encoder
     with pytest.raises(TrainingError, match="differ in encoder_sha256"):
         keep_states(clips, other, processor, tmp_path, seconds=SECONDS)
+    louder = build_tiny_semollm(["a high voice"])[1]
+    louder.feature_extractor.do_normalize = False
+    with pytest.raises(TrainingError, match="differ in feature_extractor"):
+        keep_states(clips, encoder, louder, tmp_path, seconds=SECONDS)
     fewer = DatasetDict({"train": clips["train"].select([1, 0])})
     with pytest.raises(TrainingError, match=r"train.arrow holds states of other utterances"):
         keep_states(fewer, encoder, processor, tmp_path, seconds=SECONDS)
+    swapped = [row["audio"] for row in clips["train"]]
+    swapped[2], swapped[4] = swapped[4], swapped[2]
+    other_clips = clips["train"].remove_columns("audio").add_column("audio", swapped)
+    with pytest.raises(
+        TrainingError, match=r"train.arrow holds states of 2 clips that have changed .* 'train2': delete"
+    ):
+        keep_states(DatasetDict({"train": other_clips}), encoder, processor, tmp_path, seconds=SECONDS)
     assert "path" not in json.loads((tmp_path / "states.json").read_text())

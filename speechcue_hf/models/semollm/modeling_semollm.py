@@ -247,6 +247,9 @@ class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin):
         self.model = SEmoLLMModel(config)
         self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=_head_has_bias(text))
         self._tied_weights_keys = {"lm_head.weight": f"model.language_model.{self._embeddings_name()}.weight"}
+        if config.tie_word_embeddings:
+            # No file holds it, and the trainer is not to warn of that when it loads a checkpoint.
+            self._keys_to_ignore_on_save = list(self._tied_weights_keys)
         # Speech cannot be answered: a placeholder among new tokens would have no clip to stand for.
         self.generation_config.suppress_tokens = [config.audio_token_id]
         self.post_init()

@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from speechcue_hf.corpora.parquet import write_dataset
 from speechcue_hf.training.semollm_arguments import parse_stage_arguments
+from tests.models.semollm.test_pretraining_semollm import batch, build
 from tests.training.spoken_corpus import spoken_corpus
 
 RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPE = RECIPES / "semollm.py"
 STAGES = sorted((RECIPES / "semollm").glob("*/stage*.yaml"))
 
 
@@ -38,42 +41,43 @@ def test_recipe_parses(path: Path, tmp_path: Path) -> None:
 
 
 def stage_lines(folder: Path, batch: int) -> list[list[str]]:
-    """Command lines of stages 1 and 2, without dropout, whose draws differ between processes."""
+    """Command lines of the three stages, without dropout, whose draws differ between processes."""
     shared = ["--dataset", str(folder / "clips"), "--captions", str(folder / "captions"), "--num_train_epochs", "1"]
     shared += ["--logging_steps", "1", "--disable_tqdm", "true", "--per_device_train_batch_size", str(batch)]
-    runs = folder / f"batch{batch}"
-    configs = [["--config", str(RECIPES / "semollm" / "tiny" / f"stage{stage}.yaml")] for stage in (1, 2)]
-    own = [["--projection_dropout", "0", "--output_dir", str(runs / "stage1")]]
-    own += [["--start_from", str(runs / "stage1"), "--output_dir", str(runs / "stage2")]]
-    return [config + shared + line for config, line in zip(configs, own, strict=True)]
+    runs, lines = folder / f"batch{batch}", []
+    for stage in (1, 2, 3):
+        start = [] if stage == 1 else ["--start_from", str(runs / f"stage{stage - 1}")]
+        dropout = {1: ["--projection_dropout", "0"], 3: ["--lora_dropout", "0"]}.get(stage, [])
+        config = ["--config", str(RECIPES / "semollm" / "tiny" / f"stage{stage}.yaml")]
+        lines.append([*config, *shared, *start, *dropout, "--output_dir", str(runs / f"stage{stage}")])
+    return lines
 
 
-def test_two_processes_train_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two gloo processes with half a batch each have the losses of one: negatives are gathered, and so gradients."""
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two gloo processes wrote that accelerate launched, beside a corpus."""
+    folder = tmp_path_factory.mktemp("two_processes")
     clips, captions = spoken_corpus({"train": 33, "validation": 9})
-    write_dataset(clips, tmp_path / "clips")
-    write_dataset(captions, tmp_path / "captions")
-    for line in stage_lines(tmp_path, batch=8):
-        monkeypatch.setattr(sys, "argv", ["semollm.py", *line])
-        runpy.run_path(str(RECIPES / "semollm.py"), run_name="__main__")
-    # Both stages in one launch, because starting Python twice costs more than they do.
-    script = tmp_path / "stages.py"
-    script.write_text(
-        "import runpy, sys\n"
-        f"for line in {stage_lines(tmp_path, batch=4)!r}:\n"
-        "    sys.argv = ['semollm.py', *line, '--use_cpu', 'true']\n"
-        f"    runpy.run_path({str(RECIPES / 'semollm.py')!r}, run_name='__main__')\n"
-    )
+    write_dataset(clips, folder / "clips")
+    write_dataset(captions, folder / "captions")
     gloo = ["--multi_gpu", "--num_processes", "2", "--mixed_precision", "no", "--num_machines", "1"]
     gloo += ["--dynamo_backend", "no", "--main_process_port", "0"]
     environment = os.environ | {"PYTHONPATH": str(RECIPES.parent), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "accelerate.commands.launch", *gloo, str(script)]
+    script = Path(__file__).with_name("two_processes.py")
+    command = [sys.executable, "-m", "accelerate.commands.launch", *gloo, str(script), str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
+    return folder
 
-    for stage, parts in ((1, ("matching_loss", "contrastive_loss", "generation_loss")), (2, ())):
+
+def test_two_processes_train_as_one_does(launched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes with half a batch each log the losses of one: negatives are gathered, and so gradients."""
+    for line in stage_lines(launched, batch=8):
+        monkeypatch.setattr(sys, "argv", [RECIPE.name, *line])
+        runpy.run_path(str(RECIPE), run_name="__main__")
+    for stage, parts in ((1, ("matching_loss", "contrastive_loss", "generation_loss")), (2, ()), (3, ())):
         one, two = (
-            json.loads((tmp_path / f"batch{batch}" / f"stage{stage}" / "training.json").read_text()) for batch in (8, 4)
+            json.loads((launched / f"batch{batch}" / f"stage{stage}" / "training.json").read_text()) for batch in (8, 4)
         )
         assert (one["processes"], two["processes"]) == (1, 2)
         for name in ("loss", "eval_loss", *parts):
@@ -82,3 +86,15 @@ def test_two_processes_train_as_one_does(tmp_path: Path, monkeypatch: pytest.Mon
             # What is chosen by chance on the selection split is chosen for another batch of it.
             tolerance = 0.1 if name == "eval_loss" else 1e-3
             assert logged[1] == pytest.approx(logged[0], rel=tolerance), f"stage {stage}, {name}"
+
+
+def test_two_processes_have_the_losses_and_gradients_of_one(launched: Path) -> None:
+    two = torch.load(launched / "means.pt", weights_only=True)
+    model = build().double()
+    torch.manual_seed(7)
+    output = model(**batch())
+    output.loss.backward()
+    for name, value in output.items():
+        torch.testing.assert_close(two["losses"][name], value.detach(), rtol=1e-5, atol=1e-6, msg=name)
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.requires_grad}
+    torch.testing.assert_close(two["gradients"], gradients, rtol=1e-6, atol=1e-9)

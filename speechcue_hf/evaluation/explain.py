@@ -56,7 +56,7 @@ class Explanation:
         probabilities: Emotion → probability, over the closed set.
         explanation: What the model wrote.
         claims: The levels it states.
-        note: What was done to the clip (cut, padded) and what could not be measured, or None.
+        note: How a clip is heard that is too long, and what could not be measured, or None.
         error: Why there is no explanation, or None.
     """
 

@@ -49,5 +49,5 @@ def test_a_hub_out_of_reach_is_said_with_the_name(monkeypatch):
         raise LocalEntryNotFoundError("no connection and not in the cache")
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", no_network)
-    with pytest.raises(DescriberError, match=r"somebody/model is neither .* with a describer\.json: no connection"):
+    with pytest.raises(DescriberError, match=r"somebody/model is neither .* model: no connection"):
         locate("somebody/model", None)

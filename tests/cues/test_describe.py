@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict, NamedSplit
 from datasets.fingerprint import Hasher
+from huggingface_hub import HfApi
 
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.habits import MELD_MAIN_CHARACTERS
@@ -277,18 +278,18 @@ def test_nothing_to_load(tmp_path):
         SpeechDescriber.from_pretrained(str(tmp_path / "not" / "here"))
 
 
-def test_loads_from_the_hub(tmp_path, train, monkeypatch):
+def test_loads_from_the_hub_at_a_commit(hub, tmp_path, train):
     describer = SpeechDescriber.fit(train)
     describer.save_pretrained(tmp_path)
-    asked = []
-
-    def download(repo_id, filename, revision=None):
-        asked.append((repo_id, filename, revision))
-        return str(tmp_path / filename)
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    assert SpeechDescriber.from_pretrained("somebody/model", revision="v1").fingerprint == describer.fingerprint
-    assert asked == [("somebody/model", DESCRIBER_FILE, "v1")]
+    api = HfApi()
+    api.create_repo("tester/model")
+    commit = api.upload_file(
+        path_or_fileobj=tmp_path / DESCRIBER_FILE, path_in_repo=DESCRIBER_FILE, repo_id="tester/model"
+    ).oid
+    api.upload_file(path_or_fileobj=b"{}", path_in_repo=DESCRIBER_FILE, repo_id="tester/model")
+    assert SpeechDescriber.from_pretrained("tester/model", revision=commit).fingerprint == describer.fingerprint
+    with pytest.raises(DescriberError, match="not a describer"):
+        SpeechDescriber.from_pretrained("tester/model")
 
 
 def test_empty_split(train):

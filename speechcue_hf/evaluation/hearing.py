@@ -185,6 +185,9 @@ def decode_clip(audio: Audio | None) -> Clip | str:
 def _advice_on_memory(clips: int) -> Iterator[None]:
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        # A GPU has an error of its own for it, the CPU only words.
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
         cure = "take a smaller batch (--batch-size)" if clips > 1 else "take a smaller model, or a machine with more"
         raise EvaluationError(f"a batch of {clips} clips does not fit the memory of the device: {cure}") from error

@@ -114,6 +114,15 @@ def test_a_long_clip_is_heard_in_windows_on_request(tiny, clips):
     assert scores.probabilities[1] == pytest.approx(alone.probabilities[0], abs=1e-4)
 
 
+def test_a_batch_beyond_the_memory_of_the_cpu_too(tiny, clips, monkeypatch):
+    monkeypatch.setattr(tiny[0], "forward", lambda *args, **kwargs: torch.empty(10**15))
+    with pytest.raises(EvaluationError, match=r"a batch of 2 clips does not fit the memory .* smaller batch"):
+        Listener(*tiny).score_emotions(clips[:2], EMOTION, EMOTIONS)
+    monkeypatch.setattr(tiny[0], "forward", lambda *args, **kwargs: torch.zeros(2) @ torch.zeros(3))
+    with pytest.raises(RuntimeError, match="size"):
+        Listener(*tiny).score_emotions(clips[:2], EMOTION, EMOTIONS)
+
+
 def test_a_batch_beyond_the_memory_leads_to_a_smaller_one(tiny, clips, monkeypatch):
     def too_large(*args, **kwargs):
         raise torch.OutOfMemoryError("CUDA out of memory")

@@ -124,6 +124,7 @@ def test_each_stage_trains_its_own_part_and_carries_the_rest_on(runs: Path) -> N
 def test_records_and_models_name_no_path(runs: Path) -> None:
     for run in (runs / f"stage{stage}" for stage in (1, 2, 3)):
         assert not [path.name for path in run.iterdir() if path.is_file() and str(runs).encode() in path.read_bytes()]
+        assert not [path for path in run.rglob("*config.json") if str(runs) in path.read_text()]
         assert not list(run.rglob("README.md"))
 
 

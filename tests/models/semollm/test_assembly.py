@@ -43,6 +43,9 @@ def test_parts_are_the_pretrained_ones(tiny: Built, clips: Any, tmp_path: Path) 
     layers = joined.model.speech_adapter.projector.qformer.layers.encoder.layer
     assert torch.equal(layers[1].output_query.dense.weight, bert.encoder.layer[1].output.dense.weight)
     joined.save_pretrained(tmp_path / "whole")
+    its_processor.save_pretrained(tmp_path / "whole")
+    saved = [path for path in (tmp_path / "whole").iterdir() if path.is_file()]
+    assert not [path.name for path in saved if str(tmp_path).encode() in path.read_bytes()], "no path of the machine"
     loaded = SEmoLLMForConditionalGeneration.from_pretrained(tmp_path / "whole")
     assert torch.equal(loaded(**batch).logits, joined(**batch).logits)
     assert loaded.lm_head.weight is loaded.get_input_embeddings().weight  # Tied, as the tiny language model is.

@@ -156,13 +156,15 @@ def hub_commit(source: str | Path, revision: str | None = None) -> str | None:
     if Path(source).is_dir():
         return None
     try:
-        return HfApi().model_info(str(source), revision=revision).sha
+        commit: str | None = HfApi().model_info(str(source), revision=revision).sha
     except (OSError, HTTPError):
         logger.debug("the Hub does not say where %s is; what was fetched before may", source)
+        commit = None
+    # Asked for by the revision's name, so that the cache knows which commit that is when there is no way to the Hub.
     names = ("adapter_config.json", "config.json")
     found = next((path for name in names if (path := find_beside(source, name, revision))), None)
-    commit: str | None = extract_commit_hash(None if found is None else str(found), None)
-    return commit
+    fetched: str | None = extract_commit_hash(None if found is None else str(found), None)
+    return commit or fetched
 
 
 def find_beside(model: str | Path, name: str, revision: str | None = None) -> Path | None:

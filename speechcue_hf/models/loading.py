@@ -160,10 +160,11 @@ def hub_commit(source: str | Path, revision: str | None = None) -> str | None:
     except (OSError, HTTPError):
         logger.debug("the Hub does not say where %s is; what was fetched before may", source)
         commit = None
-    # Asked for by the revision's name, so that the cache knows which commit that is when there is no way to the Hub.
-    names = ("adapter_config.json", "config.json")
-    found = next((path for name in names if (path := find_beside(source, name, revision))), None)
-    fetched: str | None = extract_commit_hash(None if found is None else str(found), None)
+    # Both are asked for by the revision's name, so that the cache knows which commit that is: offline, and where a
+    # model has become one of another kind.
+    names = ("config.json", "adapter_config.json")
+    found = [str(path) for name in names if (path := find_beside(source, name, revision))]
+    fetched: str | None = extract_commit_hash(found[0] if found else None, None)
     return commit or fetched
 
 

@@ -28,6 +28,9 @@ from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 SHARD_BYTES = 500_000_000
 """Of Parquet, so that a shard downloads and a lost one is sent again in reasonable time."""
 
+IDS = ("dialogue_id", "utterance_id")
+"""Columns without which published rows could neither be joined to a corpus nor their licence be known."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -67,7 +70,7 @@ def publish_dataset(
             ``utterances``, ``measured``, ``described``, ``biographies`` or ``captions``.
         repo_id: ``user/name``; it is made if need be.
         prompts: Presets or prompt files; the rows of the last folder are published as ``sft-<prompt>`` for each.
-        columns: Only these are published of each folder; None publishes all.
+        columns: Only these are published of each folder, both ids among them; None publishes all.
         private: Whether a repository that is made now is private.
         licence: Of own recordings, as the Hub names it; None takes that of the corpus.
         everybody_is_licensed: Says that all who can read this private or gated repository hold the corpus's licence.
@@ -121,6 +124,10 @@ def _view(folder: Path, columns: Sequence[str] | None) -> View:
 
 
 def _selected(rows: Any, columns: Sequence[str], folder: Path) -> Any:
+    if without := [name for name in IDS if name not in columns]:
+        raise PublishingError(
+            f"rows are known and joined by their ids, so these are always published: add {' and '.join(without)}"
+        )
     if missing := [column for column in columns if column not in rows.column_names]:
         raise PublishingError(
             f"{folder.name} has no columns {', '.join(missing)}; it has {', '.join(rows.column_names)}"

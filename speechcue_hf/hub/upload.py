@@ -66,19 +66,26 @@ def repository(repo_id: str, kind: Kind, *, private: bool, patience: Patience = 
     Args:
         repo_id: ``user/name``.
         kind: Of repository.
-        private: Whether a new one is private; one that exists stays as it is.
+        private: Whether a new one is private; one that exists stays as it is, and is refused if all can read it.
         patience: With the server.
 
     Returns:
         Whether only some can read it, because it is private or gated.
 
     Raises:
-        PublishingError: If that is not allowed, or the Hub does not answer.
+        PublishingError: If that is not allowed, a private one is asked for and there is a public one of that name, or
+            the Hub does not answer.
     """
     api = HfApi()
     made = persist(lambda: api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True), repo_id, patience)
     info = persist(lambda: api.repo_info(made.repo_id, repo_type=kind), repo_id, patience)
-    return bool(info.private or info.gated)
+    restricted = bool(info.private or info.gated)
+    if private and not restricted:
+        raise PublishingError(
+            f"{repo_id} is a public repository, and what is to be private would be there for all: make it private in "
+            "its settings first, or take another name"
+        )
+    return restricted
 
 
 def commit_files(

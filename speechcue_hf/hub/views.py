@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from datasets import Dataset, DatasetDict, Features
 
 from speechcue_hf.corpora.identity import CorpusIdentity
+from speechcue_hf.errors import PublishingError
 from speechcue_hf.filenames import (
     BIOGRAPHIES_FILE,
     CAPTIONS_FILE,
@@ -31,6 +33,7 @@ RECORDS = (
 )
 """What lies beside rows and is published with them."""
 
+_PROMPT_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _TOLD_BY = {
     "biographies": "biography",
     "captions": "caption",
@@ -50,12 +53,20 @@ def view_name(columns: Iterable[str], prompt: str | None = None) -> str:
     Returns:
         ``utterances``, ``measured``, ``described``, ``biographies``, ``captions``, or ``sft-`` and the prompt's name.
 
+    Raises:
+        PublishingError: If the prompt's name is more than letters, digits, ``-`` and ``_``: the view is a folder of the
+            repository, a config and, in the card's program, a variable.
+
     Example:
         >>> view_name(["utterance_id", "duration_s", "speech_description"])
         'described'
     """
     columns = set(columns)
     if prompt is not None:
+        if not _PROMPT_NAME.fullmatch(prompt):
+            raise PublishingError(
+                f'the prompt {prompt!r} cannot name a view: give it a "name" of letters, digits, - and _ only'
+            )
         return f"sft-{prompt}"
     return next((view for view, column in _TOLD_BY.items() if column in columns), "utterances")
 

@@ -156,8 +156,36 @@ def test_a_private_repository_of_iemocap_asks_for_the_flag(hub, iemocap):
 
 def test_a_public_repository_is_not_taken_for_private_because_the_flag_says_so(hub, iemocap):
     HfApi().create_repo(NAME, repo_type="dataset", private=False)
-    with pytest.raises(LicenceError, match="public repository"):
+    with pytest.raises(PublishingError, match="is a public repository"):
         publish_dataset([iemocap], NAME, private=True, everybody_is_licensed=True)
+    with pytest.raises(LicenceError, match="public repository"):
+        publish_dataset([iemocap], NAME, everybody_is_licensed=True)
+    assert hub.files("dataset", NAME) == {}
+
+
+def test_a_gated_repository_of_iemocap_asks_for_the_flag(hub, iemocap):
+    HfApi().create_repo(NAME, repo_type="dataset")
+    HfApi().update_repo_settings(NAME, repo_type="dataset", gated="manual")
+    with pytest.raises(LicenceError, match="--everybody-is-licensed"):
+        publish_dataset([iemocap], NAME)
+    publish_dataset([iemocap], NAME, everybody_is_licensed=True)
+    assert "described/train-00000-of-00001.parquet" in hub.files("dataset", NAME)
+
+
+@pytest.mark.parametrize("name", ["../../out", "my prompt", "a.b", ""])
+def test_the_name_of_a_prompt_leads_nowhere_else(hub, folders, tmp_path, name):
+    (tmp_path / "own.json").write_text(json.dumps({"extends": "speechcue", "name": name}))
+    with pytest.raises(PublishingError, match="cannot name a view"):
+        publish_dataset(folders[1:], NAME, prompts=[str(tmp_path / "own.json")])
+    assert not hub.repositories
+
+
+def test_rows_keep_their_ids(hub, folders):
+    with pytest.raises(PublishingError, match="add dialogue_id and utterance_id"):
+        publish_dataset(folders[1:], NAME, columns=["speech_description"])
+    publish_dataset(folders[1:], NAME, columns=CUES)
+    card = DatasetCard.load(NAME).content
+    assert "`speech_description` (string)." in card and "| label |" not in card
 
 
 def test_what_tells_of_this_machine_stops_the_upload(hub, folders, tmp_path):
@@ -182,7 +210,7 @@ def test_two_corpora_do_not_mix(hub, folders, tmp_path):
 
 
 def test_the_command_says_where_it_is(hub, folders, capsys):
-    assert main(["publish", "dataset", str(folders[1]), "--repo-id", NAME, "--columns", "utterance_id", "nothing"]) == 1
+    assert main(["publish", "dataset", str(folders[1]), "--repo-id", NAME, "--columns", *CUES, "nothing"]) == 1
     assert "described has no columns nothing" in capsys.readouterr().err
     assert main(["publish", "dataset", str(folders[1]), "--repo-id", NAME]) == 0
     head = hub.repositories["dataset", NAME].commits[-1].sha

@@ -215,3 +215,14 @@ def test_the_command_says_where_it_is(hub, folders, capsys):
     assert main(["publish", "dataset", str(folders[1]), "--repo-id", NAME]) == 0
     head = hub.repositories["dataset", NAME].commits[-1].sha
     assert f"Published as {NAME}, commit {head[:12]}" in capsys.readouterr().out
+
+
+def test_the_card_says_how_biographies_were_written(hub, told):
+    publish_dataset([told], NAME)
+    record = json.loads((told / "biographies.json").read_text())
+    card = DatasetCard.load(NAME).content
+    assert json.loads(hub.files("dataset", NAME)["biographies/biographies.json"]) == record
+    assert f"scope `{record['scope']}`, made from the turns before each row only" in card
+    assert f"(SHA-256 `{record['prompt']['sha256']}`)" in card
+    for split, rows in record["rows"].items():
+        assert f"- {split}: {rows['with_biography']} of {rows['all']} rows have one" in card

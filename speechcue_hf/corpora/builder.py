@@ -104,6 +104,8 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
 
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(
+            # The one field of free text that map and filter keep.
+            description="" if self._published is None else f"{self.config.published}@{self.config.published_revision}",
             features=self._features(),
             license=self.LICENSE,
             homepage=self.HOMEPAGE,

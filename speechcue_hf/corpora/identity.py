@@ -33,6 +33,7 @@ class CorpusIdentity:
         utterances: Split → number of rows.
         revision: SHA-256 of ids, texts and labels of all splits, 64 hexadecimal digits: two copies of one release that
             were split alike have the same.
+        joined: Published dataset whose columns were joined to the rows, as ``user/name@commit``; empty for none.
         package_version: Of speechcue_hf, whose loader read the release.
     """
 
@@ -44,6 +45,7 @@ class CorpusIdentity:
     labels: tuple[str, ...]
     utterances: dict[str, int]
     revision: str
+    joined: str
     package_version: str
 
     @property
@@ -59,7 +61,7 @@ class CorpusIdentity:
     @property
     def facts(self) -> dict[str, str]:
         """What the records of a model say of the corpus."""
-        names = ("config", "licence", "homepage", "citation", "revision")
+        names = ("config", "licence", "homepage", "citation", "revision", "joined")
         return {"name": self.corpus, "task": self.task, **{name: getattr(self, name) for name in names}}
 
 
@@ -89,6 +91,7 @@ def identify(dataset: DatasetDict) -> CorpusIdentity | None:
         labels=tuple(emotion.names),
         utterances={str(split): len(rows) for split, rows in dataset.items()},
         revision=_revision(dataset),
+        joined=first.info.description,
         package_version=__version__,
     )
 
@@ -135,6 +138,7 @@ def restore_identity(dataset: DatasetDict, identity: CorpusIdentity) -> None:
         rows.info.license = identity.licence
         rows.info.homepage = identity.homepage
         rows.info.citation = identity.citation
+        rows.info.description = identity.joined
 
 
 def put_beside(rows: Dataset, columns: Dataset) -> Dataset:
@@ -152,6 +156,7 @@ def put_beside(rows: Dataset, columns: Dataset) -> Dataset:
         features = Features({**rows.features, **columns.features})
         joined = Dataset.from_dict({name: [] for name in features}, features=features, split=rows.split)
     joined.info.dataset_name, joined.info.config_name = rows.info.dataset_name, rows.info.config_name
+    joined.info.description = rows.info.description
     return joined
 
 

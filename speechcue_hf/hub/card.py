@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from speechcue_hf.corpora.registration import CORPORA
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.filenames import CONFUSION_FILE, DISTRIBUTIONS_FILE
-from speechcue_hf.hub.run_records import RunRecords, published_figures, read_run
+from speechcue_hf.hub.run_records import HUB_ID, RunRecords, published_figures, read_run
 from speechcue_hf.hub.usage import example_prompt, usage_example
 
 METRICS = {
@@ -42,7 +41,6 @@ _SHOWN = {
     None: "–",
 }
 """Protocols of published figures, and of ours, in words."""
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None = None) -> ModelCard:
@@ -162,7 +160,7 @@ def _card_data(name: str, run: RunRecords, licence: str | None) -> ModelCardData
         library_name="peft" if adapter else "transformers",
         pipeline_tag="feature-extraction" if run.training["stage"] == 1 else _PIPELINE_TAGS[run.kind],
         tags=["speechcue_hf", "emotion-recognition-in-conversation", *([corpus] if corpus else [])],
-        base_model=base if _HUB_ID.fullmatch(base) else None,
+        base_model=base if HUB_ID.fullmatch(base) else None,
         metrics=["f1", "accuracy", "recall"] if run.results else None,
         model_name=name if run.results else None,
         eval_results=_eval_results(run.results) if run.results else None,

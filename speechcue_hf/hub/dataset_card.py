@@ -50,11 +50,12 @@ def dataset_card(repo_id: str, views: Mapping[str, Mapping[str, Any]], *, licenc
 
 
 def _card_data(repo_id: str, views: Mapping[str, Mapping[str, Any]], licence: str) -> DatasetCardData:
+    heard = any("audio" in view["columns"] or MEASUREMENT_FILE in view["records"] for view in views.values())
     return DatasetCardData(
         language="en",
         license=licence,
         pretty_name=repo_id.split("/")[-1],
-        task_categories=["text-classification", "audio-classification"],
+        task_categories=["text-classification", *(["audio-classification"] if heard else [])],
         tags=["speechcue_hf", "emotion-recognition-in-conversation"],
         configs=[_config(name, view) for name, view in views.items()],
     )

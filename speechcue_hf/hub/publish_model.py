@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +30,7 @@ from speechcue_hf.filenames import (
 )
 from speechcue_hf.hub.card import model_card
 from speechcue_hf.hub.licence import has_iemocap_ids
+from speechcue_hf.hub.run_records import HUB_ID
 from speechcue_hf.hub.scan import check_files
 from speechcue_hf.hub.upload import commit_files, repository
 from speechcue_hf.models.base import TINY_MODEL
@@ -80,8 +80,6 @@ _REPLACED = (
     *RECORDS,
 )
 """Beginnings of what an earlier publication left in the repository and this one takes out."""
-
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def publish_model(
@@ -180,7 +178,7 @@ def _model_files(run: Path) -> dict[str, Path]:
     base = str(read_record(run / "adapter_config.json")["base_model_name_or_path"])
     if base == BASE_MODEL_FOLDER and not (run / base).is_symlink():
         return files | {f"{base}/{name}": path for name, path in _files_of(run / base).items()}
-    if base == BASE_MODEL_FOLDER or not _HUB_ID.fullmatch(base):
+    if base == BASE_MODEL_FOLDER or not HUB_ID.fullmatch(base):
         raise PublishingError(
             f"the base model of {run.name} is on this machine only, so nobody else could load the adapter: publish it "
             "first (`speechcue publish model` if this package trained it), and write its id on the Hub into "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -29,6 +30,9 @@ Kind = Literal["chat", "encoder", "speech"]
 """A chat model that is told of a conversation, a text encoder with heads, or a SEmoLLM, which hears a clip."""
 
 MOST_PARAMETERS_OF_A_TINY_MODEL = 1_000_000
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+"""Of a model; a folder of this machine has more parts or none."""
 
 _MAY_BE_MISSING = (
     *("adapter", "base_model_revision", "biographies", "biography_scope", "corpus", "describer_sha256", "encoder"),
@@ -144,7 +148,7 @@ def read_run(folder: Path) -> RunRecords:
         raise EvaluationError(
             f"{folder} holds no {TRAINING_FILE}: a card describes a model that `speechcue train` made."
         )
-    training = {**dict.fromkeys(_MAY_BE_MISSING), **training}
+    training = {**dict.fromkeys(_MAY_BE_MISSING), **training, **_base_on_the_hub(folder)}
     run = RunRecords(
         training=training,
         results=_optional(folder / RESULTS_FILE),
@@ -158,6 +162,12 @@ def read_run(folder: Path) -> RunRecords:
         _check_results(run.results, training)
     heard = run.hears or (run.kind == "speech" and (folder / DESCRIBER_FILE).is_file())
     return RunRecords(**{**vars(run), "describer": _read_describer(folder, training)}) if heard else run
+
+
+def _base_on_the_hub(folder: Path) -> dict[str, str]:
+    """The base model of an adapter under its id on the Hub, where it was published after the training."""
+    base = (_optional(folder / "adapter_config.json") or {}).get("base_model_name_or_path")
+    return {"base_model": base} if base is not None and HUB_ID.fullmatch(base) else {}
 
 
 def published_figures(results: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -2,7 +2,8 @@ import pytest
 from datasets import Dataset, DatasetDict, load_dataset
 
 import speechcue_hf  # noqa: F401
-from speechcue_hf.corpora.parquet import write_dataset
+from speechcue_hf.corpora.identity import identify, read_identity
+from speechcue_hf.corpora.parquet import read_dataset, write_dataset
 from speechcue_hf.corpora.published import commit_of, join_published, read_published
 from speechcue_hf.errors import CorpusError
 from speechcue_hf.hub.publish_dataset import publish_dataset
@@ -46,6 +47,14 @@ def test_published_columns_meet_their_utterances(hub, release, own, tmp_path):
     for split, rows in joined.items():
         assert rows["speech_description"][:] == [f"{name} is said" for name in rows["utterance_id"]]
         assert rows.remove_columns(["speech_description", "f0_mean_hz"]).to_list() == own[split].to_list()
+
+
+def test_the_commit_that_was_joined_stays_with_the_rows(hub, release, own, tmp_path):
+    commit = publish(own, tmp_path)
+    write_dataset(load(release, published=NAME).remove_columns("audio"), tmp_path / "joined")
+    assert identify(own).joined == ""
+    read = read_dataset(tmp_path / "joined").map(lambda row: {"more": 1})
+    assert read_identity(tmp_path / "joined").joined == identify(read).joined == f"{NAME}@{commit}"
 
 
 def test_a_new_commit_there_makes_new_rows_here(hub, release, own, tmp_path):

@@ -306,3 +306,9 @@ def test_a_model_taught_no_emotions_is_asked_for_captions(stages, tmp_path, monk
     capsys.readouterr()
     exec(code(card), {})
     assert 'caption_task("pitch+volume")' in card and capsys.readouterr().out
+
+
+def test_a_base_model_that_was_published_later_is_named_by_its_id(run):
+    assert model_card(run).data.base_model is None
+    change(run / "adapter_config.json", base_model_name_or_path="me/base")
+    assert model_card(run).data.base_model == "me/base"

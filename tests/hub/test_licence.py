@@ -10,7 +10,7 @@ CUES = ["utterance_id", "turn", "f0_mean_hz", "f0_mean_hz_level", "speech_descri
 
 
 def identity(corpus):
-    return CorpusIdentity(corpus, "default", "", "", "", (), {}, "0" * 64, "0")
+    return CorpusIdentity(corpus, "default", "", "", "", (), {}, "0" * 64, "", "0")
 
 
 @pytest.mark.parametrize(

@@ -226,3 +226,20 @@ def test_the_card_says_how_biographies_were_written(hub, told):
     assert f"(SHA-256 `{record['prompt']['sha256']}`)" in card
     for split, rows in record["rows"].items():
         assert f"- {split}: {rows['with_biography']} of {rows['all']} rows have one" in card
+
+
+def test_the_card_says_how_captions_were_written(hub, folders, tmp_path):
+    heard, captions = tmp_path / "heard", tmp_path / "captions"
+    assert main(["describe", str(folders[1]), "-o", str(heard), "--baseline", "gender"]) == 0
+    assert main(["caption", str(heard), "-o", str(captions), "--tasks", "style", "emotion"]) == 0
+    publish_dataset([captions], NAME)
+    assert hub.files("dataset", NAME)["captions/captions.json"] == (captions / "captions.json").read_bytes()
+    card = DatasetCard.load(NAME).content
+    assert "## Config `captions`" in card and "Captions of the tasks style, emotion, written by templates." in card
+
+
+def test_a_corpus_of_text_claims_no_audio(hub, folders, tmp_path):
+    text = read_dataset(folders[0]).remove_columns("audio")
+    write_dataset(text, tmp_path / "text")
+    publish_dataset([tmp_path / "text"], NAME)
+    assert DatasetCard.load(NAME).data.task_categories == ["text-classification"]

@@ -43,7 +43,7 @@ def test_a_corpus_that_may_not_leave_gets_a_reminder(described_folder, tmp_path,
     dataset = DatasetDict(load_dataset(str(described_folder)))
     write_dataset(dataset, tmp_path / "described")
     facts = {"corpus": "iemocap", "config": "erc-6", "licence": "", "homepage": "", "citation": "", "labels": ["a"]}
-    facts |= {"utterances": {}, "revision": "0" * 64, "package_version": "1"}
+    facts |= {"utterances": {}, "revision": "0" * 64, "joined": "", "package_version": "1"}
     (tmp_path / "described" / "corpus.json").write_text(json.dumps(facts))
     assert main(["export", str(tmp_path / "described"), "-o", str(tmp_path / "out"), "--to", "openai"]) == 0
     assert "text or audio of iemocap, whose licence does not let them out" in capsys.readouterr().out

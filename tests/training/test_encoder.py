@@ -135,6 +135,19 @@ def test_interrupted_run_goes_on_to_the_same_end(
         torch.testing.assert_close(two[name], weight, rtol=0, atol=1e-5)
 
 
+def test_bfloat16_is_taken_on_a_cpu_if_asked_for(described_corpus: DatasetDict, encoders: Path, tmp_path: Path) -> None:
+    first = {}
+    for name, asked in (("single", {}), ("half", {"bf16": True})):
+        training = settings(tmp_path / name, num_train_epochs=1, **asked)
+        output = train(described_corpus, encoders / "bert", training)
+        record = read_record(output)
+        assert record["settings"]["bf16"] is (name == "half")
+        assert {tensor.dtype for tensor in load_file(output / "model.safetensors").values()} == {torch.float32}
+        first[name] = record["log"][0]["loss"]
+    assert first["half"] == pytest.approx(first["single"], rel=0.02)
+    assert first["half"] != first["single"]
+
+
 def test_test_split_is_refused(described_corpus: DatasetDict, encoders: Path, tmp_path: Path) -> None:
     shape = EncoderSettings(encoder=str(encoders / "bert"))
     with pytest.raises(TrainingError, match="the test split must not choose the best epoch"):

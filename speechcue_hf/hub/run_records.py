@@ -37,7 +37,7 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _MAY_BE_MISSING = (
     *("adapter", "base_model_revision", "biographies", "biography_scope", "corpus", "describer_sha256", "encoder"),
     *("future_turns", "labels", "model", "part_revisions", "prompt", "quantised", "sees_future", "stage"),
-    "token_budget",
+    *("token_budget", "trained_before"),
 )
 """Facts that not every kind of model has in its training record."""
 
@@ -115,6 +115,13 @@ class RunRecords:
     def labels(self) -> list[str]:
         """The words that the model answers with; none for one that names no emotions."""
         return list(self.training["labels"]["words"]) if self.names_emotions and self.training["labels"] else []
+
+    @property
+    def corpora(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """What was done with which corpus, in order, as far as the records name it."""
+        before = [("Trained before", earlier["corpus"]) for earlier in self.training["trained_before"] or ()]
+        done = [*before, ("Trained", self.training["corpus"]), ("Evaluated", (self.results or {}).get("corpus"))]
+        return [(what, corpus) for what, corpus in done if corpus]
 
     @property
     def tiny(self) -> bool:

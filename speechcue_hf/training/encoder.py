@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from speechcue_hf.filenames import BIOGRAPHIES_FILE, DESCRIBER_FILE, TRAINING_FI
 from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
 from speechcue_hf.models.bioserc.dialogues import UNLABELLED, collate, dialogue_examples
 from speechcue_hf.models.bioserc.vectors import cache_vectors
-from speechcue_hf.models.loading import hub_commit
+from speechcue_hf.models.loading import find_beside, hub_commit
 from speechcue_hf.prompts.biographies import biography_record
 from speechcue_hf.prompts.build import label_names
 from speechcue_hf.training.arguments import DataSettings
@@ -162,6 +163,9 @@ def train_encoder(
     network = BiosErcForUtteranceClassification.from_encoder(
         model.encoder, revision=commit or "main", **_model_settings(model, train)
     )
+    if training.device.type == "cpu":
+        # On texts of a few dozen tokens PyTorch's fused attention takes a CPU longer than the plain one.
+        network.encoder.set_attn_implementation("eager")
     # The other processes find in the cache what the first has put there.
     with training.main_process_first(desc="preparing examples"):
         examples = prepare_examples(rows, tokenizer, network)
@@ -175,7 +179,7 @@ def train_encoder(
     if trainer.is_world_process_zero():
         keep_beside(output, describer, biographies)
         record = run_record(trainer, training) | _model_record(model, network, training, weights)
-        record |= {"base_model_revision": commit} | _data_record(dataset, data, examples, describer, biographies)
+        record |= _origin(model, commit) | _data_record(dataset, data, examples, describer, biographies)
         write_json(record, output / TRAINING_FILE)
     trainer.accelerator.wait_for_everyone()
     return output
@@ -316,10 +320,9 @@ def _model_record(
     weights: Sequence[float] | None,
 ) -> dict[str, Any]:
     """What the model is and what it was trained to do, without paths."""
-    name, config = base_model_name(model.encoder), network.config
+    config = network.config
     return {
-        "base_model": name,
-        "encoder": asdict(model) | {"encoder": name, "cue_names": list(config.cue_names)},
+        "encoder": asdict(model) | {"encoder": base_model_name(model.encoder), "cue_names": list(config.cue_names)},
         "labels": {"names": config.label_names, "words": config.label_names},
         "token_budget": network.token_limit,
         "loss": {
@@ -330,6 +333,20 @@ def _model_record(
             "one_cycle": training.one_cycle,
         },
         **config.future_record(),
+    }
+
+
+def _origin(model: EncoderSettings, commit: str | None) -> dict[str, Any]:
+    """Where the encoder comes from; one of a finished run keeps the base model of that, and the corpora before."""
+    found = find_beside(model.encoder, TRAINING_FILE, commit)
+    if found is None:
+        return {"base_model": base_model_name(model.encoder), "base_model_revision": commit, "trained_before": []}
+    before = json.loads(found.read_text(encoding="utf-8"))
+    run = {"corpus": before["corpus"], "rows": before["rows"]["train"]["all"], "training_sha256": sha256_of(found)}
+    return {
+        "base_model": before["base_model"],
+        "base_model_revision": before.get("base_model_revision"),
+        "trained_before": [*before.get("trained_before", ()), run],
     }
 
 

@@ -142,6 +142,19 @@ def test_a_base_model_on_the_hub_is_linked(run):
     assert "It is tiny, 680,192 parameters in all" in card.content
 
 
+def test_corpora_that_an_encoder_was_trained_on_before_are_named_with_their_licence(run):
+    corpus = {**read(run / "training.json")["corpus"], "name": "iemocap", "task": "iemocap-6-erc", "licence": "theirs"}
+    earlier = {"corpus": corpus, "rows": 5810, "training_sha256": "a" * 64}
+    unknown = {"corpus": None, "rows": 7, "training_sha256": "b" * 64}
+    change(run / "training.json", trained_before=[unknown, earlier])
+    card = model_card(run).content
+    assert f"on iemocap, 5,810 rows, by a run whose training.json has SHA-256 `{'a' * 64}` |" in card
+    assert "| trained before | on a corpus that its records do not name, 7 rows, by a run whose" in card
+    licences = card.split("## Data and licence")[1]
+    assert licences.index("Trained before on iemocap (task `iemocap-6-erc`") < licences.index("\nTrained on ")
+    assert ", licence: theirs." in licences
+
+
 def test_a_large_model_is_not_called_tiny(run):
     change(run / "training.json", base_model="some/model", parameters={"all": 10**9, "trained": 10**6})
     assert "tiny" not in model_card(run).content

@@ -1,5 +1,6 @@
 """Real runs of the encoder classifier on twelve tiny dialogues, whose emotion follows from the words."""
 
+import hashlib
 import json
 import math
 import shutil
@@ -76,6 +77,27 @@ def test_a_run_learns_and_leaves_what_is_needed_to_use_it(finished: Path) -> Non
     public = [path for path in finished.iterdir() if path.is_file()]
     assert {path.suffix for path in public} == {".json", ".safetensors", ".py"}
     assert not [path.name for path in public if str(finished.parent.parent).encode() in path.read_bytes()]
+
+
+def test_a_run_goes_on_from_the_encoder_of_another_and_says_so(
+    finished: Path, described_corpus: DatasetDict, tmp_path: Path
+) -> None:
+    output = train(described_corpus, finished, settings(tmp_path / "second", max_steps=1), frozen_layers=2)
+    before, after = load_file(finished / "model.safetensors"), load_file(output / "model.safetensors")
+    encoder = [name for name in before if name.startswith("encoder.")]
+    assert encoder and all(torch.equal(after[name], before[name]) for name in encoder)
+    first, record = read_record(finished), read_record(output)
+    assert (record["base_model"], record["encoder"]["encoder"]) == ("roberta", "run")
+    earlier = {
+        "corpus": first["corpus"],
+        "rows": 24,
+        "training_sha256": hashlib.sha256((finished / "training.json").read_bytes()).hexdigest(),
+    }
+    assert first["trained_before"] == [] and record["trained_before"] == [earlier]
+    third = train(described_corpus, output, settings(tmp_path / "third", max_steps=1), frozen_layers=2)
+    assert [it["rows"] for it in read_record(third)["trained_before"]] == [24, 24]
+    assert read_record(third)["trained_before"][0] == earlier
+    assert read_record(third)["base_model"] == "roberta"
 
 
 def test_every_head_and_layer_that_is_not_frozen_moves(finished: Path) -> None:

@@ -105,7 +105,7 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
         """Put a new classifier on a pretrained encoder.
 
         Args:
-            source: Hub id or folder of the encoder.
+            source: Hub id or folder of the encoder, or of a classifier of this class, whose encoder is taken.
             revision: Branch, tag or commit on the Hub.
             **settings: Of :class:`BiosErcConfig`, but ``encoder_config``.
 
@@ -116,7 +116,9 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
             ValueError: If a setting does not fit the encoder, or it cannot read whole dialogues and is to.
             OSError: If there is no such encoder, or no access to it.
         """
-        encoder = AutoModel.from_pretrained(source, revision=revision, dtype=torch.float32)
+        pretrained = AutoModel.from_pretrained(source, revision=revision, dtype=torch.float32)
+        # One that was trained before may have had lower layers frozen; this one says itself which it freezes.
+        encoder = (pretrained.encoder if isinstance(pretrained, cls) else pretrained).requires_grad_(True)
         # Otherwise the saved config would tell where the encoder lay on this machine.
         encoder.config._name_or_path = ""
         model = cls(BiosErcConfig(encoder_config=encoder.config, **settings))

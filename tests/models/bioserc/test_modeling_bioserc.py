@@ -368,6 +368,26 @@ def test_pretrained_encoder_keeps_its_weights_and_its_path_to_itself(kind: str, 
     assert str(tmp_path) not in (tmp_path / "saved" / "config.json").read_text()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_encoder_of_a_finished_classifier_is_taken_and_all_of_it_trained(kind: str, tmp_path: Path) -> None:
+    encoder = str(save_tiny_encoder(kind, tmp_path / "encoder"))
+    first = BiosErcForUtteranceClassification.from_encoder(encoder, num_labels=3, num_attention_heads=4)
+    with torch.no_grad():
+        for weight in first.encoder.parameters():
+            weight.add_(1.0)
+    first.config.frozen_layers = 1
+    first.save_pretrained(tmp_path / "run")
+    settings = {"num_labels": 5, "num_attention_heads": 2, "reading": "dialogue"}
+    second = BiosErcForUtteranceClassification.from_encoder(str(tmp_path / "run"), **settings)
+    expected, found = first.encoder.state_dict(), second.encoder.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+    assert second.heads["utterance"].out_features == 5
+    assert all(weight.requires_grad for weight in second.parameters())
+    second.save_pretrained(tmp_path / "saved")
+    assert str(tmp_path) not in (tmp_path / "saved" / "config.json").read_text()
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": "score a model on a split",
     "explain": "say which emotion a clip has and why, and mark what the measurement contradicts",
     "predict": "tell the emotions of clips and conversations, by a model with all that it was trained with",
+    "ensemble": "take several evaluated runs as one, by the mean of their probabilities",
     "compare": "compare two runs by a paired bootstrap over dialogues",
     "intervene": "score a model again with other cues, to see whether it listens",
     "probe": "see what measurements alone tell, with small classifiers",

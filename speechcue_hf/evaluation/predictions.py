@@ -34,7 +34,7 @@ def predictions_from_scores(rows: Dataset, scores: LabelScores) -> Dataset:
     Returns:
         The table of predictions.
     """
-    return _scored_table(_row_columns(rows), scores)
+    return scored_table(_row_columns(rows), scores)
 
 
 def predictions_from_classes(rows: Dataset, scores: LabelScores) -> Dataset:
@@ -49,7 +49,26 @@ def predictions_from_classes(rows: Dataset, scores: LabelScores) -> Dataset:
     """
     words = [scores.labels[emotion] for emotion in rows["emotion"]]
     ids = {name: list(rows[name]) for name in ("utterance_id", "dialogue_id")}
-    return _scored_table({**ids, "label": words}, scores)
+    return scored_table({**ids, "label": words}, scores)
+
+
+def scored_table(columns: dict[str, list[str]], scores: LabelScores) -> Dataset:
+    """Put the scores of labels beside the rows that they are of.
+
+    Args:
+        columns: ``utterance_id``, ``dialogue_id`` and ``label`` of each row.
+        scores: The scores, in the order of the rows.
+
+    Returns:
+        The table of predictions.
+    """
+    scored = {
+        "prediction": [scores.labels[index] for index in scores.predictions],
+        "probabilities": scores.probabilities.tolist(),
+        "margin": scores.margins.tolist(),
+    }
+    features = Features({**_SHARED, "probabilities": List(Value("float64")), "margin": Value("float64")})
+    return Dataset.from_dict({**columns, **scored}, features=features)
 
 
 def predictions_from_outputs(rows: Dataset, outputs: Sequence[str], labels: Sequence[str], matching: str) -> Dataset:
@@ -163,16 +182,6 @@ _READERS: dict[str, Callable[[Path], pa.Table]] = {
     ".csv": _read_csv,
     ".jsonl": json.read_json,
 }
-
-
-def _scored_table(columns: dict[str, list[str]], scores: LabelScores) -> Dataset:
-    scored = {
-        "prediction": [scores.labels[index] for index in scores.predictions],
-        "probabilities": scores.probabilities.tolist(),
-        "margin": scores.margins.tolist(),
-    }
-    features = Features({**_SHARED, "probabilities": List(Value("float64")), "margin": Value("float64")})
-    return Dataset.from_dict({**columns, **scored}, features=features)
 
 
 def _row_columns(rows: Dataset) -> dict[str, list[str]]:

@@ -1,0 +1,35 @@
+"""``speechcue ensemble``: several evaluated runs taken as one model."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EXAMPLES = """examples:
+  speechcue ensemble runs/windows runs/dialogue -o runs/together
+  speechcue ensemble runs/seeds/seed-1 runs/seeds/seed-2 runs/seeds/seed-3 -o runs/together
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("runs", type=Path, nargs="+", help="folders that `speechcue evaluate` wrote for the same split")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for results, predictions and picture")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Average the probabilities of the runs, write the report and print the figures.
+
+    Raises:
+        EvaluationError: If the runs cannot be taken as one.
+    """
+    from speechcue_hf.commands.evaluate import print_summary
+    from speechcue_hf.evaluation.ensemble import ensemble_runs
+    from speechcue_hf.evaluation.report import write_report
+
+    results, predictions = ensemble_runs(arguments.runs)
+    write_report(arguments.output, results, predictions)
+    print_summary(results)
+    for folder, member in zip(arguments.runs, results["members"], strict=True):
+        print(f"  {100 * member['weighted_f1']:.2f} %   weighted F1 of {folder} alone")
+    print(f"Written to {arguments.output}.")

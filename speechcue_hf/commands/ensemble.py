@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from speechcue_hf.errors import EvaluationError
+
 EXAMPLES = """examples:
   speechcue ensemble runs/windows runs/dialogue -o runs/together
   speechcue ensemble runs/seeds/seed-1 runs/seeds/seed-2 runs/seeds/seed-3 -o runs/together
@@ -21,12 +23,14 @@ def run(arguments: argparse.Namespace) -> None:
     """Average the probabilities of the runs, write the report and print the figures.
 
     Raises:
-        EvaluationError: If the runs cannot be taken as one.
+        EvaluationError: If the runs cannot be taken as one, or the output would replace one of them.
     """
     from speechcue_hf.commands.evaluate import print_summary
     from speechcue_hf.evaluation.ensemble import ensemble_runs
     from speechcue_hf.evaluation.report import write_report
 
+    if arguments.output.resolve() in [folder.resolve() for folder in arguments.runs]:
+        raise EvaluationError(f"{arguments.output} is one of the runs, and would be replaced: name another folder.")
     results, predictions = ensemble_runs(arguments.runs)
     write_report(arguments.output, results, predictions)
     print_summary(results)

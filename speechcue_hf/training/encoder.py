@@ -22,7 +22,7 @@ from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
 from speechcue_hf.errors import ModelError, TrainingError
 from speechcue_hf.filenames import BIOGRAPHIES_FILE, DESCRIBER_FILE, TRAINING_FILE
-from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
+from speechcue_hf.models.bioserc import BiosErcConfig, BiosErcForUtteranceClassification
 from speechcue_hf.models.bioserc.dialogues import UNLABELLED, collate, dialogue_examples
 from speechcue_hf.models.bioserc.vectors import cache_vectors
 from speechcue_hf.models.loading import find_beside, hub_commit
@@ -159,6 +159,7 @@ def train_encoder(
     train = share_of(dataset[data.train_split], data.data_percent, training.seed)
     rows = DatasetDict(train=train, validation=dataset[data.selection_split])
     commit = hub_commit(model.encoder, model.encoder_revision)
+    origin = _origin(model, commit)
     tokenizer = AutoTokenizer.from_pretrained(model.encoder, revision=commit or "main")
     network = BiosErcForUtteranceClassification.from_encoder(
         model.encoder, revision=commit or "main", **_model_settings(model, train)
@@ -179,7 +180,7 @@ def train_encoder(
     if trainer.is_world_process_zero():
         keep_beside(output, describer, biographies)
         record = run_record(trainer, training) | _model_record(model, network, training, weights)
-        record |= _origin(model, commit) | _data_record(dataset, data, examples, describer, biographies)
+        record |= origin | _data_record(dataset, data, examples, describer, biographies)
         write_json(record, output / TRAINING_FILE)
     trainer.accelerator.wait_for_everyone()
     return output
@@ -338,8 +339,10 @@ def _model_record(
 
 def _origin(model: EncoderSettings, commit: str | None) -> dict[str, Any]:
     """Where the encoder comes from; one of a finished run keeps the base model of that, and the corpora before."""
-    found = find_beside(model.encoder, TRAINING_FILE, commit)
-    if found is None:
+    config, found = (find_beside(model.encoder, name, commit) for name in ("config.json", TRAINING_FILE))
+    kind = None if config is None else json.loads(config.read_text(encoding="utf-8")).get("model_type")
+    # Beside another kind of model a file of that name is not ours.
+    if found is None or kind != BiosErcConfig.model_type:
         return {"base_model": base_model_name(model.encoder), "base_model_revision": commit, "trained_before": []}
     before = json.loads(found.read_text(encoding="utf-8"))
     run = {"corpus": before["corpus"], "rows": before["rows"]["train"]["all"], "training_sha256": sha256_of(found)}

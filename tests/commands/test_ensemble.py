@@ -41,6 +41,13 @@ def test_an_ensemble_is_a_run_that_is_compared_like_any_other(
     assert json.loads((tmp_path / "difference.json").read_text())["difference"] == pytest.approx(2 / 3)
 
 
+def test_a_run_is_not_replaced_by_its_ensemble(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    before = (Path(runs[1]) / "predictions.parquet").read_bytes()
+    assert main(["ensemble", *runs, "-o", f"{runs[0]}/../b"]) == 1
+    assert "is one of the runs, and would be replaced: name another folder" in capsys.readouterr().err
+    assert (Path(runs[1]) / "predictions.parquet").read_bytes() == before
+
+
 def test_a_run_alone_is_no_ensemble(runs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ensemble", runs[0], "-o", str(tmp_path / "together")]) == 1
     assert "made of two or more runs" in capsys.readouterr().err

@@ -100,6 +100,15 @@ def test_a_run_goes_on_from_the_encoder_of_another_and_says_so(
     assert read_record(third)["base_model"] == "roberta"
 
 
+def test_a_file_named_like_our_record_beside_another_encoder_is_not_read(
+    described_corpus: DatasetDict, encoders: Path, tmp_path: Path
+) -> None:
+    encoder = shutil.copytree(encoders / "bert", tmp_path / "encoder")
+    (encoder / "training.json").write_text('{"epochs": 3}')
+    record = read_record(train(described_corpus, encoder, settings(tmp_path / "run", max_steps=1), frozen_layers=2))
+    assert (record["base_model"], record["trained_before"]) == ("encoder", [])
+
+
 def test_every_head_and_layer_that_is_not_frozen_moves(finished: Path) -> None:
     first = load_file(finished / "checkpoint-3" / "model.safetensors")
     last = load_file(finished / "checkpoint-12" / "model.safetensors")

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
 from transformers import TrainingArguments
 from trl import TrlParser  # type: ignore[attr-defined]
 
 from speechcue_hf.training.arguments import DataSettings, adapt_to_machine
+
+logger = logging.getLogger(__name__)
+
+BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
+"""What PyTorch calls a CPU's instructions for bfloat16: two kinds on x86, one on ARM."""
 
 
 @dataclass
@@ -71,9 +78,18 @@ class EncoderTraining(TrainingArguments):
     def __post_init__(self) -> None:
         asked = self.bf16
         adapt_to_machine(self)
-        # Off unless somebody asks for it, and faster on a CPU that has the instructions too.
-        self.bf16 = asked
+        if asked and not torch.cuda.is_available():
+            # Faster on a CPU that has the instructions; on one that has not, many times slower.
+            self.bf16 = cpu_has_bfloat16()
+            if not self.bf16:
+                logger.warning("bf16 is left off: this CPU has no instructions for it; single precision is faster")
         super().__post_init__()  # type: ignore[no-untyped-call]
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the CPU has instructions for bfloat16."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in BFLOAT16_INSTRUCTIONS)
 
 
 def parse_encoder_arguments(

@@ -166,7 +166,10 @@ def test_interrupted_run_goes_on_to_the_same_end(
         torch.testing.assert_close(two[name], weight, rtol=0, atol=1e-5)
 
 
-def test_bfloat16_is_taken_on_a_cpu_if_asked_for(described_corpus: DatasetDict, encoders: Path, tmp_path: Path) -> None:
+def test_bfloat16_is_taken_on_a_cpu_that_has_it(
+    described_corpus: DatasetDict, encoders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     first = {}
     for name, asked in (("single", {}), ("half", {"bf16": True})):
         training = settings(tmp_path / name, num_train_epochs=1, **asked)
@@ -177,6 +180,19 @@ def test_bfloat16_is_taken_on_a_cpu_if_asked_for(described_corpus: DatasetDict, 
         first[name] = record["log"][0]["loss"]
     assert first["half"] == pytest.approx(first["single"], rel=0.02)
     assert first["half"] != first["single"]
+
+
+def test_bfloat16_is_left_off_on_a_cpu_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_bf16": False})
+    assert not settings(tmp_path).bf16
+    assert not caplog.messages
+    assert not settings(tmp_path, bf16=True).bf16
+    assert caplog.messages == ["bf16 is left off: this CPU has no instructions for it; single precision is faster"]
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "aarch64", "bf16": True})
+    assert settings(tmp_path, bf16=True).bf16
 
 
 def test_test_split_is_refused(described_corpus: DatasetDict, encoders: Path, tmp_path: Path) -> None:

@@ -31,11 +31,13 @@ def ensemble_runs(folders: Sequence[Path]) -> tuple[dict[str, Any], Dataset]:
         true if one of them saw later turns, and None if one that might have does not say.
 
     Raises:
-        EvaluationError: If there are fewer than two runs, one has no probabilities, or they cannot be set beside each
-            other, as :func:`speechcue_hf.evaluation.pairing.pair_runs` says.
+        EvaluationError: If there are fewer than two runs, one is named twice or has no probabilities, or they cannot be
+            set beside each other, as :func:`speechcue_hf.evaluation.pairing.pair_runs` says.
     """
     if len(folders) < 2:
         raise EvaluationError("An ensemble is made of two or more runs: name their folders.")
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise EvaluationError(f"One run is named twice among {', '.join(map(str, folders))}: name each once.")
     pair = pair_runs(folders)
     each = [
         _probabilities(folder, table, result["labels"], pair.labels)

@@ -126,15 +126,15 @@ def read_predictions(path: Path) -> Dataset:
         # Not through datasets' loaders, which leave a copy in the cache.
         table = Dataset(_READERS[path.suffix](path))
     except pa.ArrowInvalid as error:
-        raise EvaluationError(f"{path.name} cannot be read as {path.suffix} ({error}).") from error
+        raise EvaluationError(f"{path} cannot be read as {path.suffix} ({error}).") from error
     needed = ["utterance_id", "dialogue_id", "label"]
     missing = [name for name in needed if name not in table.column_names]
     if missing or not {"prediction", "output"} & set(table.column_names):
         raise EvaluationError(
-            f"{path.name} has the columns {table.column_names}; it needs {', '.join(needed)}, and prediction or output."
+            f"{path} has the columns {table.column_names}; it needs {', '.join(needed)}, and prediction or output."
         )
     if len(set(table["utterance_id"])) != len(table):
-        raise EvaluationError(f"{path.name} holds {len(table)} rows but fewer utterances: some utterance_id repeats.")
+        raise EvaluationError(f"{path} holds {len(table)} rows but fewer utterances: some utterance_id repeats.")
     return table
 
 

@@ -76,8 +76,7 @@ def test_one_member_that_saw_the_future_is_enough(runs: list[Path], states: tupl
 
 def test_a_probability_of_nothing_stays_one(tmp_path: Path) -> None:
     certain = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
-    run = write_run(tmp_path / "a", certain, LABELS)
-    results, predictions = ensemble_runs([run, run])
+    results, predictions = ensemble_runs([write_run(tmp_path / name, certain, LABELS) for name in ("a", "b")])
     np.testing.assert_allclose(predictions["probabilities"][:], certain, atol=1e-300)
     assert results["weighted_f1"] == 1
 
@@ -85,6 +84,8 @@ def test_a_probability_of_nothing_stays_one(tmp_path: Path) -> None:
 def test_what_cannot_be_averaged_is_refused(runs: list[Path], tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="made of two or more runs"):
         ensemble_runs(runs[:1])
+    with pytest.raises(EvaluationError, match="One run is named twice among"):
+        ensemble_runs([*runs, runs[0] / ".." / runs[0].name])
     generated = Dataset.from_parquet(str(runs[1] / "predictions.parquet"), cache_dir=str(tmp_path / "cache"))
     other = shutil.copytree(runs[1], tmp_path / "generated")
     generated.remove_columns("probabilities").to_parquet(str(other / "predictions.parquet"))

@@ -55,7 +55,7 @@ def make(kind: str = "bert", **settings: Any) -> tuple[BiosErcForUtteranceClassi
     for name, parameter in model.named_parameters():
         # Weights of 0.02 would leave every view near zero, and any mistake in it unseen.
         if not name.startswith("encoder."):
-            torch.nn.init.normal_(parameter, std=0.5)
+            torch.nn.init.normal_(parameter, std=0.25)
     return model.eval(), tokenizer
 
 

@@ -41,7 +41,8 @@ def test_missing_file_and_columns_are_named(tmp_path):
     with pytest.raises(EvaluationError, match=r"nothing\.csv is no predictions file"):
         read_predictions(tmp_path / "nothing.csv")
     Dataset.from_dict({"utterance_id": ["u0"], "label": ["sad"]}).to_csv(str(tmp_path / "short.csv"))
-    with pytest.raises(EvaluationError, match=rf"{tmp_path}/short\.csv has the columns .* it needs utterance_id, "):
+    expected = rf"{tmp_path}/short\.csv has the columns .* it needs utterance_id, dialogue_id"
+    with pytest.raises(EvaluationError, match=expected):
         read_predictions(tmp_path / "short.csv")
 
 

@@ -46,7 +46,7 @@ def probes():
 def test_every_figure_of_the_table_agrees(probes, representation, classifier):
     results = probes[representation][classifier]
     assert results["n"] == 2610
-    # Hundreds of passes make the last digit of a machine's arithmetic two points of the perceptron's accuracy.
-    within = {"weighted_f1": 1, "accuracy": 3 if classifier == PERCEPTRON else 1}
+    # In single precision it came within a point on some machines and not on others; in double it is the same on all.
+    within = {"weighted_f1": 1, "accuracy": 1.2 if classifier == PERCEPTRON else 1}
     for measure, published in zip(within, PUBLISHED[representation][classifier], strict=False):
         assert 100 * results[measure] == pytest.approx(published, abs=within[measure]), measure

@@ -38,5 +38,11 @@ def test_a_local_ray_gives_the_same_numbers(tmp_path):
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     measured = load_dataset("parquet", data_dir=str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"), split="train")
-    expected = {row["utterance_id"]: row for row in measure_dataset(dataset).remove_columns("audio")}
-    assert {row["utterance_id"]: row for row in measured} == expected
+    found = {row["utterance_id"]: row for row in measured}
+    expected = measure_dataset(dataset).remove_columns("audio")
+    # Close, not equal: the other process may be given another BLAS kernel than this one.
+    assert found == {row["utterance_id"]: {name: close(value) for name, value in row.items()} for row in expected}
+
+
+def close(value):
+    return pytest.approx(value, rel=1e-9) if isinstance(value, float) else value

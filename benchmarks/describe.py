@@ -16,7 +16,7 @@ import numpy as np
 from datasets import Dataset, concatenate_datasets, disable_caching, disable_progress_bars
 
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
-from speechcue_hf.cues.habits import MELD_MAIN_CHARACTERS
+from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
 from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
 from tests.cues import published_meld
 

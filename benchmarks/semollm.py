@@ -35,9 +35,10 @@ from transformers import AutoModelForCausalLM, AutoProcessor, AutoTokenizer, Wav
 
 import speechcue_hf  # noqa: F401 - enters the loaders in datasets
 from speechcue_hf.captions.build import captioned, question
-from speechcue_hf.captions.facts import CUE_WORDS
+from speechcue_hf.captions.parts import CUE_WORDS
 from speechcue_hf.captions.reading import read_claims, read_words
 from speechcue_hf.captions.tasks import caption_task, render
+from speechcue_hf.metrics.spread import spread_of
 from speechcue_hf.models.semollm.modeling_semollm import SEmoLLMForConditionalGeneration
 from speechcue_hf.models.semollm_stages import start_stage1, start_stage2
 from speechcue_hf.models.tiny_parts import LANGUAGE_MODEL, QFORMER, SPEECH_ENCODER, build_tiny_parts
@@ -46,7 +47,6 @@ from speechcue_hf.training.semollm import train_stage
 from speechcue_hf.training.semollm_arguments import StageSettings, StageTraining
 from speechcue_hf.training.semollm_batches import AnswerCollator, ClipLoader, StateLoader
 from speechcue_hf.training.speech_states import keep_states, read_clip
-from speechcue_hf.training.spread import spread_of
 
 EMOTIONS = ("angry", "happy", "neutral", "sad")
 STYLE = caption_task("gender+pitch+speed+volume")

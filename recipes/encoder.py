@@ -10,8 +10,8 @@ accelerate launch --config_file recipes/accelerate_configs/cpu.yaml recipes/enco
 
 import logging
 
-from speechcue_hf.evaluation.metrics import weighted_f1
 from speechcue_hf.hub.publish_model import publish_model
+from speechcue_hf.metrics.scores import weighted_f1
 from speechcue_hf.training.encoder import train_encoder_recipe
 from speechcue_hf.training.encoder_arguments import parse_encoder_arguments
 

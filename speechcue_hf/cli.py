@@ -62,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SpeechcueError, OSError, ValueError, ImportError) as error:
         if verbose:
             logging.exception("speechcue %s failed", name)
-        cure = " (`speechcue doctor` finds what is not installed)" if isinstance(error, ImportError) else ""
-        print(f"speechcue {name}: {error}{cure}", file=sys.stderr)
+        fix = " (`speechcue doctor` finds what is not installed)" if isinstance(error, ImportError) else ""
+        print(f"speechcue {name}: {error}{fix}", file=sys.stderr)
         return 1
     return 0
 

@@ -40,12 +40,12 @@ class Finding:
     Args:
         state: ``ok``; ``note``, which stops nothing; or ``problem``, which stops something.
         what: What was found.
-        cure: What to do, empty when nothing need be done.
+        fix: What to do, empty when nothing need be done.
     """
 
     state: Literal["ok", "note", "problem"]
     what: str
-    cure: str = ""
+    fix: str = ""
 
 
 def library_versions() -> dict[str, str]:

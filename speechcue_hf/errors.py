@@ -33,8 +33,8 @@ class EvaluationError(SpeechcueError):
     """A model, a dataset and a label set do not fit together for scoring."""
 
 
-class WritingError(SpeechcueError):
-    """A writer, the store of what was written, and what is asked do not fit together."""
+class GenerationError(SpeechcueError):
+    """A generator, the store of what was written, and what is asked do not fit together."""
 
 
 class CaptionError(SpeechcueError):

@@ -21,6 +21,7 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from speechcue_hf.corpora.parquet import write_dataset
+from tests import recognizer_runs
 
 # Tiny models are slower on several threads than on one, above all when the cores are busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -79,3 +80,36 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     _HUB.clear()
     yield _HUB
     _HUB.clear()
+
+
+@pytest.fixture(scope="session")
+def conversations(tmp_path_factory) -> Path:
+    return recognizer_runs.write_conversations(tmp_path_factory.mktemp("raw") / "conversations")
+
+
+@pytest.fixture(scope="session")
+def described_conversations(conversations, tmp_path_factory) -> Path:
+    return recognizer_runs.describe_conversations(conversations, tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def told(described_conversations, tmp_path_factory) -> Path:
+    return recognizer_runs.tell_biographies(described_conversations, tmp_path_factory.mktemp("told") / "biographies")
+
+
+@pytest.fixture(scope="session")
+def chat(told, tmp_path_factory) -> Path:
+    """An adapter that is told descriptions and biographies, with its predictions of the test split."""
+    return recognizer_runs.train_chat(told, tmp_path_factory.mktemp("chat") / "run", prompt="speechcue_biography")
+
+
+@pytest.fixture(scope="session")
+def encoder(described_conversations, tmp_path_factory) -> Path:
+    """An encoder classifier that reads z-scores, with its predictions of the test split."""
+    return recognizer_runs.train_encoder(described_conversations, tmp_path_factory.mktemp("encoder") / "run")
+
+
+@pytest.fixture(scope="session")
+def speech(tmp_path_factory) -> Path:
+    """A corpus of buzzes, and a SEmoLLM of three stages with its predictions of the test split."""
+    return recognizer_runs.train_speech(tmp_path_factory.mktemp("speech"))

@@ -32,7 +32,7 @@ def test_a_torchaudio_that_does_not_import_is_a_problem_with_its_cure(tmp_path, 
     finding = torchaudio_finding({"torchaudio": "2.11.0", "torch": "2.13.0+cpu"})
     assert finding.state == "problem"
     assert "libc10_cuda.so" in finding.what and "2.13.0+cpu" in finding.what
-    assert "speechcue_hf[torchaudio]" in finding.cure
+    assert "speechcue_hf[torchaudio]" in finding.fix
 
 
 def test_a_torchaudio_that_imports_is_fine(tmp_path, monkeypatch):
@@ -50,7 +50,7 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setattr(environment, "_is_installed", lambda name: name != "trl")
     finding = extra_finding("train")
     assert (finding.state, finding.what) == ("note", "extra [train] lacks trl")
-    assert "speechcue_hf[train]" in finding.cure
+    assert "speechcue_hf[train]" in finding.fix
 
 
 def test_the_token_is_never_shown():
@@ -62,7 +62,7 @@ def test_a_full_disk_is_a_problem(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**12, 10**12, 10**8))
     finding = space_finding(tmp_path / "not" / "there")
-    assert finding.state == "problem" and "0.1 GB" in finding.what and "HF_HOME" in finding.cure
+    assert finding.state == "problem" and "0.1 GB" in finding.what and "HF_HOME" in finding.fix
 
 
 def test_versions_are_those_installed():
@@ -72,4 +72,4 @@ def test_versions_are_those_installed():
 
 
 def test_no_finding_shows_the_home_folder():
-    assert not any(str(Path.home()) in finding.what + finding.cure for finding in examine())
+    assert not any(str(Path.home()) in finding.what + finding.fix for finding in examine())

@@ -12,9 +12,9 @@ from datasets import Dataset, DatasetDict
 from speechcue_hf.biographies.requests import dialogues_of, plan_biographies
 from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.biographies.write import needed_batch
-from speechcue_hf.writers.decoding import GREEDY
-from speechcue_hf.writers.encoding import encode_messages
-from speechcue_hf.writers.request import WritingRequest
+from speechcue_hf.generation.encoding import encode_messages
+from speechcue_hf.generation.request import GenerationRequest
+from speechcue_hf.generation.settings import GREEDY
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -106,14 +106,14 @@ def estimate_biographies(
     )
 
 
-def _requests(rows: Dataset, settings: BiographySettings) -> Iterator[WritingRequest]:
+def _requests(rows: Dataset, settings: BiographySettings) -> Iterator[GenerationRequest]:
     """The requests of each dialogue, each once."""
     for dialogue in dialogues_of(needed_batch(rows)):
         plans = plan_biographies(dialogue, settings)
         yield from {plan.request.key: plan.request for plan in plans if plan.request}.values()
 
 
-def _prompt_tokens(missing: Mapping[str, WritingRequest], tokenizer: PreTrainedTokenizerBase | None) -> int:
+def _prompt_tokens(missing: Mapping[str, GenerationRequest], tokenizer: PreTrainedTokenizerBase | None) -> int:
     if tokenizer is not None:
         return sum(len(encode_messages(tokenizer, request.messages)) for request in missing.values())
     prompts = (message["content"] for request in missing.values() for message in request.messages)

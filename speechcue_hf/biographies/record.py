@@ -15,23 +15,23 @@ from speechcue_hf import __version__
 from speechcue_hf.biographies.published import PublishedBiographies
 from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.filenames import BIOGRAPHIES_FILE
-from speechcue_hf.writers.request import Writer
-from speechcue_hf.writers.store import TextStore
+from speechcue_hf.generation.request import TextGenerator
+from speechcue_hf.generation.store import TextStore
 
 
 def written_record(
-    dataset: DatasetDict, writer: Writer, store: TextStore, settings: BiographySettings
+    dataset: DatasetDict, generator: TextGenerator, store: TextStore, settings: BiographySettings
 ) -> dict[str, Any]:
     """Say how the biographies of a dataset were written.
 
     Args:
         dataset: Splits with the biography columns.
-        writer: Who wrote them.
+        generator: Who wrote them.
         store: Where the texts lie.
         settings: What they were made from.
 
     Returns:
-        Scope and whether it sees later turns, writer, prompt, limits, counts of rows and requests, tokens.
+        Scope and whether it sees later turns, generator, prompt, limits, counts of rows and requests, tokens.
     """
     keys = {key for rows in dataset.values() for key in rows["biography_key"][:] if key is not None}
     answers = [store[key] for key in keys]
@@ -42,7 +42,7 @@ def written_record(
         "refresh": None if settings.sees_future else settings.refresh,
         "word_limit": settings.word_limit,
         "prompt": settings.prompt.identity,
-        "writer": writer.identity,
+        "writer": generator.identity,
         "requests": {"all": len(answers), "failed": sum(answer.text is None for answer in answers)},
         "tokens": {
             "prompt": sum(answer.prompt_tokens or 0 for answer in answers),

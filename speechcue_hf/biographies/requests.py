@@ -8,7 +8,7 @@ from typing import Any
 
 from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.errors import CorpusError
-from speechcue_hf.writers.request import WritingRequest, request_key
+from speechcue_hf.generation.request import GenerationRequest, request_key
 
 NEEDED_COLUMNS = ("dialogue_id", "turn", "speaker", "text")
 
@@ -30,7 +30,7 @@ class PlannedBiography:
         note: Why it can have none, else None.
     """
 
-    request: WritingRequest | None
+    request: GenerationRequest | None
     turns: int | None
     note: str | None
 
@@ -50,7 +50,7 @@ def plan_biographies(dialogue: Sequence[Row], settings: BiographySettings) -> li
     """
     _check_turns(dialogue)
     turns = _turns(dialogue)
-    requests: dict[tuple[str, int], WritingRequest] = {}
+    requests: dict[tuple[str, int], GenerationRequest] = {}
     plans = []
     for place, (turn, shown) in enumerate(zip(turns, _turns_shown(turns, settings), strict=True)):
         if shown is None:
@@ -61,7 +61,7 @@ def plan_biographies(dialogue: Sequence[Row], settings: BiographySettings) -> li
             messages = settings.prompt.messages(
                 turns[:shown], _last_of(turn["speaker"], turns[:shown]), settings.word_limit
             )
-            requests[asked] = WritingRequest(request_key(messages), messages, dialogue[0]["dialogue_id"])
+            requests[asked] = GenerationRequest(request_key(messages), messages, dialogue[0]["dialogue_id"])
         plans.append(PlannedBiography(requests[asked], shown, None))
     return plans
 

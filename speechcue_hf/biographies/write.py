@@ -11,9 +11,9 @@ from speechcue_hf.biographies.cleaning import clean_biography
 from speechcue_hf.biographies.requests import NEEDED_COLUMNS, PlannedBiography, dialogues_of, plan_biographies
 from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.corpora.identity import put_beside
-from speechcue_hf.writers.request import Writer, WritingRequest
-from speechcue_hf.writers.run import write_missing
-from speechcue_hf.writers.store import TextStore
+from speechcue_hf.generation.request import GenerationRequest, TextGenerator
+from speechcue_hf.generation.run import generate_missing
+from speechcue_hf.generation.store import TextStore
 
 AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict)
 
@@ -35,20 +35,20 @@ class BiographyWriter:
     :func:`write_biographies` does the same to a dataset, touches no other column and needs no pickling.
 
     Args:
-        writer: Who writes.
-        store: Where texts go as soon as they are there, opened for this writer and prompt.
+        generator: Who writes.
+        store: Where texts go as soon as they are there, opened for this generator and prompt.
         settings: What biographies are made from.
 
     Example:
         >>> settings = BiographySettings()
-        >>> store = open_store(Path("store.jsonl"), writer=writer.identity, prompt=settings.prompt.identity)
+        >>> store = open_store(Path("store.jsonl"), generator=generator.identity, prompt=settings.prompt.identity)
         >>> with store as opened:  # doctest: +SKIP
-        ...     biographer = BiographyWriter(writer, opened, settings)
+        ...     biographer = BiographyWriter(generator, opened, settings)
         ...     split = split.map(biographer, batched=True, batch_size=None, new_fingerprint="with-biographies")
     """
 
-    def __init__(self, writer: Writer, store: TextStore, settings: BiographySettings | None = None) -> None:
-        self._writer = writer
+    def __init__(self, generator: TextGenerator, store: TextStore, settings: BiographySettings | None = None) -> None:
+        self._writer = generator
         self._store = store
         self._settings = settings or BiographySettings()
 
@@ -64,27 +64,27 @@ class BiographyWriter:
 
         Raises:
             CorpusError: If a column is missing, or a dialogue does not begin with its first turn.
-            WritingError: If the writer fails as a whole; what was written is kept.
+            GenerationError: If the generator fails as a whole; what was written is kept.
         """
         plans = _plan_rows(batch, self._settings)
-        write_missing([plan.request for plan in plans if plan.request], self._writer, self._store)
+        generate_missing([plan.request for plan in plans if plan.request], self._writer, self._store)
         return _columns(plans, self._store, self._settings)
 
     def __getstate__(self) -> NoReturn:
         """Refuse to be pickled, as for ``num_proc``: model and store are this process's."""
-        raise TypeError("a biography writer has a model and an open store: use it in one process, without num_proc")
+        raise TypeError("a biography generator has a model and an open store: use it in one process, without num_proc")
 
 
 def write_biographies(
-    dataset: AnyDataset, writer: Writer, store: TextStore, settings: BiographySettings | None = None
+    dataset: AnyDataset, generator: TextGenerator, store: TextStore, settings: BiographySettings | None = None
 ) -> AnyDataset:
     """Add biographies to a dataset.
 
     Args:
         dataset: Rows with the shared columns, dialogues whole and in speaking order; or splits of them.
-        writer: Who writes.
-        store: Where texts go as soon as they are there, opened for this writer and prompt. What it holds is not asked
-            again, so that a killed run goes on where it stood.
+        generator: Who writes.
+        store: Where texts go as soon as they are there, opened for this generator and prompt. What it holds is not
+            asked again, so that a killed run goes on where it stood.
         settings: What biographies are made from; by default :class:`BiographySettings`, which see no later turn.
 
     Returns:
@@ -92,18 +92,19 @@ def write_biographies(
 
     Raises:
         CorpusError: If a column is missing, or a dialogue does not begin with its first turn.
-        WritingError: If the writer fails as a whole; what was written is kept.
+        GenerationError: If the generator fails as a whole; what was written is kept.
 
     Example:
         >>> settings = BiographySettings(refresh=8)
-        >>> with open_store(path, writer=writer.identity, prompt=settings.prompt.identity) as store:  # doctest: +SKIP
-        ...     dataset = write_biographies(dataset, writer, store, settings)
+        >>> store = open_store(path, generator=generator.identity, prompt=settings.prompt.identity)  # doctest: +SKIP
+        >>> with store as opened:  # doctest: +SKIP
+        ...     dataset = write_biographies(dataset, generator, opened, settings)
     """
     if not isinstance(dataset, DatasetDict):
-        return write_biographies(DatasetDict(rows=dataset), writer, store, settings)["rows"]
+        return write_biographies(DatasetDict(rows=dataset), generator, store, settings)["rows"]
     settings = settings or BiographySettings()
     plans = {split: _plan_rows(needed_batch(rows), settings) for split, rows in dataset.items()}
-    write_missing([plan.request for rows in plans.values() for plan in rows if plan.request], writer, store)
+    generate_missing([plan.request for rows in plans.values() for plan in rows if plan.request], generator, store)
     return DatasetDict(
         {split: with_biographies(rows, _columns(plans[split], store, settings)) for split, rows in dataset.items()}
     )
@@ -149,7 +150,9 @@ def _columns(plans: Sequence[PlannedBiography], store: TextStore, settings: Biog
     }
 
 
-def _biography(request: WritingRequest, store: TextStore, settings: BiographySettings) -> tuple[str | None, str | None]:
+def _biography(
+    request: GenerationRequest, store: TextStore, settings: BiographySettings
+) -> tuple[str | None, str | None]:
     """Biography and note of one request."""
     answer = store[request.key]
     if answer.text is None:

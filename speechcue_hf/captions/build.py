@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from datasets import Dataset, DatasetDict, Features, List, Value
 
 from speechcue_hf.captions.check import check_caption
-from speechcue_hf.captions.facts import CUE_COLUMNS, CUE_WORDS, cue_word
+from speechcue_hf.captions.parts import CUE_COLUMNS, CUE_WORDS, cue_word
 from speechcue_hf.captions.tasks import CaptionTask, render
 from speechcue_hf.errors import CaptionError
 

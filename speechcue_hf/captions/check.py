@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from speechcue_hf.captions.facts import CUE_WORDS
+from speechcue_hf.captions.parts import CUE_WORDS
 from speechcue_hf.captions.reading import read_claims, read_denials, read_genders, read_quotes, read_words
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from speechcue_hf.captions.facts import CUE_WORDS, NORMAL
+from speechcue_hf.captions.parts import CUE_WORDS, NORMAL
 
 
 @dataclass(frozen=True)

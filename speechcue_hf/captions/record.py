@@ -21,7 +21,7 @@ def caption_record(
     *,
     describer_sha256: str,
     baseline: str,
-    writer: Mapping[str, Any] | None,
+    generator: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Say how captions were made.
 
@@ -30,11 +30,11 @@ def caption_record(
         tasks: Their tasks.
         describer_sha256: Fingerprint of the describer whose levels they state.
         baseline: Whose habit its levels compare with.
-        writer: Identity of the chat model; None where the template wrote all.
+        generator: Identity of the chat model; None where the template wrote all.
 
     Returns:
-        Tasks with their questions, emotions in the order of their class ids, hash of the templates, describer, writer,
-        and for each split the number of rows, of captions, and the reasons for missing ones.
+        Tasks with their questions, emotions in the order of their class ids, hash of the templates, describer,
+        generator, and for each split the number of rows, of captions, and the reasons for missing ones.
     """
     emotion = next(iter(dataset.values())).features.get("emotion")
     return {
@@ -43,7 +43,7 @@ def caption_record(
         "templates_sha256": templates_sha256(["caption", "question", "request"]),
         "describer_sha256": describer_sha256,
         "baseline": baseline,
-        "writer": None if writer is None else dict(writer),
+        "writer": None if generator is None else dict(generator),
         "rows": {str(split): _counts(rows) for split, rows in dataset.items()},
         "package_version": __version__,
     }

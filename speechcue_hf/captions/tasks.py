@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from speechcue_hf.captions.facts import CUE_WORDS, PARTS
+from speechcue_hf.captions.parts import CUE_WORDS, PARTS
 from speechcue_hf.errors import CaptionError
 
 NAMED = {"style": tuple(part for part in PARTS if part != "emotion"), "explanation": PARTS}

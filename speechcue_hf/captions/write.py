@@ -9,11 +9,11 @@ from datasets import Dataset, DatasetDict
 
 from speechcue_hf.captions.build import captioned, transcript_of
 from speechcue_hf.captions.check import check_caption
-from speechcue_hf.captions.facts import CUE_WORDS
+from speechcue_hf.captions.parts import CUE_WORDS
 from speechcue_hf.captions.tasks import caption_task, render, templates_sha256
-from speechcue_hf.writers.request import Writer, WritingRequest, Written, request_key
-from speechcue_hf.writers.run import write_missing
-from speechcue_hf.writers.store import TextStore
+from speechcue_hf.generation.request import GeneratedText, GenerationRequest, TextGenerator, request_key
+from speechcue_hf.generation.run import generate_missing
+from speechcue_hf.generation.store import TextStore
 
 AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict)
 Row = Mapping[str, Any]
@@ -22,7 +22,7 @@ REQUEST_PROMPT = {"name": "captions", "sha256": templates_sha256(["caption", "re
 """What requests are rendered with: the header of their store."""
 
 
-def caption_requests(rows: Dataset) -> dict[str, WritingRequest]:
+def caption_requests(rows: Dataset) -> dict[str, GenerationRequest]:
     """What a chat model is asked to word.
 
     Args:
@@ -37,29 +37,29 @@ def caption_requests(rows: Dataset) -> dict[str, WritingRequest]:
     return {request.key: request for request in requests}
 
 
-def write_captions(dataset: AnyDataset, writer: Writer, store: TextStore) -> AnyDataset:
+def write_captions(dataset: AnyDataset, generator: TextGenerator, store: TextStore) -> AnyDataset:
     """Have a chat model word captions.
 
     Args:
         dataset: From ``caption_dataset``, or splits of it.
-        writer: Who writes.
-        store: Where texts go as soon as they are there, opened for this writer and :data:`REQUEST_PROMPT`. What it
+        generator: Who writes.
+        store: Where texts go as soon as they are there, opened for this generator and :data:`REQUEST_PROMPT`. What it
             holds is not asked again, so that a killed run goes on where it stood.
 
     Returns:
         The rows, as :func:`with_written_captions` makes them.
 
     Raises:
-        WritingError: If the writer fails as a whole; what was written is kept.
+        GenerationError: If the generator fails as a whole; what was written is kept.
     """
     if isinstance(dataset, DatasetDict):
-        return DatasetDict({split: write_captions(rows, writer, store) for split, rows in dataset.items()})
+        return DatasetDict({split: write_captions(rows, generator, store) for split, rows in dataset.items()})
     requests = caption_requests(dataset)
-    write_missing(list(requests.values()), writer, store)
+    generate_missing(list(requests.values()), generator, store)
     return with_written_captions(dataset, {key: store[key] for key in requests})
 
 
-def with_written_captions(rows: Dataset, written: Mapping[str, Written]) -> Dataset:
+def with_written_captions(rows: Dataset, written: Mapping[str, GeneratedText]) -> Dataset:
     """Put what a chat model wrote in place of the captions by template.
 
     A text that contradicts the measurements, leaves out what was asked for, or is missing, leaves its row without a
@@ -85,7 +85,7 @@ def _is_worded(row: Row) -> bool:
     return row["caption"] is not None and any(row[cue] for cue in caption_task(row["task"]).cues)
 
 
-def _request(row: Row, emotions: Sequence[str]) -> WritingRequest:
+def _request(row: Row, emotions: Sequence[str]) -> GenerationRequest:
     task = caption_task(row["task"])
     emotion = emotions[row["emotion"]] if "emotion" in task.parts else None
     content = render(
@@ -96,7 +96,7 @@ def _request(row: Row, emotions: Sequence[str]) -> WritingRequest:
         cues=[(cue, row[cue]) for cue in task.cues if row[cue]],
     )
     messages = ({"role": "user", "content": content},)
-    return WritingRequest(key=request_key(messages), messages=messages, group=row["task"])
+    return GenerationRequest(key=request_key(messages), messages=messages, group=row["task"])
 
 
 def opening(emotion: str | None) -> str:
@@ -110,7 +110,7 @@ def opening(emotion: str | None) -> str:
     return render("caption", **nothing, emotion=emotion)
 
 
-def _rewritten(row: Row, emotions: Sequence[str], written: Mapping[str, Written]) -> Row:
+def _rewritten(row: Row, emotions: Sequence[str], written: Mapping[str, GeneratedText]) -> Row:
     task = caption_task(row["task"])
     key = _request(row, emotions).key
     answer = written.get(key)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.biographies.settings import BiographySettings, load_biography_prompt
-from speechcue_hf.commands.writing import add_writer_arguments, load_writer, load_writer_tokenizer
+from speechcue_hf.commands.generator_options import add_generator_arguments, load_generator, load_generator_tokenizer
 from speechcue_hf.filenames import (
     BIOGRAPHIES_FILE,
     BIOGRAPHY_STORE_FILE,
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--published", type=Path, nargs="+", metavar="FILE", help="take BiosERC's <corpus>.<split>_spdescV2_<llm>.json"
     )
-    add_writer_arguments(parser)
+    add_generator_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         ValueError: If an option is missing, or a setting is out of range.
-        SpeechcueError: If the dataset, the writer or the store do not fit.
+        SpeechcueError: If the dataset, the generator or the store do not fit.
     """
     from speechcue_hf.corpora.parquet import read_dataset
 
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.published:
         _take_published(dataset, arguments)
     elif arguments.estimate:
-        print_estimates(dataset, biography_settings(arguments), load_writer_tokenizer(arguments), arguments, store)
+        print_estimates(dataset, biography_settings(arguments), load_generator_tokenizer(arguments), arguments, store)
     else:
         _write(dataset, biography_settings(arguments), arguments, store)
 
@@ -104,7 +104,7 @@ def print_estimates(
 ) -> None:
     """Print what the biographies will take beyond what the store has, in both scopes to compare them."""
     from speechcue_hf.biographies.estimate import TOKENS_PER_WORD, estimate_biographies
-    from speechcue_hf.writers.store import stored_keys
+    from speechcue_hf.generation.store import stored_keys
 
     stored = stored_keys(store) if store else set[str]()
     scopes: dict[str, BiographyEstimate] = {}
@@ -152,14 +152,14 @@ def _pace(settings: BiographySettings) -> str:
 def _write(dataset: DatasetDict, settings: BiographySettings, arguments: argparse.Namespace, path: Path) -> None:
     from speechcue_hf.biographies.record import written_record
     from speechcue_hf.biographies.write import write_biographies
-    from speechcue_hf.writers.store import open_store
+    from speechcue_hf.generation.store import open_store
 
     texts = (text or "" for rows in dataset.values() for text in rows["text"])
-    writer, tokenizer = load_writer(arguments, texts)
-    with open_store(path, writer=writer.identity, prompt=settings.prompt.identity) as store:
+    generator, tokenizer = load_generator(arguments, texts)
+    with open_store(path, generator=generator.identity, prompt=settings.prompt.identity) as store:
         print_estimates(dataset, settings, tokenizer, arguments, path)
-        written = write_biographies(dataset, writer, store, settings)
-        record = written_record(written, writer, store, settings)
+        written = write_biographies(dataset, generator, store, settings)
+        record = written_record(written, generator, store, settings)
     _save(written, record, arguments)
     print(f"{path} keeps every text: run again to ask for what failed, and for nothing else.")
 

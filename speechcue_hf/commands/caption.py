@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.captions.tasks import caption_task
-from speechcue_hf.commands.writing import add_writer_arguments, load_writer
+from speechcue_hf.commands.generator_options import add_generator_arguments, load_generator
 from speechcue_hf.filenames import CAPTION_STORE_FILE, CAPTIONS_FILE, CORPUS_FILE, DESCRIBER_FILE, MEASUREMENT_FILE
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the captions")
     parser.add_argument("--tasks", nargs="+", default=["style"], metavar="TASK", help="default: style")
     parser.add_argument("--store", type=Path, help=f"where texts go at once (default: OUTPUT/{CAPTION_STORE_FILE})")
-    add_writer_arguments(parser)
+    add_generator_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         CaptionError: If a task is unknown, or the dataset lacks what it needs.
         DescriberError: If the folder holds no describer.
-        WritingError: If the writer or the store do not fit.
+        GenerationError: If the generator or the store do not fit.
     """
     from speechcue_hf.captions.build import caption_dataset
     from speechcue_hf.captions.record import caption_record, save_record
@@ -52,11 +52,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     tasks = [caption_task(name) for name in dict.fromkeys(arguments.tasks)]
     describer = SpeechDescriber.from_pretrained(arguments.folder)
-    captions, writer = caption_dataset(read_dataset(arguments.folder), tasks, describer.levels), None
+    captions, generator = caption_dataset(read_dataset(arguments.folder), tasks, describer.levels), None
     if arguments.model is not None:
-        captions, writer = _write(captions, arguments)
+        captions, generator = _write(captions, arguments)
     record = caption_record(
-        captions, tasks, describer_sha256=describer.fingerprint, baseline=describer.baseline, writer=writer
+        captions, tasks, describer_sha256=describer.fingerprint, baseline=describer.baseline, generator=generator
     )
     write_dataset(captions, arguments.output)
     carry_records(arguments.folder, arguments.output, [CORPUS_FILE, MEASUREMENT_FILE, DESCRIBER_FILE])
@@ -66,13 +66,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _write(captions: DatasetDict, arguments: argparse.Namespace) -> tuple[DatasetDict, dict[str, Any]]:
     from speechcue_hf.captions.write import REQUEST_PROMPT, write_captions
-    from speechcue_hf.writers.store import open_store
+    from speechcue_hf.generation.store import open_store
 
     texts = (text or "" for rows in captions.values() for text in rows["caption"])
-    writer, _ = load_writer(arguments, texts)
+    generator, _ = load_generator(arguments, texts)
     path = arguments.store or arguments.output / CAPTION_STORE_FILE
-    with open_store(path, writer=writer.identity, prompt=REQUEST_PROMPT) as store:
-        return write_captions(captions, writer, store), writer.identity
+    with open_store(path, generator=generator.identity, prompt=REQUEST_PROMPT) as store:
+        return write_captions(captions, generator, store), generator.identity
 
 
 def print_summary(captions: DatasetDict, record: dict[str, Any], output: Path) -> None:

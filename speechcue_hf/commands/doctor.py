@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     print("Findings")
     findings = examine()
     for finding in findings:
-        print(f"{MARKS[finding.state]}{finding.what}" + (f"\n            → {finding.cure}" if finding.cure else ""))
+        print(f"{MARKS[finding.state]}{finding.what}" + (f"\n            → {finding.fix}" if finding.fix else ""))
     problems = sum(finding.state == "problem" for finding in findings)
     if problems:
         raise SpeechcueError(f"{problems} problem{'s' if problems > 1 else ''} found, see the cures above")

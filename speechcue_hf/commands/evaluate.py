@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _run_seeds(arguments: argparse.Namespace) -> None:
     """Score the run of each seed into a folder of its own, and write mean and standard deviation of the scores."""
-    from speechcue_hf.training.spread import spread_lines, spread_of
+    from speechcue_hf.metrics.spread import spread_lines, spread_of
 
     seeds = read_record(Path(arguments.model) / SEEDS_FILE)["seeds"]
     scores = []
@@ -129,7 +129,7 @@ def print_summary(results: dict[str, Any]) -> None:
     if "explanations" in results:
         _print_explanations(results["explanations"])
     if results.get("sees_future"):
-        print("  Turns after the one in question were seen, in prompts or by the writer of the biographies in them.")
+        print("  Turns after the one in question were seen, in prompts or by the generator of the biographies in them.")
 
 
 def _print_explanations(explanations: dict[str, Any]) -> None:
@@ -159,8 +159,8 @@ def _score_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset
 
 
 def _score_speech_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:
-    from speechcue_hf.evaluation.explain import Explainer
     from speechcue_hf.evaluation.speech import evaluate_speech_model
+    from speechcue_hf.inference.explain import Explainer
 
     if arguments.prompt is not None or arguments.decode != "score":
         raise EvaluationError("A model that hears is asked its own question and scored: leave out --prompt, --decode.")
@@ -202,7 +202,7 @@ def _score_encoder(arguments: argparse.Namespace) -> tuple[dict[str, Any], Datas
 
 
 def _score_chat_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Dataset]:
-    from speechcue_hf.evaluation.evaluate import Decoding, evaluate_model
+    from speechcue_hf.evaluation.evaluate import InferenceSettings, evaluate_model
     from speechcue_hf.models.loading import load_model
 
     rows = read_split(arguments.dataset, arguments.split)
@@ -216,7 +216,7 @@ def _score_chat_model(arguments: argparse.Namespace) -> tuple[dict[str, Any], Da
         model,
         tokenizer,
         prompt,
-        decoding=Decoding(
+        decoding=InferenceSettings(
             decode=arguments.decode,
             normalisation=arguments.normalisation,
             sharing=arguments.sharing,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from speechcue_hf.errors import EvaluationError
 
 if TYPE_CHECKING:
-    from speechcue_hf.evaluation.explain import Explanation
+    from speechcue_hf.inference.explain import Explanation
 
 EXAMPLES = """examples:
   speechcue explain clip.wav --model runs/stage3
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
         EvaluationError: If nothing says which emotions the model knows, or no clip could be explained.
         DescriberError: If no describer lies beside the model.
     """
-    from speechcue_hf.evaluation.explain import Explainer, find_clips
+    from speechcue_hf.inference.explain import Explainer, find_clips
 
     clips = find_clips(arguments.clips)
     labels = arguments.labels.split(",") if arguments.labels else None
@@ -88,11 +88,11 @@ def as_text(explanation: Explanation) -> list[str]:
     if explanation.error is not None:
         return [f"{explanation.clip}: {explanation.error}"]
     likely = sorted((explanation.probabilities or {}).items(), key=lambda pair: -pair[1])
-    odds = ", ".join(f"{emotion} {probability:.2f}" for emotion, probability in likely)
+    probabilities = ", ".join(f"{emotion} {probability:.2f}" for emotion, probability in likely)
     judged = [claim for claim in explanation.claims if claim.measured is not None]
     agreeing = sum(not claim.contradicted for claim in judged)
     lines = [
-        f"{explanation.clip}: {explanation.emotion} ({odds})",
+        f"{explanation.clip}: {explanation.emotion} ({probabilities})",
         f"  {explanation.marked}",
         f"  {agreeing} of {len(judged)} stated levels agree with the measurement"
         + (f", {len(explanation.claims) - len(judged)} not measured" if len(judged) < len(explanation.claims) else ""),

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from speechcue_hf.commands.evaluate import read_split, read_train
     from speechcue_hf.cues.describe import SpeechDescriber
-    from speechcue_hf.evaluation.evaluate import Decoding
+    from speechcue_hf.evaluation.evaluate import InferenceSettings
     from speechcue_hf.evaluation.intervention import TRUE, intervene
     from speechcue_hf.evaluation.plots import plot_probability_shifts
     from speechcue_hf.evaluation.runs import prompt_beside
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
         cues=arguments.cue,
         shift=arguments.shift,
         seed=arguments.seed,
-        decoding=Decoding(sharing=arguments.sharing),
+        decoding=InferenceSettings(sharing=arguments.sharing),
         train=read_train(arguments.dataset, prompt),
     )
     arguments.output.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from speechcue_hf.hub.recognizer import RecognizedEmotion
+    from speechcue_hf.inference.recognizer import RecognizedEmotion
 
 EXAMPLES = """examples:
   speechcue predict clip.wav --text "I got the job!" --model user/adapter
@@ -38,11 +38,11 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         SpeechcueError: If the model or the conversations are not what they must be.
     """
-    from speechcue_hf.evaluation.evaluate import Decoding
-    from speechcue_hf.hub.recognizer import EmotionRecognizer
+    from speechcue_hf.evaluation.evaluate import InferenceSettings
+    from speechcue_hf.inference.recognizer import EmotionRecognizer
 
     recognizer = EmotionRecognizer.from_pretrained(
-        arguments.model, revision=arguments.revision, decoding=Decoding(sharing=arguments.sharing)
+        arguments.model, revision=arguments.revision, decoding=InferenceSettings(sharing=arguments.sharing)
     )
     recognized = recognizer(arguments.conversations, text=arguments.text)
     print(*table(recognized), sep="\n")
@@ -68,8 +68,8 @@ def table(recognized: Sequence[RecognizedEmotion]) -> list[str]:
     for found in recognized:
         lines += [] if found.dialogue_id == dialogue else [found.dialogue_id]
         dialogue = found.dialogue_id
-        odds = "    " if found.probabilities is None else f"{max(found.probabilities.values()):.2f}"
+        likely = "    " if found.probabilities is None else f"{max(found.probabilities.values()):.2f}"
         note = f"   [{found.note}]" if found.note else ""
-        line = f"  {found.emotion or 'none':<{wide}}  {odds}  {found.speaker or '':<{speakers}}  {found.text}{note}"
+        line = f"  {found.emotion or 'none':<{wide}}  {likely}  {found.speaker or '':<{speakers}}  {found.text}{note}"
         lines.append(line.rstrip())
     return lines

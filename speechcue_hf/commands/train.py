@@ -53,8 +53,8 @@ def _train_chat_model(line: list[str]) -> tuple[Path, str]:
 
 
 def _train_encoder(line: list[str]) -> tuple[Path, str]:
-    from speechcue_hf.evaluation.metrics import weighted_f1
     from speechcue_hf.hub.publish_model import publish_model
+    from speechcue_hf.metrics.scores import weighted_f1
     from speechcue_hf.training.encoder import train_encoder_recipe
     from speechcue_hf.training.encoder_arguments import parse_encoder_arguments
 
@@ -78,7 +78,7 @@ def _print_summary(path: Path, dataset: str) -> None:
 
 
 def _print_spread(path: Path) -> None:
-    from speechcue_hf.training.spread import spread_lines
+    from speechcue_hf.metrics.spread import spread_lines
 
     summary = json.loads(path.read_text(encoding="utf-8"))
     scores = {name.removeprefix("eval_"): spread for name, spread in summary.items() if name != "seeds"}

@@ -81,7 +81,7 @@ class MeldBuilder(CorpusBuilder):
             CorpusError: If there are no annotations, one cannot be read, or ``config.verify`` and the copy differs.
         """
         verify = self.config.verify
-        located = locate(data_dir)
+        located = find_clips(data_dir)
         if not any(place.annotations.is_file() for place in located.values()):
             raise CorpusError(f"{data_dir} holds no train_sent_emo.csv: give data_dir the folder MELD.Raw")
         splits: dict[str, list[Utterance]] = {}
@@ -124,11 +124,11 @@ def watched(data_dir: Path) -> Iterator[Path]:
     Yields:
         The csv and the folder of clips of each split.
     """
-    for place in locate(data_dir).values():
+    for place in find_clips(data_dir).values():
         yield from (place.annotations, place.media)
 
 
-def locate(data_dir: Path) -> dict[str, Place]:
+def find_clips(data_dir: Path) -> dict[str, Place]:
     """Find the files of each split, whatever the age of the copy.
 
     Args:

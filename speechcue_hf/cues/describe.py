@@ -15,20 +15,20 @@ from datasets import Dataset, DatasetDict, Features, Value
 
 import speechcue_hf
 from speechcue_hf.corpora.identity import put_beside
-from speechcue_hf.cues import artefact
-from speechcue_hf.cues.facts import CUES, RELIABILITY, Readings
+from speechcue_hf.cues import serialization
 from speechcue_hf.cues.groups import Group, RowStatistics, fit_group, fit_groups, row_statistics
-from speechcue_hf.cues.habits import (
+from speechcue_hf.cues.levels import LEVEL_NAMES, FloatArray, level_indices, level_quantiles, named, z_scores
+from speechcue_hf.cues.normalisation import (
     BASELINES,
     OVERALL,
     PAST,
-    candidate_groups,
     check_whole_dialogues,
     kept_groups,
     past_means,
+    reference_groups,
 )
-from speechcue_hf.cues.levels import LEVEL_NAMES, FloatArray, level_indices, level_quantiles, named, z_scores
 from speechcue_hf.cues.settings import PAPER_COLUMNS, MeasurementSettings
+from speechcue_hf.cues.template_variables import CUES, RELIABILITY, CueFeatures
 from speechcue_hf.cues.wording import put_in_words, wording_sha256
 from speechcue_hf.errors import DescriberError
 from speechcue_hf.filenames import DESCRIBER_FILE
@@ -112,7 +112,7 @@ class SpeechDescriber:
             baseline: Whose habit rows are compared with: ``"speaker"``, ``"gender"``, ``"overall"`` or ``"running"``.
             wording: ``"speechcue"`` or ``"speechcuellm"``.
             speakers: With ``baseline="speaker"``: only these are compared with themselves, whatever their number of
-                utterances (:data:`~speechcue_hf.cues.habits.MELD_MAIN_CHARACTERS` for the paper's MELD results).
+                utterances (:data:`~speechcue_hf.cues.normalisation.MELD_MAIN_CHARACTERS` for the paper's MELD results).
             min_utterances: Training rows that a speaker's or a gender's own statistics need.
             min_past: Past turns that ``baseline="running"`` needs before it compares with them.
             settings: How ``train`` was measured; :meth:`describe_clip` needs it.
@@ -170,7 +170,7 @@ class SpeechDescriber:
         values = measured_values(batch, self.cues)
         compared, statistics, references = self._compare(batch, values)
         indices = level_indices(compared, statistics.thresholds)
-        readings = Readings(
+        features = CueFeatures(
             values={**dict(zip(self.cues, values.T, strict=True)), **_reliability(batch)},
             levels=dict(zip(self.cues, indices.T, strict=True)),
             habits=dict(zip(self.cues, statistics.habits.T, strict=True)),
@@ -180,7 +180,7 @@ class SpeechDescriber:
             notes=_optional(batch, "measurement_note", len(values)),
             statuses=_optional(batch, "audio_status", len(values)),
         )
-        descriptions, impressions = put_in_words(self.wording, readings)
+        descriptions, impressions = put_in_words(self.wording, features)
         scores = z_scores(compared, statistics.means, statistics.spreads)
         return {
             "speech_description": descriptions,
@@ -258,7 +258,7 @@ class SpeechDescriber:
         Returns:
             JSON with sorted keys; a statistic without a value is null.
         """
-        return artefact.dump(asdict(self))
+        return serialization.dump(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> SpeechDescriber:
@@ -274,7 +274,7 @@ class SpeechDescriber:
             DescriberError: If the text is not valid, or it belongs to another format or set of cues.
         """
         try:
-            describer = cls(**artefact.parse(text))
+            describer = cls(**serialization.parse(text))
         except TypeError as error:
             raise DescriberError(f"not a valid describer ({error}): fit it again.") from error
         _check_cues(describer)
@@ -303,7 +303,7 @@ class SpeechDescriber:
         Raises:
             DescriberError: If there is no such file, it is not valid, or it belongs to another format or set of cues.
         """
-        path = artefact.locate(name, revision)
+        path = serialization.find_describer(name, revision)
         try:
             describer = cls.from_json(path.read_text(encoding="utf-8"))
         except DescriberError as error:
@@ -413,8 +413,8 @@ def _some(names: Iterable[str | None], most: int = 10) -> str:
 def _check_batch(batch: Batch, cues: Sequence[str], baseline: str) -> None:
     for column in (*cues, *_NEEDED[baseline]):
         if column not in batch:
-            cure = _MEASURE_FIRST if column in cues else f"baseline={baseline!r} needs it, null where unknown."
-            raise DescriberError(f"the rows have no column {column!r}. {cure}")
+            fix = _MEASURE_FIRST if column in cues else f"baseline={baseline!r} needs it, null where unknown."
+            raise DescriberError(f"the rows have no column {column!r}. {fix}")
     if not isinstance(batch[cues[0]], Sequence | np.ndarray):
         raise DescriberError("a describer takes batches, not single rows: dataset.map(describer, batched=True)")
 
@@ -466,7 +466,7 @@ def _optional(batch: Batch, column: str, rows: int) -> Sequence[Any]:
 
 def _candidates(batch: Batch, baseline: str, rows: int) -> list[tuple[str, ...]]:
     pairs = zip(_optional(batch, "speaker", rows), _optional(batch, "gender", rows), strict=True)
-    return [candidate_groups(baseline, speaker, gender) for speaker, gender in pairs]
+    return [reference_groups(baseline, speaker, gender) for speaker, gender in pairs]
 
 
 def _past(batch: Batch, values: FloatArray, least: int) -> FloatArray:

@@ -19,8 +19,8 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 from speechcue_hf.cues.analysis import RATE
 from speechcue_hf.cues.curves import Curves
 from speechcue_hf.cues.describe import SpeechDescriber, measured_values
-from speechcue_hf.cues.habits import OVERALL, PAST
 from speechcue_hf.cues.levels import CueStatistics, FloatArray
+from speechcue_hf.cues.normalisation import OVERALL, PAST
 
 LABELS = {
     "duration_s": "Duration (s)",

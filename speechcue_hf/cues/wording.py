@@ -14,24 +14,24 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, StrictUndefined, Template
 
-from speechcue_hf.cues.facts import Readings, speechcue_facts, speechcuellm_facts
+from speechcue_hf.cues.template_variables import CueFeatures, speechcue_variables, speechcuellm_variables
 
-_FACTS = {"speechcuellm": speechcuellm_facts, "speechcue": speechcue_facts}
+_FACTS = {"speechcuellm": speechcuellm_variables, "speechcue": speechcue_variables}
 _NUMBERS = ("slightly", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven")
 """Distances in semitones, in words; from twelve on they are octaves."""
 
 
-def put_in_words(wording: str, readings: Readings) -> tuple[list[str], list[str]]:
+def put_in_words(wording: str, features: CueFeatures) -> tuple[list[str], list[str]]:
     """Describe a batch of clips.
 
     Args:
         wording: ``"speechcue"`` or ``"speechcuellm"``.
-        readings: The clips.
+        features: The clips.
 
     Returns:
         One description and one impression per row.
     """
-    facts = _FACTS[wording](readings)
+    facts = _FACTS[wording](features)
     return _render(f"{wording}_description", facts.description), _render(f"{wording}_impression", facts.impression)
 
 

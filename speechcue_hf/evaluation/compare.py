@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from speechcue_hf.evaluation.bootstrap import (
+from speechcue_hf.evaluation.pairing import pair_runs
+from speechcue_hf.evaluation.predictions import label_numbers, references
+from speechcue_hf.evaluation.report import BOOTSTRAP_DRAWS
+from speechcue_hf.metrics.bootstrap import (
     bootstrap_weighted_f1,
     counts_by_dialogue,
     few_dialogues_warning,
@@ -16,9 +19,6 @@ from speechcue_hf.evaluation.bootstrap import (
     sign_probability,
     weighted_f1_from_counts,
 )
-from speechcue_hf.evaluation.pairing import pair_runs
-from speechcue_hf.evaluation.predictions import label_numbers, references
-from speechcue_hf.evaluation.report import BOOTSTRAP_DRAWS
 
 
 def compare_runs(first: Path, second: Path, *, draws: int = BOOTSTRAP_DRAWS, seed: int = 0) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.evaluate import check_biographies, check_describer, check_labels
 from speechcue_hf.evaluation.predictions import predictions_from_classes
 from speechcue_hf.evaluation.report import summarise
-from speechcue_hf.evaluation.scoring import LabelScores
+from speechcue_hf.inference.scoring import LabelScores
 from speechcue_hf.models.bioserc.dialogues import collate, dialogue_examples
 from speechcue_hf.prompts.biographies import biography_record
 

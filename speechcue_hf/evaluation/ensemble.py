@@ -14,7 +14,7 @@ from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.pairing import pair_runs
 from speechcue_hf.evaluation.predictions import scored_table
 from speechcue_hf.evaluation.report import summarise
-from speechcue_hf.evaluation.scoring import LabelScores
+from speechcue_hf.inference.scoring import LabelScores
 
 _FACTS = ("weighted_f1", "seed", "decode", "model_revision", "prompt", "describer_sha256", "biographies", "sees_future")
 """What is kept of each member, where its results say it."""

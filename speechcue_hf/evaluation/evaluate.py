@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from datasets import Dataset
 
+from speechcue_hf.corpora.subset import share_of
 from speechcue_hf.environment import library_versions
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.predictions import match_outputs, predictions_from_outputs, predictions_from_scores
 from speechcue_hf.evaluation.report import summarise
-from speechcue_hf.evaluation.scoring import LabelScores, Normalisation, score_labels
-from speechcue_hf.evaluation.shared import score_shared
+from speechcue_hf.inference.scoring import LabelScores, Normalisation, score_labels
+from speechcue_hf.inference.shared import score_shared
 from speechcue_hf.prompts.biographies import biography_record
 from speechcue_hf.prompts.budget import TokenBudget
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.future import future_record
 from speechcue_hf.prompts.specification import PromptSpecification
-from speechcue_hf.training.subset import share_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
-class Decoding:
+class InferenceSettings:
     """How answers are read from a model.
 
     Attributes:
@@ -53,7 +53,7 @@ class Decoding:
         return {name: settings[name] for name in names}
 
 
-CLOSED_SET = Decoding()
+CLOSED_SET = InferenceSettings()
 """Every label scored, common beginnings of prompts run once."""
 
 
@@ -63,7 +63,7 @@ def evaluate_model(
     tokenizer: PreTrainedTokenizerBase,
     prompt: PromptSpecification,
     *,
-    decoding: Decoding = CLOSED_SET,
+    decoding: InferenceSettings = CLOSED_SET,
     training: Mapping[str, Any] | None = None,
     describer_sha256: str | None = None,
     biographies: Path | None = None,
@@ -129,7 +129,7 @@ def predict(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     labels: Sequence[str],
-    decoding: Decoding,
+    decoding: InferenceSettings,
 ) -> Dataset:
     """Answer prompt–completion rows.
 
@@ -148,7 +148,7 @@ def predict(
     """
     prompts = list(rows["prompt"])
     if decoding.decode == "generate":
-        from speechcue_hf.evaluation.answers import generate_answers
+        from speechcue_hf.inference.answers import generate_answers
 
         outputs = generate_answers(model, tokenizer, prompts, labels, batch_size=decoding.batch_size)
         return predictions_from_outputs(rows, outputs, labels, decoding.matching)
@@ -160,7 +160,7 @@ def score_prompts(
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[Sequence[dict[str, str]]],
     labels: Sequence[str],
-    decoding: Decoding,
+    decoding: InferenceSettings,
 ) -> LabelScores:
     """Score labels with the scorer that ``decoding`` asks for; arguments and errors are those of the scorers."""
     normalisation = decoding.normalisation
@@ -192,8 +192,8 @@ def evaluate_predictions(
     """
     column = "prediction" if matching is None else "output"
     if column not in predictions.column_names:
-        cure = "Name a matching rule for its outputs." if matching is None else "Leave the matching rule out."
-        raise EvaluationError(f"The predictions have no column {column!r}. {cure}")
+        fix = "Name a matching rule for its outputs." if matching is None else "Leave the matching rule out."
+        raise EvaluationError(f"The predictions have no column {column!r}. {fix}")
     if matching is not None:
         matched = match_outputs([output or "" for output in predictions["output"]], labels, matching)
         others = [name for name in predictions.column_names if name != "prediction"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from speechcue_hf.captions.facts import CUE_WORDS
+from speechcue_hf.captions.parts import CUE_WORDS
 from speechcue_hf.captions.reading import Claim, read_claims
 
 Measured = Mapping[str, str | None]

@@ -15,11 +15,11 @@ from datasets import Dataset
 
 from speechcue_hf.corpora.identity import put_beside
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
-from speechcue_hf.cues.habits import OVERALL
+from speechcue_hf.cues.normalisation import OVERALL
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.evaluate import CLOSED_SET, Decoding, score_prompts
-from speechcue_hf.evaluation.metrics import accuracy, weighted_f1
-from speechcue_hf.evaluation.scoring import LabelScores
+from speechcue_hf.evaluation.evaluate import CLOSED_SET, InferenceSettings, score_prompts
+from speechcue_hf.inference.scoring import LabelScores
+from speechcue_hf.metrics.scores import accuracy, weighted_f1
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import PromptSpecification
 
@@ -39,7 +39,7 @@ def intervene(
     cues: Sequence[str] = (),
     shift: float = 2.0,
     seed: int = 0,
-    decoding: Decoding = CLOSED_SET,
+    decoding: InferenceSettings = CLOSED_SET,
     train: Dataset | None = None,
 ) -> dict[str, Any]:
     """Score a split with true, exchanged, raised, lowered and no cues, and say how the answers change.

@@ -15,9 +15,9 @@ from datasets import Dataset, Features, List, Value
 from pyarrow import csv, json, parquet
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.answers import MATCHING_RULES
-from speechcue_hf.evaluation.scoring import LabelScores
 from speechcue_hf.filenames import PREDICTIONS_FILE
+from speechcue_hf.inference.answers import MATCHING_RULES
+from speechcue_hf.inference.scoring import LabelScores
 
 COLUMNS = ("utterance_id", "dialogue_id", "label", "prediction")
 

@@ -27,8 +27,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.metrics import classification_metrics
 from speechcue_hf.evaluation.plots import plot_confusion_matrix, plot_importance
+from speechcue_hf.metrics.scores import classification_metrics
 
 Representation = Literal["z", "level"]
 

@@ -12,17 +12,17 @@ import numpy as np
 from datasets import Dataset
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.bootstrap import (
+from speechcue_hf.evaluation.plots import plot_confusion_matrix
+from speechcue_hf.evaluation.predictions import label_numbers, references
+from speechcue_hf.evaluation.runs import read_record
+from speechcue_hf.filenames import CONFUSION_FILE, PREDICTIONS_FILE, RESULTS_FILE
+from speechcue_hf.metrics.bootstrap import (
     bootstrap_weighted_f1,
     counts_by_dialogue,
     few_dialogues_warning,
     interval,
 )
-from speechcue_hf.evaluation.metrics import classification_metrics
-from speechcue_hf.evaluation.plots import plot_confusion_matrix
-from speechcue_hf.evaluation.predictions import label_numbers, references
-from speechcue_hf.evaluation.runs import read_record
-from speechcue_hf.filenames import CONFUSION_FILE, PREDICTIONS_FILE, RESULTS_FILE
+from speechcue_hf.metrics.scores import classification_metrics
 
 BOOTSTRAP_DRAWS = 2000
 

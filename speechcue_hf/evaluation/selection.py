@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from datasets import Dataset
 
-from speechcue_hf.evaluation.metrics import weighted_f1
-from speechcue_hf.evaluation.scoring import score_labels
+from speechcue_hf.inference.scoring import score_labels
+from speechcue_hf.metrics.scores import weighted_f1
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -11,18 +11,18 @@ from datasets.utils import tqdm
 
 from speechcue_hf.audio import Clip
 from speechcue_hf.captions.build import Captioner
-from speechcue_hf.captions.facts import CUE_WORDS, cue_word
+from speechcue_hf.captions.parts import CUE_WORDS, cue_word
 from speechcue_hf.captions.reading import read_transcript
 from speechcue_hf.captions.tasks import CaptionTask
 from speechcue_hf.environment import library_versions
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.evaluate import check_describer, check_labels
-from speechcue_hf.evaluation.explain import Explainer
 from speechcue_hf.evaluation.faithfulness import caption_faithfulness
-from speechcue_hf.evaluation.hearing import decode_clip
 from speechcue_hf.evaluation.report import summarise
-from speechcue_hf.evaluation.scoring import LabelScores, Normalisation
 from speechcue_hf.evaluation.texts import bert_score, transcript_error_rate
+from speechcue_hf.inference.explain import Explainer
+from speechcue_hf.inference.scoring import LabelScores, Normalisation
+from speechcue_hf.inference.speech_model import decode_clip
 from speechcue_hf.training.record import base_model_name
 
 PREDICTION_FEATURES = Features(
@@ -64,7 +64,7 @@ def evaluate_speech_model(
 
     Returns:
         The results (scores, the facts that make them comparable, and ``explanations`` if asked for, as
-        :func:`judge_explanations` returns them) and the table of predictions.
+        :func:`score_explanations` returns them) and the table of predictions.
 
     Raises:
         EvaluationError: If the model knows other emotions or levels, nothing is labelled, a clip is not among
@@ -95,11 +95,11 @@ def evaluate_speech_model(
         "sees_future": False,
         "libraries": library_versions(),
     }
-    judged = {"explanations": judge_explanations(labelled, predictions, explainer, bert_model)} if explain else {}
+    judged = {"explanations": score_explanations(labelled, predictions, explainer, bert_model)} if explain else {}
     return {**summarise(predictions, explainer.emotions), **facts, **judged}, predictions
 
 
-def judge_explanations(
+def score_explanations(
     dataset: Dataset, predictions: Dataset, explainer: Explainer, bert_model: tuple[str, int] | None = None
 ) -> dict[str, Any]:
     """Compare what explanations state with the measurements and transcripts of their clips.
@@ -170,16 +170,22 @@ def _answers(
 def _heard_answers(
     clips: Sequence[Clip], explainer: Explainer, normalisation: Normalisation, explain: bool
 ) -> list[dict[str, Any]]:
-    listener = explainer.listener
-    scores: LabelScores = listener.score_emotions(clips, explainer.recognise, explainer.emotions, normalisation)
+    speech_model = explainer.speech_model
+    scores: LabelScores = speech_model.score_emotions(clips, explainer.recognise, explainer.emotions, normalisation)
     named = [explainer.emotions[number] for number in scores.predictions]
     texts: Sequence[str | None] = [None] * len(clips)
     if explain:
         texts = explainer.write(clips, named)
     rows = zip(named, scores.probabilities.tolist(), scores.margins.tolist(), texts, clips, strict=True)
     return [
-        {"prediction": name, "probabilities": odds, "margin": margin, "explanation": text, "note": listener.note(clip)}
-        for name, odds, margin, text, clip in rows
+        {
+            "prediction": name,
+            "probabilities": probabilities,
+            "margin": margin,
+            "explanation": text,
+            "note": speech_model.note(clip),
+        }
+        for name, probabilities, margin, text, clip in rows
     ]
 
 

@@ -21,7 +21,7 @@ def dataset_card(repo_id: str, views: Mapping[str, Mapping[str, Any]], *, licenc
 
     Args:
         repo_id: ``user/name`` on the Hub.
-        views: View → its facts, from :func:`speechcue_hf.hub.views.describe_view`; one at least.
+        views: View → its facts, from :func:`speechcue_hf.hub.dataset_configs.describe_view`; one at least.
         licence: As the Hub names it; None takes that of the corpus.
 
     Returns:

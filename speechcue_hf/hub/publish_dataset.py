@@ -18,10 +18,10 @@ from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_shard
 from speechcue_hf.errors import PublishingError
 from speechcue_hf.filenames import CARD_FILE, CORPUS_FILE, VIEWS_FILE
 from speechcue_hf.hub.dataset_card import dataset_card
+from speechcue_hf.hub.dataset_configs import RECORDS, config_name, describe_config
 from speechcue_hf.hub.licence import check_columns, corpus_of
 from speechcue_hf.hub.scan import check_files
 from speechcue_hf.hub.upload import commit_files, read_remote, repository
-from speechcue_hf.hub.views import RECORDS, describe_view, view_name
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 
@@ -33,7 +33,7 @@ IDS = ("dialogue_id", "utterance_id")
 
 
 @dataclass(frozen=True)
-class View:
+class DatasetConfig:
     """Rows that are published as one config.
 
     Args:
@@ -88,39 +88,41 @@ def publish_dataset(
         >>> publish_dataset([Path("data/demo"), Path("data/described")], "me/demo", prompts=["speechcue"])
         '0d1e5ad6cbd9c3d9a9a47b1e4b7bd4b3a4f0c3d2'
     """
-    views = _views(folders, prompts, columns)
-    corpus = _one_corpus(views)
+    configs = _configs(folders, prompts, columns)
+    corpus = _one_corpus(configs)
     restricted = repository(repo_id, "dataset", private=private)
-    for view in views:
-        check_columns(corpus, _all_columns(view.dataset), restricted=restricted, agreed=everybody_is_licensed)
+    for config in configs:
+        check_columns(corpus, _all_columns(config.dataset), restricted=restricted, agreed=everybody_is_licensed)
     with TemporaryDirectory(prefix="speechcue-publish-") as staging:
-        files = _stage(views, Path(staging))
-        facts = _merged_facts(views, repo_id, Path(staging))
+        files = _stage(configs, Path(staging))
+        facts = _merged_facts(configs, repo_id, Path(staging))
         card = dataset_card(repo_id, facts, licence=licence)
         (Path(staging) / CARD_FILE).write_text(str(card), encoding="utf-8")
         (Path(staging) / VIEWS_FILE).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", "utf-8")
         files |= {name: Path(staging) / name for name in (CARD_FILE, VIEWS_FILE)}
         check_files(list(files.values()), folders=[folder.parent for folder in folders])
-        names = ", ".join(view.name for view in views)
-        return commit_files(repo_id, "dataset", files, f"Publish {names}", replaces=[f"{view.name}/" for view in views])
+        names = ", ".join(config.name for config in configs)
+        return commit_files(
+            repo_id, "dataset", files, f"Publish {names}", replaces=[f"{config.name}/" for config in configs]
+        )
 
 
-def _views(folders: Sequence[Path], prompts: Sequence[str], columns: Sequence[str] | None) -> list[View]:
+def _configs(folders: Sequence[Path], prompts: Sequence[str], columns: Sequence[str] | None) -> list[DatasetConfig]:
     if not folders:
         raise PublishingError("nothing is given to publish: name a dataset folder")
-    views = [_view(folder, columns) for folder in folders]
-    views += [_prompt_view(folders[-1], prompt) for prompt in prompts]
-    names = [view.name for view in views]
+    configs = [_config(folder, columns) for folder in folders]
+    configs += [_prompt_config(folders[-1], prompt) for prompt in prompts]
+    names = [config.name for config in configs]
     if twice := {name for name in names if names.count(name) > 1}:
         raise PublishingError(f"two folders make the view {min(twice)!r}: publish one of them")
-    return views
+    return configs
 
 
-def _view(folder: Path, columns: Sequence[str] | None) -> View:
+def _config(folder: Path, columns: Sequence[str] | None) -> DatasetConfig:
     dataset = read_dataset(folder)
     if columns is not None:
         dataset = DatasetDict({split: _selected(rows, columns, folder) for split, rows in dataset.items()})
-    return View(view_name(_all_columns(dataset)), dataset, folder, read_identity(folder))
+    return DatasetConfig(config_name(_all_columns(dataset)), dataset, folder, read_identity(folder))
 
 
 def _selected(rows: Any, columns: Sequence[str], folder: Path) -> Any:
@@ -135,16 +137,16 @@ def _selected(rows: Any, columns: Sequence[str], folder: Path) -> Any:
     return rows.select_columns(list(columns))
 
 
-def _prompt_view(folder: Path, prompt: str) -> View:
+def _prompt_config(folder: Path, prompt: str) -> DatasetConfig:
     specification = load_prompt(prompt)
     rows = build_prompts(read_dataset(folder), specification)
-    return View(view_name([], specification.name), rows, folder, read_identity(folder), specification)
+    return DatasetConfig(config_name([], specification.name), rows, folder, read_identity(folder), specification)
 
 
-def _one_corpus(views: Sequence[View]) -> str:
+def _one_corpus(configs: Sequence[DatasetConfig]) -> str:
     """The corpus that all views come from."""
-    corpora = {corpus_of(view.identity, _utterance_ids(view.dataset)) for view in views}
-    revisions = {view.identity.revision for view in views if view.identity}
+    corpora = {corpus_of(config.identity, _utterance_ids(config.dataset)) for config in configs}
+    revisions = {config.identity.revision for config in configs if config.identity}
     if len(corpora) > 1 or len(revisions) > 1:
         raise PublishingError(
             f"the folders come from different rows ({', '.join(sorted(corpora))}; {len(revisions)} revisions): "
@@ -162,16 +164,16 @@ def _all_columns(dataset: DatasetDict) -> list[str]:
     return list(dict.fromkeys(column for rows in dataset.values() for column in rows.column_names))
 
 
-def _stage(views: Sequence[View], staging: Path) -> dict[str, Path]:
+def _stage(configs: Sequence[DatasetConfig], staging: Path) -> dict[str, Path]:
     """Write what is published and list it: path in the repository → file here."""
     files: dict[str, Path] = {}
-    for view in views:
-        folder = staging / view.name
+    for config in configs:
+        folder = staging / config.name
         folder.mkdir()
-        for split, rows in view.dataset.items():
+        for split, rows in config.dataset.items():
             _write_shards(rows, str(split), folder)
-        _stage_records(view, folder)
-        files |= {f"{view.name}/{path.name}": path for path in sorted(folder.iterdir())}
+        _stage_records(config, folder)
+        files |= {f"{config.name}/{path.name}": path for path in sorted(folder.iterdir())}
     return files
 
 
@@ -181,27 +183,27 @@ def _write_shards(rows: Any, split: str, folder: Path) -> None:
         write_shard(rows.shard(count, index, contiguous=True), folder / shard_name(split, index, count))
 
 
-def _stage_records(view: View, folder: Path) -> None:
+def _stage_records(config: DatasetConfig, folder: Path) -> None:
     for name in (CORPUS_FILE, *RECORDS):
-        if (view.folder / name).is_file():
-            shutil.copyfile(view.folder / name, folder / name)
-    if view.prompt is not None:
-        view.prompt.save(folder)
+        if (config.folder / name).is_file():
+            shutil.copyfile(config.folder / name, folder / name)
+    if config.prompt is not None:
+        config.prompt.save(folder)
 
 
-def _merged_facts(views: Sequence[View], repo_id: str, staging: Path) -> dict[str, Any]:
+def _merged_facts(configs: Sequence[DatasetConfig], repo_id: str, staging: Path) -> dict[str, Any]:
     """Facts of the views published now and of those that the repository keeps."""
     before = read_remote(repo_id, "dataset", VIEWS_FILE)
     facts: dict[str, Any] = {} if before is None else json.loads(before)
-    for view in views:
-        facts[view.name] = describe_view(view.dataset, view.identity, staging / view.name)
+    for config in configs:
+        facts[config.name] = describe_config(config.dataset, config.identity, staging / config.name)
     _check_same_corpus(repo_id, facts)
     return dict(sorted(facts.items()))
 
 
 def _check_same_corpus(repo_id: str, facts: Mapping[str, Any]) -> None:
     """Refuse a repository whose views come from different rows: ids would not mean the same."""
-    revisions = {(view["corpus"] or {}).get("revision") for view in facts.values()}
+    revisions = {(config["corpus"] or {}).get("revision") for config in facts.values()}
     if len(revisions) > 1:
         raise PublishingError(
             f"{repo_id} holds views of another corpus, release or split: publish all views again, "

@@ -38,7 +38,7 @@ _CURES = {
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How often a request is tried again, and how long is waited before.
 
     Args:
@@ -57,17 +57,17 @@ class Patience:
         return min(self.longest_wait, doubled if asked is None else asked)
 
 
-PATIENT = Patience()
+DEFAULT_RETRIES = RetryPolicy()
 
 
-def repository(repo_id: str, kind: Kind, *, private: bool, patience: Patience = PATIENT) -> bool:
+def repository(repo_id: str, kind: Kind, *, private: bool, retries: RetryPolicy = DEFAULT_RETRIES) -> bool:
     """Make a repository if there is none.
 
     Args:
         repo_id: ``user/name``.
         kind: Of repository.
         private: Whether a new one is private; one that exists stays as it is, and is refused if all can read it.
-        patience: With the server.
+        retries: How often a request is tried again, and when.
 
     Returns:
         Whether only some can read it, because it is private or gated.
@@ -77,8 +77,8 @@ def repository(repo_id: str, kind: Kind, *, private: bool, patience: Patience = 
             the Hub does not answer.
     """
     api = HfApi()
-    made = persist(lambda: api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True), repo_id, patience)
-    info = persist(lambda: api.repo_info(made.repo_id, repo_type=kind), repo_id, patience)
+    made = persist(lambda: api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True), repo_id, retries)
+    info = persist(lambda: api.repo_info(made.repo_id, repo_type=kind), repo_id, retries)
     restricted = bool(info.private or info.gated)
     if private and not restricted:
         raise PublishingError(
@@ -95,7 +95,7 @@ def commit_files(
     message: str,
     *,
     replaces: Sequence[str] = (),
-    patience: Patience = PATIENT,
+    retries: RetryPolicy = DEFAULT_RETRIES,
 ) -> str:
     """Upload files as one commit.
 
@@ -108,7 +108,7 @@ def commit_files(
         files: Path in the repository → file here, or its content.
         message: Of the commit.
         replaces: Folders of the repository (``cues/``) whose other files go with this commit.
-        patience: With the server.
+        retries: How often a request is tried again, and when.
 
     Returns:
         The commit, 40 hexadecimal digits; the one before where the repository holds these files already.
@@ -132,17 +132,17 @@ def commit_files(
         made = api.create_commit(repo_id, operations, commit_message=message, repo_type=kind, parent_commit=head)
         return str(made.oid)
 
-    return persist(attempt, repo_id, patience)
+    return persist(attempt, repo_id, retries)
 
 
-def read_remote(repo_id: str, kind: Kind, path: str, *, patience: Patience = PATIENT) -> bytes | None:
+def read_remote(repo_id: str, kind: Kind, path: str, *, retries: RetryPolicy = DEFAULT_RETRIES) -> bytes | None:
     """Read a file of a repository as it is now.
 
     Args:
         repo_id: ``user/name``; the repository exists.
         kind: Of repository.
         path: Of the file in the repository.
-        patience: With the server.
+        retries: How often a request is tried again, and when.
 
     Returns:
         Its content; None where there is no such file.
@@ -156,16 +156,16 @@ def read_remote(repo_id: str, kind: Kind, path: str, *, patience: Patience = PAT
             return None
         return Path(hf_hub_download(repo_id, path, repo_type=kind)).read_bytes()
 
-    return persist(attempt, repo_id, patience)
+    return persist(attempt, repo_id, retries)
 
 
-def persist(request: Callable[[], Result], repo_id: str, patience: Patience) -> Result:
+def persist(request: Callable[[], Result], repo_id: str, retries: RetryPolicy) -> Result:
     """Make a request, again where that can help.
 
     Args:
         request: What is asked; it may be asked more than once.
         repo_id: For the message.
-        patience: With the server.
+        retries: How often a request is tried again, and when.
 
     Returns:
         What the request returns.
@@ -173,7 +173,7 @@ def persist(request: Callable[[], Result], repo_id: str, patience: Patience) -> 
     Raises:
         PublishingError: If it cannot succeed, or has not after all tries.
     """
-    for attempt in range(patience.attempts):
+    for attempt in range(retries.attempts):
         try:
             return request()
         except (LocalTokenNotFoundError, OfflineModeIsEnabled) as error:
@@ -184,18 +184,18 @@ def persist(request: Callable[[], Result], repo_id: str, patience: Patience) -> 
             if not isinstance(failure, HTTPError):
                 raise
             status = failure.response.status_code if isinstance(failure, HfHubHTTPError) else None
-            if (status is not None and status not in _CAN_HEAL) or attempt + 1 == patience.attempts:
+            if (status is not None and status not in _CAN_HEAL) or attempt + 1 == retries.attempts:
                 raise _refusal(failure, status, repo_id) from error
-            wait = patience.wait(attempt, _asked_wait(failure))
+            wait = retries.wait(attempt, _asked_wait(failure))
             logger.warning("%s: %s; trying again in %.0f s", repo_id, _short(failure, status), wait)
             time.sleep(wait)
-    raise ValueError(f"patience must have 1 attempt or more, got {patience.attempts}")
+    raise ValueError(f"patience must have 1 attempt or more, got {retries.attempts}")
 
 
 def _refusal(error: Exception, status: int | None, repo_id: str) -> PublishingError:
     missing = isinstance(error, RepositoryNotFoundError)
-    cure = _CURES[401] if missing else _CURES.get(status or 0, "run the command again: what was uploaded is kept")
-    return PublishingError(f"{repo_id}: {_short(error, status)}. Nothing was published; {cure}")
+    fix = _CURES[401] if missing else _CURES.get(status or 0, "run the command again: what was uploaded is kept")
+    return PublishingError(f"{repo_id}: {_short(error, status)}. Nothing was published; {fix}")
 
 
 def _short(error: Exception, status: int | None) -> str:

@@ -23,7 +23,7 @@ class DataSettings:
         selection_split: Split on which the best epoch is chosen; never ``test``.
         train_split: Split that is trained on.
         data_percent: Share of the training dialogues that is trained on; see
-            :func:`speechcue_hf.training.subset.sample_dialogues`.
+            :func:`speechcue_hf.corpora.subset.sample_dialogues`.
         seeds: Train once with each of these seeds, in place of ``seed``.
     """
 

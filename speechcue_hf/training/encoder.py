@@ -19,6 +19,7 @@ from transformers import AutoTokenizer, PrinterCallback, Trainer, set_seed
 
 from speechcue_hf.corpora.identity import identify
 from speechcue_hf.corpora.parquet import read_dataset
+from speechcue_hf.corpora.subset import share_of
 from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
 from speechcue_hf.errors import ModelError, TrainingError
 from speechcue_hf.filenames import BIOGRAPHIES_FILE, DESCRIBER_FILE, TRAINING_FILE
@@ -33,7 +34,6 @@ from speechcue_hf.training.checks import check_splits, find_checkpoint
 from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
 from speechcue_hf.training.publishing import Publish, check_quiet, train_and_publish
 from speechcue_hf.training.record import base_model_name, keep_beside, run_record, sha256_of, write_json
-from speechcue_hf.training.subset import share_of
 
 if TYPE_CHECKING:
     from torch import Tensor

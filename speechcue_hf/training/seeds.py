@@ -11,8 +11,8 @@ from typing import TypeVar
 from transformers import TrainingArguments
 
 from speechcue_hf.filenames import SEEDS_FILE, TRAINING_FILE
+from speechcue_hf.metrics.spread import spread_of
 from speechcue_hf.training.record import write_json
-from speechcue_hf.training.spread import spread_of
 
 Settings = TypeVar("Settings", bound=TrainingArguments)
 

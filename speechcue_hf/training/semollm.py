@@ -16,6 +16,7 @@ from transformers import PrinterCallback, set_seed
 
 from speechcue_hf.corpora.identity import carry_records, read_identity
 from speechcue_hf.corpora.parquet import read_dataset
+from speechcue_hf.corpora.subset import share_of
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.filenames import CAPTIONS_FILE, DESCRIBER_FILE, TRAINING_FILE
 from speechcue_hf.models.base import TINY_MODEL, place_base_model
@@ -33,7 +34,6 @@ from speechcue_hf.training.semollm_arguments import StageSettings, StageTraining
 from speechcue_hf.training.semollm_batches import AnswerCollator, CaptionCollator, ClipLoader, StateLoader
 from speechcue_hf.training.semollm_trainer import StageTrainer
 from speechcue_hf.training.speech_states import keep_states
-from speechcue_hf.training.subset import share_of
 
 TINY_PARTS = "tiny_parts"
 """Beside a model made of tiny parts: these."""

@@ -16,6 +16,7 @@ from trl import SFTTrainer, get_peft_config, get_quantization_config  # type: ig
 
 from speechcue_hf.corpora.identity import identify
 from speechcue_hf.corpora.parquet import read_dataset
+from speechcue_hf.corpora.subset import share_of
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.filenames import BIOGRAPHIES_FILE, DESCRIBER_FILE, TRAINING_FILE
 from speechcue_hf.models.base import TINY_MODEL, place_base_model
@@ -31,7 +32,6 @@ from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingS
 from speechcue_hf.training.checks import check_settings, check_splits, find_checkpoint
 from speechcue_hf.training.publishing import Publish, check_quiet, train_and_publish
 from speechcue_hf.training.record import count_rows, keep_beside, sha256_of, training_record, write_json
-from speechcue_hf.training.subset import share_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -43,7 +43,7 @@ Evaluation comes after training, so whoever starts a run hands the judge over.""
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingInputs:
     """What a run trains on.
 
     Args:
@@ -167,18 +167,18 @@ def fine_tune(
     check_quiet(training)
     checkpoint = find_checkpoint(training)
     with training.main_process_first(desc="preparing model and rows"):
-        material = prepare_material(dataset, data, model, training)
-    trainer = _make_trainer(material, model, training, judge)
+        inputs = prepare_inputs(dataset, data, model, training)
+    trainer = _make_trainer(inputs, model, training, judge)
     # A tiny model gains nothing from threads, and on busy cores waits for them: eight times the time of one.
     with one_thread() if model.model_name_or_path == TINY_MODEL else nullcontext():
         trainer.train(resume_from_checkpoint=checkpoint)
     output = Path(training.output_dir)
     trainer.save_model(str(output))
     if trainer.is_world_process_zero():
-        material.specification.save(output)
+        inputs.specification.save(output)
         keep_beside(output, describer, biographies)
         identity = identify(dataset)
-        record = training_record(trainer, model, training) | _material_record(material, data)
+        record = training_record(trainer, model, training) | _inputs_record(inputs, data)
         record |= {"describer_sha256": sha256_of(describer), **biography_record(biographies)}
         record["corpus"] = identity and identity.facts
         write_json(record, output / TRAINING_FILE)
@@ -186,9 +186,9 @@ def fine_tune(
     return output
 
 
-def prepare_material(
+def prepare_inputs(
     dataset: DatasetDict, data: FineTuning, model: ModelSettings, training: TrainingSettings
-) -> Material:
+) -> TrainingInputs:
     """Find the base model and turn the dataset into tokens.
 
     Arguments and errors as for :func:`fine_tune`.
@@ -208,7 +208,7 @@ def prepare_material(
     rows = build_prompts(chosen, specification, budget=budget)
     encoded = DatasetDict({split: encode_rows(part, tokenizer) for split, part in rows.items()})
     future = future_record(specification, (scope for part in rows.values() for scope in part["biography_scope"]))
-    return Material(base, commit, tokenizer, specification, budget, names, rows, encoded, future)
+    return TrainingInputs(base, commit, tokenizer, specification, budget, names, rows, encoded, future)
 
 
 def encode_rows(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> Dataset:
@@ -265,19 +265,19 @@ def _token_limit(asked: int | None, context: int) -> int:
 
 
 def _make_trainer(
-    material: Material, model: ModelSettings, training: TrainingSettings, judge: Judge | None
+    inputs: TrainingInputs, model: ModelSettings, training: TrainingSettings, judge: Judge | None
 ) -> CueTrainer:
     # Before the adapter is made, so that its parameters follow the seed too; not every release of TRL sees to that.
     set_seed(training.seed)
     adapter = get_peft_config(model)
     if adapter is not None:
-        adapter.revision = material.commit
+        adapter.revision = inputs.commit
     trainer = CueTrainer(
-        model=_load_base(material, model),
+        model=_load_base(inputs, model),
         args=training,
-        train_dataset=material.encoded["train"],
-        eval_dataset=material.encoded["validation"],
-        processing_class=material.tokenizer,
+        train_dataset=inputs.encoded["train"],
+        eval_dataset=inputs.encoded["validation"],
+        processing_class=inputs.tokenizer,
         peft_config=adapter,
     )
     # What stands for the bar where bars are off prints raw numbers among our lines; training.json has them.
@@ -286,10 +286,10 @@ def _make_trainer(
     if model.use_peft:
         # PEFT writes a card with every checkpoint, which names the base model by its path on this machine.
         network.create_or_update_model_card = lambda folder: None
-    _check_row_count(trainer, material.encoded)
+    _check_row_count(trainer, inputs.encoded)
     if judge is not None:
-        rows = _labelled(material.rows["validation"])
-        trainer.judge = partial(judge, network, material.tokenizer, rows, material.words)
+        rows = _labelled(inputs.rows["validation"])
+        trainer.judge = partial(judge, network, inputs.tokenizer, rows, inputs.words)
     return trainer
 
 
@@ -301,23 +301,23 @@ def _check_row_count(trainer: CueTrainer, encoded: DatasetDict) -> None:
             raise TrainingError(f"the trainer took {len(rows)} of {len(encoded[split])} rows of {split}")
 
 
-def _load_base(material: Material, model: ModelSettings) -> Any:
+def _load_base(inputs: TrainingInputs, model: ModelSettings) -> Any:
     return AutoModelForCausalLM.from_pretrained(
-        material.base,
-        revision=material.commit or "main",
+        inputs.base,
+        revision=inputs.commit or "main",
         dtype=model.dtype if torch.cuda.is_available() else "float32",
         attn_implementation=model.attn_implementation,
         quantization_config=get_quantization_config(model),
     )
 
 
-def _material_record(material: Material, data: FineTuning) -> dict[str, Any]:
+def _inputs_record(inputs: TrainingInputs, data: FineTuning) -> dict[str, Any]:
     return {
-        "base_model_revision": material.commit,
-        "prompt": {"name": material.specification.name, "sha256": material.specification.fingerprint},
-        "labels": {"names": material.names, "words": material.words},
-        **material.future,
-        "token_budget": material.budget.limit,
+        "base_model_revision": inputs.commit,
+        "prompt": {"name": inputs.specification.name, "sha256": inputs.specification.fingerprint},
+        "labels": {"names": inputs.names, "words": inputs.words},
+        **inputs.future,
+        "token_budget": inputs.budget.limit,
         "data_percent": data.data_percent,
-        "rows": {split: count_rows(rows) for split, rows in material.rows.items()},
+        "rows": {split: count_rows(rows) for split, rows in inputs.rows.items()},
     }

@@ -13,10 +13,10 @@ from speechcue_hf.biographies.estimate import BiographyEstimate, estimate_biogra
 from speechcue_hf.biographies.requests import dialogues_of, plan_biographies
 from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.biographies.write import needed_batch, write_biographies
+from speechcue_hf.generation.local import LocalGenerator
+from speechcue_hf.generation.settings import GenerationSettings
+from speechcue_hf.generation.store import open_store, stored_keys
 from speechcue_hf.models.tiny import build_tiny_model
-from speechcue_hf.writers.decoding import Decoding
-from speechcue_hf.writers.local import LocalWriter
-from speechcue_hf.writers.store import open_store, stored_keys
 from tests.biographies.dialogues import dataset_of, random_dialogue, rows_of
 
 CORPORA = Path(os.environ.get("SPEECHCUE_CORPORA", "unset"))
@@ -76,10 +76,10 @@ def test_an_estimate_is_what_a_run_then_takes(tmp_path):
     settings = BiographySettings(refresh=6, word_limit=4)
     model, tokenizer = build_tiny_model(["Ann said-1-end"], vocabulary=300)
     before = estimate_biographies(splits, settings, max_new_tokens=5, tokenizer=tokenizer)
-    writer = LocalWriter(model, tokenizer, name="tiny", decoding=Decoding(max_new_tokens=5))
+    generator = LocalGenerator(model, tokenizer, name="tiny", decoding=GenerationSettings(max_new_tokens=5))
     path = tmp_path / "store.jsonl"
-    with open_store(path, writer=writer.identity, prompt=settings.prompt.identity) as store:
-        written = write_biographies(splits, writer, store, settings)
+    with open_store(path, generator=generator.identity, prompt=settings.prompt.identity) as store:
+        written = write_biographies(splits, generator, store, settings)
         keys = set(written["train"]["biography_key"]) - {None}
         assert before.requests == before.missing == len(keys)
         assert before.prompt_tokens == sum(store[key].prompt_tokens for key in keys)

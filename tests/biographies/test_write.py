@@ -13,11 +13,11 @@ from speechcue_hf.biographies.record import save_record, written_record
 from speechcue_hf.biographies.requests import NO_TURN_BEFORE, SILENT_SO_FAR
 from speechcue_hf.biographies.settings import BiographySettings, load_biography_prompt
 from speechcue_hf.biographies.write import BIOGRAPHY_FEATURES, BiographyWriter, write_biographies
-from speechcue_hf.errors import CorpusError, WritingError
-from speechcue_hf.writers.run import EMPTY
-from speechcue_hf.writers.store import open_store
+from speechcue_hf.errors import CorpusError, GenerationError
+from speechcue_hf.generation.run import EMPTY
+from speechcue_hf.generation.store import open_store
 from tests.biographies.dialogues import dataset_of, random_dialogue, rows_of
-from tests.writers.scripted import ScriptedWriter
+from tests.generation.scripted import ScriptedGenerator
 
 WHOLE = BiographySettings(scope="dialogue")
 
@@ -31,8 +31,8 @@ def about(request):
 
 @pytest.fixture
 def opened(tmp_path):
-    def open_for(writer, settings):
-        return open_store(tmp_path / "store.jsonl", writer=writer.identity, prompt=settings.prompt.identity)
+    def open_for(generator, settings):
+        return open_store(tmp_path / "store.jsonl", generator=generator.identity, prompt=settings.prompt.identity)
 
     return open_for
 
@@ -40,22 +40,22 @@ def opened(tmp_path):
 def test_one_biography_for_each_speaker_is_given_to_all_their_rows(opened):
     turns = [("Ann", "Hi."), ("Ben", "Hi."), ("Ann", "Bye.")]
     rows = dataset_of(rows_of(turns, "a"), rows_of([("Ann", "Alone.")], "b"))
-    writer = ScriptedWriter(about)
-    with opened(writer, WHOLE) as store:
-        written = write_biographies(rows.add_column("emotion", [1, 2, 3, 4]), writer, store, WHOLE)
+    generator = ScriptedGenerator(about)
+    with opened(generator, WHOLE) as store:
+        written = write_biographies(rows.add_column("emotion", [1, 2, 3, 4]), generator, store, WHOLE)
     assert written["biography"][:] == ["Ann of 3 turns.", "Ben of 3 turns.", "Ann of 3 turns.", "Ann of 1 turns."]
     assert written["biography_turns"][:] == [3, 3, 3, 1] and written["biography_note"][:] == [None] * 4
     assert set(written["biography_scope"]) == {"dialogue"} and written["emotion"][:] == [1, 2, 3, 4]
     keys = written["biography_key"]
-    assert keys[0] == keys[2] and len(set(keys)) == 3 == len(writer.asked)
+    assert keys[0] == keys[2] and len(set(keys)) == 3 == len(generator.asked)
     assert {name: written.features[name] for name in BIOGRAPHY_FEATURES} == BIOGRAPHY_FEATURES
 
 
 def test_history(opened):
     rows = dataset_of(rows_of([("Ann", "Hi."), ("Ben", "Hi."), ("Ann", "Bye."), ("Ann", "Go."), ("Ben", "Bye.")]))
-    writer, settings = ScriptedWriter(about), BiographySettings(refresh=2)
-    with opened(writer, settings) as store:
-        written = write_biographies(rows, writer, store, settings)
+    generator, settings = ScriptedGenerator(about), BiographySettings(refresh=2)
+    with opened(generator, settings) as store:
+        written = write_biographies(rows, generator, store, settings)
     said = [None, None, "Ann of 2 turns.", "Ann of 2 turns.", "Ben of 4 turns."]
     assert written["biography"][:] == said
     assert written["biography_note"][:] == [NO_TURN_BEFORE, SILENT_SO_FAR, None, None, None]
@@ -64,9 +64,9 @@ def test_history(opened):
 
 def test_earlier_biographies_are_replaced(opened):
     rows = dataset_of(rows_of([("Ann", "Hi.")])).add_column("biography", ["old"])
-    writer = ScriptedWriter()
-    with opened(writer, WHOLE) as store:
-        written = write_biographies(rows, writer, store, WHOLE)
+    generator = ScriptedGenerator()
+    with opened(generator, WHOLE) as store:
+        written = write_biographies(rows, generator, store, WHOLE)
     assert written["biography"][:] == ["Somebody."]
 
 
@@ -75,9 +75,11 @@ def test_earlier_biographies_are_replaced(opened):
 )
 def test_a_row_without_text_keeps_its_place_and_the_reason(opened, answer, note):
     rows = dataset_of(rows_of([("Ann", "Hi."), ("Ben", "Hi.")]))
-    writer = ScriptedWriter(lambda request: answer if "Describe Ann" in request.messages[0]["content"] else "Ben.")
-    with opened(writer, WHOLE) as store:
-        written = write_biographies(rows, writer, store, WHOLE)
+    generator = ScriptedGenerator(
+        lambda request: answer if "Describe Ann" in request.messages[0]["content"] else "Ben."
+    )
+    with opened(generator, WHOLE) as store:
+        written = write_biographies(rows, generator, store, WHOLE)
     assert (written["biography"][:], written["biography_note"][:]) == ([None, "Ben."], [note, None])
 
 
@@ -93,13 +95,13 @@ def test_a_run_that_was_killed_goes_on_and_loses_none(opened):
             raise RuntimeError("killed")
         return about(request)
 
-    first, second, whole = ScriptedWriter(crashes), ScriptedWriter(about), ScriptedWriter(about)
+    first, second, whole = ScriptedGenerator(crashes), ScriptedGenerator(about), ScriptedGenerator(about)
     with pytest.raises(RuntimeError, match="killed"), opened(first, settings) as store:
         write_biographies(splits, first, store, settings)
     with opened(second, settings) as store:
         resumed = write_biographies(splits, second, store, settings)
         record = written_record(resumed, second, store, settings)
-    with open_store(Path(f"{store._path}-2"), writer=whole.identity, prompt=settings.prompt.identity) as store:
+    with open_store(Path(f"{store._path}-2"), generator=whole.identity, prompt=settings.prompt.identity) as store:
         at_once = write_biographies(splits, whole, store, settings)
     assert all(resumed[split][:] == at_once[split][:] for split in splits)
     asked = [request.key for request in (*first.asked[:9], *second.asked)]
@@ -108,37 +110,37 @@ def test_a_run_that_was_killed_goes_on_and_loses_none(opened):
 
 
 def test_a_store_of_another_model_or_prompt_is_refused(opened):
-    with opened(ScriptedWriter(), WHOLE):
+    with opened(ScriptedGenerator(), WHOLE):
         pass
     other = BiographySettings(prompt=load_biography_prompt("bioserc"))
     with (
-        pytest.raises(WritingError, match="model 'scripted' and not 'big'"),
-        opened(ScriptedWriter(model="big"), WHOLE),
+        pytest.raises(GenerationError, match="model 'scripted' and not 'big'"),
+        opened(ScriptedGenerator(model="big"), WHOLE),
     ):
         pass
     with (
-        pytest.raises(WritingError, match="prompt name 'speechcue' and not 'bioserc'"),
-        opened(ScriptedWriter(), other),
+        pytest.raises(GenerationError, match="prompt name 'speechcue' and not 'bioserc'"),
+        opened(ScriptedGenerator(), other),
     ):
         pass
 
 
 def test_one_store_serves_both_scopes(opened):
     rows = dataset_of(rows_of([("Ann", "Hi."), ("Ben", "Hi."), ("Ann", "Bye.")]))
-    writer = ScriptedWriter(about)
-    with opened(writer, WHOLE) as store:
-        write_biographies(rows, writer, store, WHOLE)
-        write_biographies(rows, writer, store, BiographySettings())
-    assert len(writer.asked) == 3
+    generator = ScriptedGenerator(about)
+    with opened(generator, WHOLE) as store:
+        write_biographies(rows, generator, store, WHOLE)
+        write_biographies(rows, generator, store, BiographySettings())
+    assert len(generator.asked) == 3
 
 
 def test_it_can_be_mapped(opened, caplog):
     rows = dataset_of(*(random_dialogue(seed) for seed in range(6)))
-    writer, settings = ScriptedWriter(about), BiographySettings()
-    with opened(writer, settings) as store:
-        biographer = BiographyWriter(writer, store, settings)
+    generator, settings = ScriptedGenerator(about), BiographySettings()
+    with opened(generator, settings) as store:
+        biographer = BiographyWriter(generator, store, settings)
         mapped = rows.map(biographer, batched=True, batch_size=None, new_fingerprint="with-biographies")
-        assert mapped[:] == write_biographies(rows, writer, store)[:]
+        assert mapped[:] == write_biographies(rows, generator, store)[:]
         stream = rows.to_iterable_dataset().map(biographer, batched=True, batch_size=None)
         assert list(stream) == list(mapped)
         with pytest.raises(CorpusError, match="batch_size=None"):
@@ -148,27 +150,27 @@ def test_it_can_be_mapped(opened, caplog):
 
 
 def test_an_empty_split_has_the_columns(opened):
-    writer = ScriptedWriter()
-    with opened(writer, WHOLE) as store:
-        written = write_biographies(dataset_of(random_dialogue(1)).select([]), writer, store, WHOLE)
+    generator = ScriptedGenerator()
+    with opened(generator, WHOLE) as store:
+        written = write_biographies(dataset_of(random_dialogue(1)).select([]), generator, store, WHOLE)
     assert len(written) == 0 and set(BIOGRAPHY_FEATURES) < set(written.features)
 
 
 def test_streams_are_refused_with_the_cure(opened):
     stream = dataset_of(random_dialogue(1)).to_iterable_dataset()
-    writer = ScriptedWriter()
+    generator = ScriptedGenerator()
     for rows in (stream, IterableDatasetDict(train=stream)):
         with pytest.raises(ValueError, match="without streaming"):
             estimate_biographies(rows, WHOLE)
-        with opened(writer, WHOLE) as store, pytest.raises(ValueError, match="without streaming"):
-            write_biographies(rows, writer, store, WHOLE)
+        with opened(generator, WHOLE) as store, pytest.raises(ValueError, match="without streaming"):
+            write_biographies(rows, generator, store, WHOLE)
 
 
 def test_the_corpus_is_still_known(opened, tmp_path):
     demo = load_dataset("speechcue/demo", cache_dir=str(tmp_path)).remove_columns("audio")
-    writer, settings = ScriptedWriter(about), BiographySettings()
-    with opened(writer, settings) as store:
-        written = write_biographies(demo, writer, store, settings)
+    generator, settings = ScriptedGenerator(about), BiographySettings()
+    with opened(generator, settings) as store:
+        written = write_biographies(demo, generator, store, settings)
     assert written["train"].info.dataset_name == demo["train"].info.dataset_name
     assert isinstance(written["train"], Dataset) and written["train"].num_rows == 64
 
@@ -176,13 +178,13 @@ def test_the_corpus_is_still_known(opened, tmp_path):
 def test_the_record_says_what_was_done(opened, tmp_path):
     rows = dataset_of(rows_of([("Ann", "Hi."), ("Ben", "Hi."), ("Ann", "Bye.")]))
     long = "Ann said so. " * 60
-    writer = ScriptedWriter(lambda request: long if "Describe Ann" in request.messages[0]["content"] else None)
-    with opened(writer, WHOLE) as store:
-        splits = write_biographies(DatasetDict(train=rows), writer, store, WHOLE)
-        save_record(written_record(splits, writer, store, WHOLE), tmp_path)
+    generator = ScriptedGenerator(lambda request: long if "Describe Ann" in request.messages[0]["content"] else None)
+    with opened(generator, WHOLE) as store:
+        splits = write_biographies(DatasetDict(train=rows), generator, store, WHOLE)
+        save_record(written_record(splits, generator, store, WHOLE), tmp_path)
     record = json.loads((tmp_path / "biographies.json").read_text())
     assert record["scope"] == "dialogue" and record["sees_future"] is True and record["refresh"] is None
-    assert record["writer"] == writer.identity and record["prompt"] == WHOLE.prompt.identity
+    assert record["writer"] == generator.identity and record["prompt"] == WHOLE.prompt.identity
     assert record["requests"] == {"all": 2, "failed": 1} and record["tokens"] == {"prompt": 14, "completion": 6}
     assert record["rows"] == {"train": {"all": 3, "with_biography": 2, "cut": 2, "without": {"busy": 1}}}
     assert str(tmp_path) not in json.dumps(record)

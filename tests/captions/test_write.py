@@ -3,7 +3,7 @@ import pytest
 from speechcue_hf.captions.build import caption_dataset
 from speechcue_hf.captions.tasks import caption_task
 from speechcue_hf.captions.write import caption_requests, opening, with_written_captions
-from speechcue_hf.writers.request import Written
+from speechcue_hf.generation.request import GeneratedText
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def rows(described):
 
 def answers(rows, texts):
     return {
-        key: Written(key, text, None if text else "HTTP 500", 9, 9)
+        key: GeneratedText(key, text, None if text else "HTTP 500", 9, 9)
         for key, text in zip(caption_requests(rows), texts, strict=True)
     }
 

@@ -14,7 +14,7 @@ from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.cli import main
 from speechcue_hf.corpora.parquet import write_dataset
 from tests.biographies.dialogues import dataset_of, random_dialogue, rows_of
-from tests.writers.openai_server import ChatServer
+from tests.generation.openai_server import ChatServer
 
 CALL = [("Ann", "It's me."), ("Ben", "Who?"), ("Ann", "Me!"), ("Ben", "Oh, hi.")]
 TINY = ["--model", "tiny", "--max-new-tokens", "4"]

@@ -8,8 +8,8 @@ from datasets import Dataset, DatasetDict
 from speechcue_hf.cli import main
 from speechcue_hf.commands.explain import as_text
 from speechcue_hf.corpora.parquet import write_dataset
-from speechcue_hf.evaluation.explain import Explanation, judge
-from tests.evaluation.speech_models import EMOTIONS, describe, spoken_rows, write_clip, write_model
+from speechcue_hf.inference.explain import Explanation, judge
+from tests.speech_models import EMOTIONS, describe, spoken_rows, write_clip, write_model
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from datasets.fingerprint import Hasher
 from huggingface_hub import HfApi
 
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
-from speechcue_hf.cues.habits import MELD_MAIN_CHARACTERS
+from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
 from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
 from speechcue_hf.errors import DescriberError
 from speechcue_hf.filenames import DESCRIBER_FILE

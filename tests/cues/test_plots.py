@@ -6,8 +6,8 @@ from matplotlib.image import imread
 
 from speechcue_hf.cues.curves import Curves, clip_curves
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
-from speechcue_hf.cues.facts import CUES
 from speechcue_hf.cues.plots import LABELS, Turn, plot_distributions, plot_turns
+from speechcue_hf.cues.template_variables import CUES
 from tests.cues.test_describe import rows
 
 CLIP = Path(__file__).parents[2] / "speechcue_hf/corpora/demo_data/audio/bicycle_00.ogg"

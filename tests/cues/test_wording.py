@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from speechcue_hf.cues.facts import CUES, Readings
 from speechcue_hf.cues.levels import DEGREES, LEVEL_NAMES
+from speechcue_hf.cues.template_variables import CUES, CueFeatures
 from speechcue_hf.cues.wording import put_in_words, wording_sha256
 
 LOWEST, LOW, MEDIUM, HIGH, HIGHEST = range(5)
@@ -14,7 +14,7 @@ def one(wording="speechcue", levels=None, values=None, habits=None, level_count=
     """Description and impression of one clip. A cue with a level has a value, 1 unless given."""
     levels = levels or {}
     values = {**dict.fromkeys(levels, 1.0), **(values or {})}
-    readings = Readings(
+    features = CueFeatures(
         values={column: np.array([value], dtype=float) for column, value in values.items()},
         levels={cue: np.array([level]) for cue, level in levels.items()},
         habits={cue: np.array([value], dtype=float) for cue, value in (habits or {}).items()},
@@ -24,7 +24,7 @@ def one(wording="speechcue", levels=None, values=None, habits=None, level_count=
         notes=[note],
         statuses=[status],
     )
-    descriptions, impressions = put_in_words(wording, readings)
+    descriptions, impressions = put_in_words(wording, features)
     return descriptions[0], impressions[0]
 
 

@@ -7,8 +7,8 @@ from datasets import Dataset
 
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.compare import compare_runs
-from speechcue_hf.evaluation.metrics import weighted_f1
 from speechcue_hf.evaluation.report import summarise, write_report
+from speechcue_hf.metrics.scores import weighted_f1
 
 LABELS = ["happy", "sad", "neutral"]
 

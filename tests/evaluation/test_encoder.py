@@ -17,7 +17,7 @@ from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.encoder import evaluate_encoder
-from speechcue_hf.evaluation.metrics import weighted_f1
+from speechcue_hf.metrics.scores import weighted_f1
 from speechcue_hf.models.bioserc.dialogues import collate, dialogue_examples
 from speechcue_hf.models.loading import load_encoder
 from speechcue_hf.training.arguments import DataSettings

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.evaluate import Decoding, evaluate_model, evaluate_predictions
-from speechcue_hf.evaluation.metrics import weighted_f1
+from speechcue_hf.evaluation.evaluate import InferenceSettings, evaluate_model, evaluate_predictions
+from speechcue_hf.metrics.scores import weighted_f1
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import load_prompt
-
-from .conftest import LABELS, full_forward_log_likelihood, make_model
+from tests.tiny_chat import LABELS, full_forward_log_likelihood, make_model
 
 PROMPT = load_prompt("speechcue")
 TRAINING = {
@@ -27,7 +26,9 @@ def llama():
 
 @pytest.mark.parametrize("sharing", ["prefix", "none"])
 def test_predictions_are_the_most_likely_labels(described, llama, tokenizer, sharing):
-    results, predictions = evaluate_model(described, llama, tokenizer, PROMPT, decoding=Decoding(sharing=sharing))
+    results, predictions = evaluate_model(
+        described, llama, tokenizer, PROMPT, decoding=InferenceSettings(sharing=sharing)
+    )
     rows = [row for row in build_prompts(described, PROMPT) if row["emotion"] is not None]
     reference = full_forward_log_likelihood(llama, tokenizer, [row["prompt"] for row in rows], LABELS).softmax(dim=1)
     assert predictions["prediction"] == [LABELS[index] for index in reference.argmax(dim=1)]
@@ -59,7 +60,9 @@ def test_results_say_how_they_came_about(described, llama, tokenizer):
 
 
 def test_generated_texts_that_are_no_label_are_invalid(described, llama, tokenizer):
-    results, predictions = evaluate_model(described, llama, tokenizer, PROMPT, decoding=Decoding(decode="generate"))
+    results, predictions = evaluate_model(
+        described, llama, tokenizer, PROMPT, decoding=InferenceSettings(decode="generate")
+    )
     assert all(output not in LABELS for output in predictions["output"])
     assert predictions["prediction"] == [None] * 11
     assert (results["invalid_rate"], results["weighted_f1"], results["matching"]) == (1, 0, "strict")

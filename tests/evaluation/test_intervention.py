@@ -4,13 +4,12 @@ from datasets import Dataset
 
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.evaluate import Decoding
+from speechcue_hf.evaluation.evaluate import InferenceSettings
 from speechcue_hf.evaluation.intervention import SHUFFLED, TRUE, WITHOUT, compare_answers, cue_variants, intervene
-from speechcue_hf.evaluation.scoring import LabelScores
+from speechcue_hf.inference.scoring import LabelScores
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import load_prompt
-
-from .conftest import LABELS, full_forward_log_likelihood, make_model
+from tests.tiny_chat import LABELS, full_forward_log_likelihood, make_model
 
 PROMPT = load_prompt("speechcue")
 VARIANTS = [TRUE, SHUFFLED, "intensity_mean_db raised", "intensity_mean_db lowered", WITHOUT]
@@ -94,7 +93,7 @@ def test_variants_change_the_voice_and_nothing_else(measured, describer):
 def test_without_sharing_the_report_is_the_same(measured, describer, tokenizer):
     model = make_model().eval()
     reports = [
-        intervene(measured, model, tokenizer, PROMPT, describer, decoding=Decoding(sharing=sharing))
+        intervene(measured, model, tokenizer, PROMPT, describer, decoding=InferenceSettings(sharing=sharing))
         for sharing in ("prefix", "none")
     ]
     for name in (SHUFFLED, WITHOUT):

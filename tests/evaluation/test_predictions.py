@@ -3,8 +3,7 @@ from datasets import Dataset
 
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.predictions import label_numbers, match_outputs, read_predictions, references
-
-from .conftest import LABELS
+from tests.tiny_chat import LABELS
 
 COLUMNS = {
     "utterance_id": ["u0", "u1"],

@@ -4,7 +4,7 @@ import pytest
 from datasets import ClassLabel
 
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
-from speechcue_hf.cues.habits import MELD_MAIN_CHARACTERS
+from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
 from speechcue_hf.evaluation.probe import FOREST, PERCEPTRON, VECTOR_MACHINE, probe_cues
 
 from ..cues import published_meld

@@ -4,8 +4,8 @@ from datasets import Dataset
 from matplotlib import image
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.metrics import classification_metrics
 from speechcue_hf.evaluation.report import read_results, summarise, write_report
+from speechcue_hf.metrics.scores import classification_metrics
 
 LABELS = ["happy", "sad"]
 

@@ -10,10 +10,10 @@ from datasets import ClassLabel
 from sklearn import metrics
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.explain import Explainer
-from speechcue_hf.evaluation.hearing import Listener
 from speechcue_hf.evaluation.speech import evaluate_speech_model
-from tests.evaluation.speech_models import EMOTIONS, describe, spoken_rows, write_model
+from speechcue_hf.inference.explain import Explainer
+from speechcue_hf.inference.speech_model import SpeechLanguageModel
+from tests.speech_models import EMOTIONS, describe, spoken_rows, write_model
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def evaluate(dataset, clips, explainer, **settings):
 
 def make_predict(monkeypatch, answers):
     """Let the model find these emotions likeliest, by utterance in order."""
-    real, told = Listener.score_emotions, iter(answers)
+    real, told = SpeechLanguageModel.score_emotions, iter(answers)
 
     def score(self, clips, *rest):
         scores = real(self, clips, *rest)
@@ -49,7 +49,7 @@ def make_predict(monkeypatch, answers):
         )
         return replace(scores, log_likelihood=likely)
 
-    monkeypatch.setattr(Listener, "score_emotions", score)
+    monkeypatch.setattr(SpeechLanguageModel, "score_emotions", score)
 
 
 def test_scores_are_scikit_learns(rows, described, explainer, monkeypatch):
@@ -95,7 +95,7 @@ def test_a_clip_that_cannot_be_heard_is_a_wrong_answer(rows, described, explaine
 def test_explanations_are_judged(rows, described, explainer, monkeypatch):
     """The clips rise in pitch and loudness, so of nine the first two are low and quiet, the last two high and loud."""
     said = "The emotion is sad. The speaker says 'Hello, hair!' with high pitch and loud volume."
-    monkeypatch.setattr(Listener, "write_answers", lambda self, clips, *rest: [said] * len(clips))
+    monkeypatch.setattr(SpeechLanguageModel, "write_answers", lambda self, clips, *rest: [said] * len(clips))
     results, predictions = evaluate(described, rows, explainer, explain=True)
     judged = results["explanations"]
     high = sum(level == "high" for level in described["f0_median_hz_level"][:8])
@@ -111,7 +111,7 @@ def test_explanations_are_judged(rows, described, explainer, monkeypatch):
 
 
 def test_bert_score_is_against_the_templates_captions(rows, described, explainer, monkeypatch):
-    monkeypatch.setattr(Listener, "write_answers", lambda self, clips, *rest: ["Hm."] * len(clips))
+    monkeypatch.setattr(SpeechLanguageModel, "write_answers", lambda self, clips, *rest: ["Hm."] * len(clips))
     compared = []
 
     def record(references, texts, **settings):

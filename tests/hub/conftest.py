@@ -9,7 +9,6 @@ from speechcue_hf.corpora.identity import identify, restore_identity
 from speechcue_hf.corpora.parquet import write_dataset
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.cues.settings import MeasurementSettings
-from tests.hub import recognizer_runs as runs
 
 SAID = {"angry": "Leave me alone.", "happy": "What a day!", "neutral": "The bus is here."}
 
@@ -75,36 +74,3 @@ def run(trained: Path, evaluated: Path, tmp_path: Path) -> Path:
     shutil.copytree(trained, folder, symlinks=True, ignore=shutil.ignore_patterns("checkpoint-*"))
     shutil.copytree(evaluated, folder, dirs_exist_ok=True)
     return folder
-
-
-@pytest.fixture(scope="session")
-def conversations(tmp_path_factory) -> Path:
-    return runs.write_conversations(tmp_path_factory.mktemp("raw") / "conversations")
-
-
-@pytest.fixture(scope="session")
-def described_conversations(conversations, tmp_path_factory) -> Path:
-    return runs.describe_conversations(conversations, tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="session")
-def told(described_conversations, tmp_path_factory) -> Path:
-    return runs.tell_biographies(described_conversations, tmp_path_factory.mktemp("told") / "biographies")
-
-
-@pytest.fixture(scope="session")
-def chat(told, tmp_path_factory) -> Path:
-    """An adapter that is told descriptions and biographies, with its predictions of the test split."""
-    return runs.train_chat(told, tmp_path_factory.mktemp("chat") / "run", prompt="speechcue_biography")
-
-
-@pytest.fixture(scope="session")
-def encoder(described_conversations, tmp_path_factory) -> Path:
-    """An encoder classifier that reads z-scores, with its predictions of the test split."""
-    return runs.train_encoder(described_conversations, tmp_path_factory.mktemp("encoder") / "run")
-
-
-@pytest.fixture(scope="session")
-def speech(tmp_path_factory) -> Path:
-    """A corpus of buzzes, and a SEmoLLM of three stages with its predictions of the test split."""
-    return runs.train_speech(tmp_path_factory.mktemp("speech"))

@@ -17,9 +17,9 @@ from speechcue_hf.hub.card import model_card
 from speechcue_hf.hub.publish_model import publish_model
 from speechcue_hf.hub.run_records import read_run
 from speechcue_hf.hub.usage import example_prompt
+from speechcue_hf.metrics.spread import spread_of
 from speechcue_hf.prompts.build import needed_columns
 from speechcue_hf.prompts.specification import load_prompt, presets
-from speechcue_hf.training.spread import spread_of
 
 
 def read(path: Path):

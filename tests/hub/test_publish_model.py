@@ -24,7 +24,7 @@ from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import DescriberError, LicenceError, PublishingError, TrainingError
 from speechcue_hf.hub.publish_dataset import publish_dataset
 from speechcue_hf.hub.publish_model import publish_model
-from speechcue_hf.hub.recognizer import EmotionRecognizer
+from speechcue_hf.inference.recognizer import EmotionRecognizer
 from speechcue_hf.models.loading import load_encoder, load_model, load_speech_model
 from tests.hub.hub_server import Fault
 
@@ -358,7 +358,7 @@ def test_push_to_hub_of_a_model_that_hears_publishes_the_finished_stage(hub, spe
     from speechcue_hf.training.arguments import DataSettings
     from speechcue_hf.training.semollm import train_stage_recipe
     from speechcue_hf.training.semollm_arguments import StageSettings, StageTraining
-    from tests.hub.speech_runs import SMALL
+    from tests.speech_runs import SMALL
 
     corpus, output = speech / "corpus", tmp_path / "stage1"
     model = StageSettings(stage=1, captions=str(corpus / "captions"), **SMALL)

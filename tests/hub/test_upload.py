@@ -4,11 +4,11 @@ import pytest
 from huggingface_hub import HfApi, hf_hub_download
 
 from speechcue_hf.errors import PublishingError
-from speechcue_hf.hub.upload import Patience, commit_files, repository
+from speechcue_hf.hub.upload import RetryPolicy, commit_files, repository
 from tests.hub.hub_server import TOKEN, Fault, Hub
 
 NAME = "tester/cues"
-FAST = Patience(attempts=4, first_wait=0.0)
+FAST = RetryPolicy(attempts=4, first_wait=0.0)
 FILES = {"README.md": b"# Cues\n", "cues/test-00000-of-00001.parquet": b"rows " * 1000}
 
 
@@ -19,7 +19,7 @@ def there(hub: Hub) -> Hub:
 
 
 def publish(files=FILES, **options):
-    return commit_files(NAME, "dataset", files, "Publish cues", patience=FAST, **options)
+    return commit_files(NAME, "dataset", files, "Publish cues", retries=FAST, **options)
 
 
 def uploads(hub: Hub) -> int:
@@ -82,12 +82,12 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(there):
 
 
 @pytest.mark.parametrize(
-    ("status", "cure"), [(401, "hf auth login"), (403, "right to write"), (400, "run the command again")]
+    ("status", "fix"), [(401, "hf auth login"), (403, "right to write"), (400, "run the command again")]
 )
-def test_what_cannot_heal_stops_at_once_and_says_what_to_do(there, status, cure):
+def test_what_cannot_heal_stops_at_once_and_says_what_to_do(there, status, fix):
     there.faults.append(Fault("POST", "/commit/", status, times=9))
     with pytest.raises(
-        PublishingError, match=rf"tester/cues: the Hub answered {status}.*Nothing was published; .*{cure}"
+        PublishingError, match=rf"tester/cues: the Hub answered {status}.*Nothing was published; .*{fix}"
     ):
         publish()
     assert there.faults[0].times == 8
@@ -108,9 +108,9 @@ def test_nothing_is_half_published_and_a_second_run_sends_no_file_again(there):
 def test_without_a_token_the_cure_is_named_and_no_token_is_ever_shown(hub, monkeypatch):
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(PublishingError, match="hf auth login"):
-        repository(NAME, "dataset", private=False, patience=FAST)
+        repository(NAME, "dataset", private=False, retries=FAST)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     hub.faults.append(Fault("POST", "/api/repos/create", 403))
     with pytest.raises(PublishingError) as refusal:
-        repository(NAME, "dataset", private=False, patience=FAST)
+        repository(NAME, "dataset", private=False, retries=FAST)
     assert TOKEN not in str(refusal.value)

@@ -16,7 +16,7 @@ from datasets import Dataset, DatasetDict
 from safetensors.torch import load_file
 
 from speechcue_hf.errors import ModelError, TrainingError
-from speechcue_hf.evaluation.metrics import weighted_f1
+from speechcue_hf.metrics.scores import weighted_f1
 from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
 from speechcue_hf.training.arguments import DataSettings
 from speechcue_hf.training.encoder import class_weights, logit_shifts, parameter_groups, train_encoder, weighted_loss

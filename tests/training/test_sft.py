@@ -21,7 +21,7 @@ from speechcue_hf.models.tiny import build_tiny_model
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import load_prompt
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
-from speechcue_hf.training.sft import encode_rows, fine_tune, prepare_material, train_recipe
+from speechcue_hf.training.sft import encode_rows, fine_tune, prepare_inputs, train_recipe
 from tests.hub.hub_server import Hub
 
 EMOTIONS = ("angry", "happy", "neutral")
@@ -289,13 +289,13 @@ def test_a_share_of_the_dialogues_is_trained_on(described_corpus: DatasetDict, t
 
 def test_demonstrations_come_from_the_share_that_is_trained_on(described_corpus: DatasetDict, tmp_path: Path) -> None:
     data = FineTuning(prompt={"extends": "speechcue", "demonstrations": 3}, data_percent=50)
-    material = prepare_material(described_corpus, data, ModelSettings(), settings(tmp_path))
-    trained_on = set(material.rows["train"]["utterance_id"])
+    inputs = prepare_inputs(described_corpus, data, ModelSettings(), settings(tmp_path))
+    trained_on = set(inputs.rows["train"]["utterance_id"])
     assert len(trained_on) == 12
-    for rows in material.rows.values():
+    for rows in inputs.rows.values():
         shown = {name for names in rows["demonstrations"] for name in names}
         assert len(shown) >= 3 and shown <= trained_on
-    assert all(len(row["prompt"]) == 7 for row in material.rows["validation"])
+    assert all(len(row["prompt"]) == 7 for row in inputs.rows["validation"])
 
 
 def test_labels_of_both_splits_must_agree(described_corpus: DatasetDict, tmp_path: Path) -> None:

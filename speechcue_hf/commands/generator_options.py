@@ -1,0 +1,160 @@
+"""Command-line options that choose who writes, for every command that has texts written."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speechcue_hf.errors import GenerationError
+from speechcue_hf.generation.settings import GenerationSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from speechcue_hf.generation.request import TextGenerator
+
+
+def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of :func:`load_generator`."""
+    parser.add_argument(
+        "--model", help="who writes: a chat model's Hub id or folder, `tiny`, or its name on the server"
+    )
+    parser.add_argument(
+        "--vllm", action="store_true", help="run the model with vLLM (pip install 'speechcue_hf[vllm]')"
+    )
+    parser.add_argument("--gpus", type=int, default=1, help="with --vllm: GPUs that share the model (default: 1)")
+    parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub; its commit is recorded")
+    parser.add_argument("--server", metavar="URL", help="ask an OpenAI-compatible server: http://localhost:8000/v1")
+    parser.add_argument("--provider", help="ask one of Hugging Face's Inference Providers; `auto` lets it choose")
+    parser.add_argument(
+        "--token-from", metavar="VARIABLE", help="environment variable with the server's token (default: none is sent)"
+    )
+    parser.add_argument("--max-new-tokens", type=int, default=300, help="of each text (default: %(default)s)")
+    parser.add_argument("--temperature", type=float, default=0.0, help="0 takes the likeliest token (default)")
+    parser.add_argument("--seed", type=int, default=0, help="of samples, with a temperature above 0 (default: 0)")
+    parser.add_argument("--batch-size", type=int, default=8, help="texts at a time, in this process (default: 8)")
+    parser.add_argument("--concurrency", type=int, default=16, help="requests in flight, to a server (default: 16)")
+
+
+def load_generator(
+    arguments: argparse.Namespace, texts: Iterable[str]
+) -> tuple[TextGenerator, PreTrainedTokenizerBase | None]:
+    """Make the generator that the command line asks for.
+
+    Args:
+        arguments: The command line.
+        texts: What the tokenizer of the tiny model is trained on.
+
+    Returns:
+        The generator, and its tokenizer if it writes in this process.
+
+    Raises:
+        ValueError: If no model is named, or two kinds of generator are.
+        GenerationError: If the model is gated and there is no token for it, or the generator cannot be made.
+        OSError: If there is no model of that name.
+    """
+    if arguments.model is None:
+        raise ValueError("--model is missing: who is to write")
+    asks_server = arguments.server is not None or arguments.provider is not None
+    if sum([arguments.vllm, arguments.server is not None, arguments.provider is not None]) > 1:
+        raise ValueError("--vllm, --server and --provider exclude each other: take one")
+    if asks_server and arguments.revision is not None:
+        raise ValueError("--revision cannot be asked of a server: it has the model that it was started with")
+    decoding = GenerationSettings(
+        max_new_tokens=arguments.max_new_tokens, temperature=arguments.temperature, seed=arguments.seed
+    )
+    if asks_server:
+        return _server_generator(arguments, decoding), None
+    name, commit = _public_name(arguments.model), _commit(arguments)
+    if arguments.vllm:
+        from speechcue_hf.generation.offline_vllm import VllmGenerator
+
+        return VllmGenerator(arguments.model, name=name, revision=commit, decoding=decoding, gpus=arguments.gpus), None
+    from speechcue_hf.generation.local import LocalGenerator
+
+    model, tokenizer = _load_model(arguments.model, commit, texts)
+    generator = LocalGenerator(
+        model, tokenizer, name=name, revision=commit, decoding=decoding, batch_size=arguments.batch_size
+    )
+    return generator, tokenizer
+
+
+def load_generator_tokenizer(arguments: argparse.Namespace) -> PreTrainedTokenizerBase | None:
+    """The tokenizer of the model that is to write, for counting; None where only the server has it, and for `tiny`.
+
+    Raises:
+        GenerationError: If the model is gated and there is no token for it.
+        OSError: If there is no model of that name.
+    """
+    from speechcue_hf.models.base import TINY_MODEL
+    from speechcue_hf.models.loading import load_tokenizer
+
+    if arguments.server is not None or arguments.provider is not None or arguments.model in (None, TINY_MODEL):
+        return None
+    with _gate_explained(arguments.model):
+        return load_tokenizer(arguments.model, arguments.revision)
+
+
+def _server_generator(arguments: argparse.Namespace, decoding: GenerationSettings) -> TextGenerator:
+    from speechcue_hf.generation.server import ServerGenerator
+
+    variable = arguments.token_from
+    if variable is not None and variable not in os.environ:
+        raise GenerationError(f"the environment variable {variable}, which --token-from names, is not set")
+    return ServerGenerator(
+        arguments.model,
+        base_url=arguments.server,
+        provider=None if arguments.provider == "auto" else arguments.provider,
+        token=None if variable is None else os.environ[variable],
+        decoding=decoding,
+        concurrency=arguments.concurrency,
+    )
+
+
+def _commit(arguments: argparse.Namespace) -> str | None:
+    """The commit that the model is at on the Hub, so that a branch that moves on is noticed; None for a folder."""
+    from speechcue_hf.models.base import TINY_MODEL
+    from speechcue_hf.models.loading import hub_commit
+
+    if arguments.model == TINY_MODEL:
+        return None
+    with _gate_explained(arguments.model):
+        return hub_commit(arguments.model, arguments.revision)
+
+
+def _load_model(name: str, commit: str | None, texts: Iterable[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    from speechcue_hf.models.base import TINY_MODEL
+
+    if name == TINY_MODEL:
+        from speechcue_hf.models.tiny import build_tiny_model
+
+        return build_tiny_model(texts)
+    from speechcue_hf.models.loading import load_model
+
+    with _gate_explained(name):
+        return load_model(name, commit)
+
+
+@contextmanager
+def _gate_explained(name: str) -> Iterator[None]:
+    """Say what to do about a gated model; transformers wraps the Hub's own error."""
+    from huggingface_hub.errors import GatedRepoError
+
+    try:
+        yield
+    except OSError as error:
+        if not any(isinstance(cause, GatedRepoError) for cause in (error, error.__cause__)):
+            raise
+        raise GenerationError(
+            f"{name} is gated, and this machine has no token that may read it: accept its terms on "
+            f"https://huggingface.co/{name}, then log in with `hf auth login` or set HF_TOKEN"
+        ) from error
+
+
+def _public_name(name: str) -> str:
+    """Hub id, or the name of a folder without the path to it."""
+    return Path(name).resolve().name if Path(name).is_dir() else name

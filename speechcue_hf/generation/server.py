@@ -1,0 +1,195 @@
+"""A chat model on a server that writes: many requests in flight, and what can heal is asked again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from huggingface_hub import InferenceClient, get_token
+
+from speechcue_hf.errors import GenerationError
+from speechcue_hf.generation.failures import FAILURES, PATIENT, Failure, Patience, judge
+from speechcue_hf.generation.request import GeneratedText, GenerationRequest
+from speechcue_hf.generation.settings import GREEDY, GenerationSettings
+
+if TYPE_CHECKING:
+    from huggingface_hub import ChatCompletionOutput
+
+MOST_CONNECTIONS = 100
+"""What huggingface_hub's connection pool holds."""
+
+HUGGING_FACE = (".huggingface.co", ".huggingface.cloud", ".hf.space")
+"""Hosts that the saved Hugging Face token is meant for."""
+
+
+class ServerGenerator:
+    """Writes with a model behind an OpenAI-compatible server, or with a provider of Hugging Face's.
+
+    Rate limits, server errors, cut connections and time-outs are tried again. A request that still fails, or that the
+    server cannot answer, gets its reason and the others go on. What would befall every request (no token, no such
+    model, nobody at the address) stops the run; what is written by then is handed out first.
+
+    Args:
+        model: Name of the model, as the server or the Hub knows it.
+        base_url: Address of a server of your own (vLLM, ``transformers serve``), such as ``http://localhost:8000/v1``;
+            None asks Hugging Face's Inference Providers.
+        provider: One of the Inference Providers; None leaves the choice to Hugging Face.
+        token: What the server wants to see. None sends the token of ``hf auth login`` to Hugging Face, and no token
+            to any other server.
+        decoding: How tokens are chosen, and how many.
+        concurrency: Requests in flight, 1 to 100.
+        patience: Time-out and retries.
+
+    Raises:
+        ValueError: If ``concurrency`` is out of range, or both a server and a provider are given.
+        GenerationError: If Hugging Face is to be asked and there is no token.
+
+    Example:
+        >>> generator = ServerGenerator("Qwen/Qwen3-0.6B", base_url="http://localhost:8000/v1")
+        >>> [answer.text for answer in generator.generate([request])]
+        ['Ann is warm and quick to laugh.']
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        provider: str | None = None,
+        token: str | None = None,
+        decoding: GenerationSettings = GREEDY,
+        concurrency: int = 16,
+        patience: Patience = PATIENT,
+    ) -> None:
+        if not 1 <= concurrency <= MOST_CONNECTIONS:
+            raise ValueError(f"concurrency must be 1 to {MOST_CONNECTIONS}, got {concurrency}")
+        if base_url is not None and provider is not None:
+            raise ValueError(f"give a server's address or a provider, not both, got provider {provider!r}")
+        if base_url is None and token is None and get_token() is None:
+            raise GenerationError(
+                f"There is no token to ask Hugging Face's Inference Providers for {model}: log in with "
+                "`hf auth login` or set HF_TOKEN. A server of your own needs its address (base_url)."
+            )
+        self._model = model
+        self._provider = provider
+        self._place = "Hugging Face's Inference Providers" if base_url is None else f"the server at {_host(base_url)}"
+        self._decoding = decoding
+        self._concurrency = concurrency
+        self._patience = patience
+        client: Any = InferenceClient
+        self._client: InferenceClient = client(
+            base_url=base_url,
+            provider=provider,
+            token=token,
+            timeout=patience.timeout,
+            headers=_headers(base_url, token),
+        )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Model, provider and decoding settings; not where the server stands, nor the folder it may have a model in."""
+        model = PurePath(self._model)
+        return {
+            "writer": "server",
+            "model": model.name if model.is_absolute() else self._model,
+            "revision": None,
+            "provider": self._provider,
+            "decoding": self._decoding.identity,
+        }
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedText]:
+        """Write.
+
+        Args:
+            requests: What is asked, each key once.
+
+        Yields:
+            One answer for each request, as they come in; one without text, with the reason, where the server could not
+            answer.
+
+        Raises:
+            GenerationError: If the server refuses what every request has in common, or cannot be reached.
+        """
+        stop = threading.Event()
+        refusal: BaseException | None = None
+        pool = ThreadPoolExecutor(self._concurrency)
+        try:
+            running = [pool.submit(self._write_one, request, stop) for request in requests]
+            for done in as_completed(running):
+                if (error := done.exception()) is not None:
+                    stop.set()
+                    refusal = refusal or error
+                elif (answer := done.result()) is not None:
+                    yield answer
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+        if refusal is not None:
+            raise refusal
+
+    def _write_one(self, request: GenerationRequest, stop: threading.Event) -> GeneratedText | None:
+        """Ask until there is an answer or patience ends; None if the run stops before that."""
+        tries = 0
+        while not stop.is_set():
+            tries += 1
+            try:
+                return _read(request.key, self._ask(request))
+            except FAILURES as error:
+                failure = judge(error)
+            if not failure.heals or tries > self._patience.retries:
+                if failure.stops:
+                    stop.set()
+                return self._give_up(request.key, failure, tries)
+            stop.wait(self._patience.wait(tries, failure.asked_wait))
+        return None
+
+    def _ask(self, request: GenerationRequest) -> ChatCompletionOutput:
+        return self._client.chat_completion(
+            list(request.messages),
+            model=self._model,
+            max_tokens=self._decoding.max_new_tokens,
+            temperature=self._decoding.temperature,
+            top_p=self._decoding.top_p if self._decoding.samples else None,
+            seed=self._decoding.seed if self._decoding.samples else None,
+        )
+
+    def _give_up(self, key: str, failure: Failure, tries: int) -> GeneratedText:
+        if failure.stops:
+            raise GenerationError(
+                f"{self._place} cannot be used for {self._model}: {failure.reason}. What was written so far is kept; "
+                "run again to go on."
+            )
+        reason = failure.reason if tries == 1 else f"{failure.reason} (asked {tries} times)"
+        return GeneratedText(key, text=None, reason=reason, prompt_tokens=None, completion_tokens=None)
+
+
+def _read(key: str, output: ChatCompletionOutput) -> GeneratedText:
+    """The answer in what a server sends, whatever fields it leaves out or fills with something else."""
+    choice = output.choices[0] if output.choices else None
+    text = getattr(getattr(choice, "message", None), "content", None)
+    return GeneratedText(
+        key,
+        text=text if isinstance(text, str) else "",
+        reason=None,
+        prompt_tokens=getattr(output.usage, "prompt_tokens", None),
+        completion_tokens=getattr(output.usage, "completion_tokens", None),
+    )
+
+
+def _host(base_url: str) -> str:
+    """Host and port of a server; a name or password in the address stays out of messages."""
+    address = urlsplit(base_url)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise ValueError("base_url must look like http://localhost:8000/v1, the address given has no scheme or no host")
+    return address.hostname if address.port is None else f"{address.hostname}:{address.port}"
+
+
+def _headers(base_url: str | None, token: str | None) -> dict[str, Any] | None:
+    """Hold back the saved Hugging Face token, which huggingface_hub would send to any server."""
+    if base_url is None or token is not None or f".{urlsplit(base_url).hostname}".endswith(HUGGING_FACE):
+        return None
+    return {"authorization": None}

@@ -1,0 +1,1 @@
+"""Scores of predictions, and how far they could have come out otherwise."""

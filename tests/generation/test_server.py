@@ -1,0 +1,305 @@
+import json
+import subprocess
+import sys
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from speechcue_hf.errors import GenerationError
+from speechcue_hf.generation.failures import Patience
+from speechcue_hf.generation.run import EMPTY, generate_missing
+from speechcue_hf.generation.server import ServerGenerator
+from speechcue_hf.generation.settings import GenerationSettings
+from speechcue_hf.generation.store import open_store
+from tests.generation import openai_server
+from tests.generation.openai_server import ChatServer, text_for
+from tests.generation.scripted import request
+
+HURRIED = Patience(timeout=10, retries=3, first_wait=0.001, longest_wait=0.002)
+QUESTIONS = [f"Given this conversation, who is speaker {number}?" for number in range(48)]
+REQUESTS = [request(question) for question in QUESTIONS]
+QUESTION_OF = {asked.key: asked.messages[-1]["content"] for asked in REQUESTS}
+
+
+@pytest.fixture
+def serve():
+    """Start servers in this process, stopped with the test."""
+    servers = []
+
+    def start(**plan):
+        server = ChatServer(**plan)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def no_token(monkeypatch):
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+
+
+def writer_for(server, **options):
+    return ServerGenerator("tiny", **{"base_url": server.base_url, "patience": HURRIED} | options)
+
+
+def write(server, requests=REQUESTS, **options):
+    return {QUESTION_OF[answer.key]: answer for answer in writer_for(server, **options).generate(requests)}
+
+
+def test_what_can_heal_is_asked_again_until_every_text_is_there(serve):
+    kinds = ["429", "500", "503", "cut", "drop", "html"]
+    faults = {question: [kinds[n % 6], kinds[n // 6 % 6]][: n % 3] for n, question in enumerate(QUESTIONS)}
+    server = serve(faults=faults)
+    answers = write(server)
+    assert {question: answer.text for question, answer in answers.items()} == {q: text_for(q) for q in QUESTIONS}
+    assert all(answer.reason is None for answer in answers.values())
+    assert {(answer.prompt_tokens, answer.completion_tokens) for answer in answers.values()} == {(11, 7)}
+    # Asked again as often as it failed, and not once more.
+    assert server.asked == Counter({question: 1 + len(faults[question]) for question in QUESTIONS})
+    assert server.answered == len(QUESTIONS)
+
+
+@pytest.mark.parametrize(
+    ("fault", "tries", "reason"),
+    [
+        ("500", 4, "the server answered 500: out of luck (asked 4 times)"),
+        ("429", 4, "the server answered 429: out of luck (asked 4 times)"),
+        ("cut", 4, "the server's answer was cut or is not JSON (asked 4 times)"),
+        ("drop", 4, "the server's answer was cut or is not JSON (asked 4 times)"),
+        ("400", 1, "the server answered 400: out of luck"),
+        ("422", 1, "the server answered 422: out of luck"),
+    ],
+)
+def test_a_request_that_fails_for_good_has_its_reason_and_the_others_go_on(serve, fault, tries, reason):
+    server = serve(faults={QUESTIONS[1]: [fault] * 9})
+    answers = write(server, REQUESTS[:3])
+    assert [answers[question].text for question in QUESTIONS[:3]] == [
+        text_for(QUESTIONS[0]),
+        None,
+        text_for(QUESTIONS[2]),
+    ]
+    assert answers[QUESTIONS[1]].reason == reason
+    assert server.asked[QUESTIONS[1]] == tries
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"error": "out of luck"},
+        {"choices": None},
+        {"choices": []},
+        {"choices": "text"},
+        {"choices": [{}]},
+        {"choices": [{"message": "text"}]},
+        {"choices": [{"message": {"content": None, "reasoning_content": "Hm"}}]},
+        {"choices": [{"message": {"content": 5}}]},
+        {"choices": [{"message": {"content": " \n"}}], "usage": []},
+    ],
+)
+def test_an_answer_without_text_counts_as_empty_and_the_others_go_on(serve, tmp_path, body):
+    server = serve(faults={QUESTIONS[1]: [json.dumps(body)]})
+    generator = writer_for(server)
+    with open_store(
+        tmp_path / "store.jsonl", generator=generator.identity, prompt={"name": "p", "sha256": "0"}
+    ) as store:
+        generate_missing(REQUESTS[:3], generator, store)
+        answers = [store[asked.key] for asked in REQUESTS[:3]]
+    assert [answer.text for answer in answers] == [text_for(QUESTIONS[0]), None, text_for(QUESTIONS[2])]
+    assert answers[1].reason == EMPTY
+    assert server.asked[QUESTIONS[1]] == 1
+
+
+@pytest.mark.parametrize("body", ["[]", '"text"', "null", '{"choices": [null]}'])
+def test_what_is_no_chat_server_stops_the_run(serve, body):
+    with pytest.raises(GenerationError, match="cannot be used for tiny"):
+        write(serve(faults={QUESTIONS[0]: [body]}), REQUESTS[:1])
+
+
+def test_a_slow_answer_times_out_and_has_its_reason(serve):
+    server = serve(delay=0.5)
+    [answer] = write(server, REQUESTS[:1], patience=Patience(timeout=0.05, retries=1, first_wait=0)).values()
+    assert (answer.text, answer.reason) == (None, "the server did not answer in time (asked 2 times)")
+
+
+@pytest.mark.parametrize(
+    ("status", "fix"),
+    [("401", "hf auth login"), ("403", "accept its terms"), ("404", "no such model"), ("402", "credit")],
+)
+def test_what_befalls_every_request_stops_the_run_and_keeps_what_is_written(serve, status, fix):
+    server = serve(faults={question: [status] for question in QUESTIONS[3:]})
+    handed_out = []
+    with pytest.raises(GenerationError, match=fix) as caught:
+        for answer in writer_for(server, concurrency=1).generate(REQUESTS):
+            handed_out.append(QUESTION_OF[answer.key])
+    assert "tiny" in str(caught.value) and status in str(caught.value)
+    assert handed_out == QUESTIONS[:3]
+    assert server.asked.total() == 4
+
+
+def test_nobody_at_the_address_stops_the_run():
+    with ChatServer() as server:
+        port = server.server_port
+    generator = ServerGenerator("tiny", base_url=f"http://user:secret@127.0.0.1:{port}/v1", patience=HURRIED)
+    with pytest.raises(GenerationError, match=f"127.0.0.1:{port} cannot be used for tiny: nothing answers") as caught:
+        list(generator.generate(REQUESTS))
+    assert "secret" not in str(caught.value)
+
+
+def test_as_many_requests_are_in_flight_as_allowed(serve):
+    server = serve()
+    # Each round of answers waits for four requests: with fewer in flight it would break, and a fifth would spoil the
+    # count of rounds.
+    rounds = []
+    server.meet = threading.Barrier(4, action=lambda: rounds.append(server.asked.total()))
+    answers = write(server, REQUESTS[:12], concurrency=4)
+    assert all(answer.text for answer in answers.values())
+    assert rounds == [4, 8, 12]
+
+
+@dataclass(frozen=True)
+class Noted(Patience):
+    """Waits for nothing, and remembers how long it was asked to."""
+
+    asked: list = field(default_factory=list)
+
+    def wait(self, failures, asked_for):
+        self.asked.append((failures, asked_for))
+        return 0.0
+
+
+def test_the_server_says_how_long_it_wants_to_be_left_alone(serve):
+    patience = Noted()
+    server = serve(faults={QUESTIONS[0]: ["429", "503", "drop"]}, retry_after="7")
+    assert write(server, REQUESTS[:1], patience=patience)[QUESTIONS[0]].text == text_for(QUESTIONS[0])
+    assert patience.asked == [(1, 7.0), (2, 7.0), (3, None)]
+    in_an_hour = format_datetime(datetime.now(timezone.utc) + timedelta(hours=1), usegmt=True)
+    for header, least, most in (
+        (in_an_hour, 3500, 3601),
+        ("Fri, 01 Jan 2021 00:00:00 GMT", 0, 0),
+        ("soon", None, None),
+    ):
+        patience.asked.clear()
+        write(serve(faults={QUESTIONS[0]: ["429"]}, retry_after=header), REQUESTS[:1], patience=patience)
+        [(_, asked_for)] = patience.asked
+        assert asked_for is None if least is None else least <= asked_for <= most
+
+
+def test_what_is_sent(serve):
+    server = serve()
+    write(server, REQUESTS[:1], decoding=GenerationSettings(max_new_tokens=64))
+    assert server.bodies[0] == {
+        "model": "tiny",
+        "messages": [{"role": "user", "content": QUESTIONS[0]}],
+        "max_tokens": 64,
+        "temperature": 0.0,
+        "stream": False,
+    }
+    write(server, REQUESTS[:1], decoding=GenerationSettings(temperature=0.7, top_p=0.9, seed=5))
+    sampled = server.bodies[1]
+    assert (sampled["temperature"], sampled["top_p"], sampled["seed"], sampled["max_tokens"]) == (0.7, 0.9, 5, 300)
+
+
+def test_the_saved_token_goes_to_hugging_face_only(serve, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_saved")
+    server = serve()
+    write(server, REQUESTS[:1])
+    write(server, REQUESTS[:1], token="of-this-server")
+    assert "authorization" not in server.headers[0]
+    assert server.headers[1]["authorization"] == "Bearer of-this-server"
+    endpoint = ServerGenerator("tiny", base_url="https://abc.eu-west-1.aws.endpoints.huggingface.cloud/v1")
+    assert endpoint._client.headers == {}
+
+
+def test_a_missing_token_is_told_before_anything_is_asked():
+    with pytest.raises(GenerationError, match=r"no token.*meta-llama/Llama-2-70b-chat-hf.*hf auth login"):
+        ServerGenerator("meta-llama/Llama-2-70b-chat-hf")
+
+
+def test_the_identity_names_no_host_and_no_token(monkeypatch):
+    generator = ServerGenerator("tiny", base_url="http://secret-host:1/v1", token="hf_secret")
+    assert generator.identity == {
+        "writer": "server",
+        "model": "tiny",
+        "revision": None,
+        "provider": None,
+        "decoding": {"max_new_tokens": 300, "temperature": 0.0},
+    }
+    sampling = ServerGenerator(
+        "tiny", provider="together", token="hf_secret", decoding=GenerationSettings(temperature=1, seed=3)
+    )
+    assert sampling.identity["provider"] == "together" and sampling.identity["decoding"]["seed"] == 3
+    assert "secret" not in json.dumps([generator.identity, sampling.identity])
+    # Servers call a model that they were started on by its folder.
+    assert ServerGenerator("/home/somebody/tiny", base_url="http://localhost/v1").identity["model"] == "tiny"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"concurrency": 0},
+        {"concurrency": 101},
+        {"provider": "together"},
+        {"base_url": "localhost:8000"},
+        {"base_url": "http:///v1"},
+    ],
+)
+def test_wrong_arguments_are_refused(options):
+    with pytest.raises(ValueError):
+        ServerGenerator("tiny", **{"base_url": "http://localhost:8000/v1"} | options)
+
+
+def test_a_killed_server_costs_no_text_and_none_twice(tmp_path):
+    """The server's process misbehaves, is killed (SIGKILL) twice in the middle of its work, and starts again."""
+    log = tmp_path / "answered.jsonl"
+    kinds = ["429", "500", "cut", "drop", "empty"]
+    plan = {"faults": {question: [kinds[n % 5]] for n, question in enumerate(QUESTIONS) if n % 2}, "log": str(log)}
+    port, stopped = 0, 0
+    for die_after in (15, 20, None):
+        process, port = start_process(tmp_path / "plan.json", **plan, delay=0.002, port=port, die_after=die_after)
+        generator = ServerGenerator("tiny", base_url=f"http://127.0.0.1:{port}/v1", patience=HURRIED, concurrency=4)
+        try:
+            stopped += run_until_done_or_refused(generator, tmp_path / "store.jsonl")
+        finally:
+            process.kill()
+            process.wait()
+    assert stopped == 2
+    with open_store(
+        tmp_path / "store.jsonl", generator=generator.identity, prompt={"name": "p", "sha256": "0"}
+    ) as store:
+        texts = {question: store[key].text for key, question in QUESTION_OF.items()}
+    assert texts == {question: text_for(question) for question in QUESTIONS}
+    # What was answered in full, and not empty, was asked for once; an empty text counts as failed and is asked again.
+    answered = Counter(json.loads(line) for line in log.read_text().splitlines())
+    may_come_back_empty = {question for question, kind in plan["faults"].items() if kind == ["empty"]}
+    assert {question for question, times in answered.items() if times > 1} <= may_come_back_empty
+    assert set(answered) == set(QUESTIONS)
+
+
+def start_process(plan_file: Path, **plan):
+    plan_file.write_text(json.dumps(plan))
+    process = subprocess.Popen(
+        [sys.executable, openai_server.__file__, str(plan_file)], stdout=subprocess.PIPE, text=True
+    )
+    return process, int(process.stdout.readline())
+
+
+def run_until_done_or_refused(generator, path) -> bool:
+    """Write what the store lacks, again while texts came back empty; True if the server went away."""
+    with open_store(path, generator=generator.identity, prompt={"name": "p", "sha256": "0"}) as store:
+        while any(asked.key not in store for asked in REQUESTS):
+            try:
+                generate_missing(REQUESTS, generator, store)
+            except GenerationError:
+                return True
+    return False

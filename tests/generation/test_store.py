@@ -1,0 +1,177 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from speechcue_hf.errors import GenerationError
+from speechcue_hf.generation.request import GeneratedText, request_key
+from speechcue_hf.generation.store import open_store, stored_keys
+
+WRITER = {"model": "tiny", "decoding": {"temperature": 0.7, "stop": ("a", "b")}}
+PROMPT = {"name": "speechcue", "sha256": "0" * 64}
+
+
+def answer(key, text="Ann is kind.", reason=None):
+    return GeneratedText(key, text, reason, 10, 4)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "deep" / "store.jsonl"
+
+
+def test_what_was_appended_is_there_again(path):
+    with open_store(path, generator=WRITER, prompt=PROMPT) as store:
+        store.append(answer("a", 'Ann says "è\u2028"\nand leaves.'))
+        store.append(answer("b", None, "busy"))
+        assert "a" in store and "b" not in store and len(store) == 1
+    with open_store(path, generator=WRITER, prompt=PROMPT) as store:
+        assert store["a"] == answer("a", 'Ann says "è\u2028"\nand leaves.')
+        assert store["b"].reason == "busy" and "b" not in store
+        assert stored_keys(path) == {"a"}
+    header = json.loads(path.read_text(encoding="utf-8").splitlines()[0])
+    assert header["writer"]["model"] == "tiny" and header["prompt"] == PROMPT
+
+
+def test_the_last_answer_holds(path):
+    with open_store(path, generator=WRITER, prompt=PROMPT) as store:
+        store.append(answer("a", None, "busy"))
+        store.append(answer("a"))
+    with open_store(path, generator=WRITER, prompt=PROMPT) as store:
+        assert store["a"].text == "Ann is kind."
+
+
+def test_every_torn_end_is_cut_off_and_nothing_else(path):
+    with open_store(path, generator=WRITER, prompt=PROMPT) as store:
+        store.append(answer("a"))
+        store.append(answer("b", "è"))
+    whole = path.read_bytes()
+    ends = [place for place, byte in enumerate(whole) if byte == ord("\n")]
+    for length in sorted({0, 1, *ends, *(end + 1 for end in ends), *(end - 1 for end in ends), len(whole) - 20}):
+        path.write_bytes(whole[:length])
+        complete = whole[:length].count(b"\n")
+        with open_store(path, generator=WRITER, prompt=PROMPT) as store:
+            assert len(store) == max(0, complete - 1)
+            store.append(answer("c"))
+        with open_store(path, generator=WRITER, prompt=PROMPT) as store:
+            assert store["c"] == answer("c")
+
+
+@pytest.mark.parametrize(
+    ("generator", "prompt", "says"),
+    [
+        (WRITER | {"model": "big"}, PROMPT, "writer model 'tiny' and not 'big'"),
+        (WRITER | {"decoding": {"temperature": 0.0, "stop": ["a", "b"]}}, PROMPT, "temperature 0.7 and not 0.0"),
+        (WRITER | {"revision": "main"}, PROMPT, "writer revision None and not 'main'"),
+        (WRITER, PROMPT | {"name": "bioserc"}, "prompt name 'speechcue' and not 'bioserc'"),
+        (WRITER, PROMPT | {"sha256": "1" * 64}, "prompt sha256 '000"),
+    ],
+)
+def test_a_store_of_another_run_is_refused_and_left_alone(path, generator, prompt, says):
+    with open_store(path, generator=WRITER, prompt=PROMPT) as store:
+        store.append(answer("a"))
+    before = path.read_bytes()
+    with pytest.raises(GenerationError, match=says) as error, open_store(path, generator=generator, prompt=prompt):
+        pass
+    assert "give another store" in str(error.value) and str(path) in str(error.value)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "says"), [(b'{"key": "b"\n', "line 3 is damaged"), (b'{"dialogue": 1}\n', "no store of texts")]
+)
+def test_a_damaged_store_is_named(path, line, says):
+    with open_store(path, generator=WRITER, prompt=PROMPT) as store:
+        store.append(answer("a"))
+    path.write_bytes(path.read_bytes() + line)
+    with pytest.raises(GenerationError, match=says), open_store(path, generator=WRITER, prompt=PROMPT):
+        pass
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"notes", b"notes\n", b"\xff\x00PAR1", b"[1]\nnotes", b'"a"\n', b'{"text": "a"}\n{"text": "b"}\nnotes', b"\n"],
+)
+def test_a_file_that_is_no_store_is_refused_and_left_alone(path, content):
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(GenerationError, match="no store of texts"), open_store(path, generator=WRITER, prompt=PROMPT):
+        pass
+    assert path.read_bytes() == content
+
+
+def test_a_torn_line_of_another_s_store_is_left_alone(path):
+    with open_store(path, generator=WRITER | {"model": "big"}, prompt=PROMPT) as store:
+        store.append(answer("a"))
+    torn = path.read_bytes() + b'{"key": "b", "te'
+    path.write_bytes(torn)
+    with (
+        pytest.raises(GenerationError, match="'big' and not 'tiny'"),
+        open_store(path, generator=WRITER, prompt=PROMPT),
+    ):
+        pass
+    assert path.read_bytes() == torn and stored_keys(path) == {"a"}
+
+
+def test_a_run_killed_while_it_wrote_the_header_has_no_keys(path):
+    with open_store(path, generator=WRITER, prompt=PROMPT):
+        pass
+    path.write_bytes(path.read_bytes()[:20])
+    assert stored_keys(path) == set()
+
+
+def test_one_run_at_a_time(path):
+    with (
+        open_store(path, generator=WRITER, prompt=PROMPT),
+        pytest.raises(GenerationError, match="another run writes to"),
+        open_store(path, generator=WRITER, prompt=PROMPT),
+    ):
+        pass
+
+
+def test_no_store_has_no_keys(path):
+    assert stored_keys(path) == set()
+
+
+KILLED = """
+import sys, threading
+from pathlib import Path
+from speechcue_hf.generation.run import generate_missing
+from speechcue_hf.generation.store import open_store
+from tests.generation.scripted import ScriptedGenerator, request
+
+def answer(asked):
+    if len(generator.asked) == 6:
+        print("five are written", flush=True)
+        threading.Event().wait()
+    return "Said " + asked.messages[0]["content"]
+
+generator = ScriptedGenerator(answer)
+with open_store(Path(sys.argv[1]), generator=generator.identity, prompt={"name": "p", "sha256": "0"}) as store:
+    generate_missing([request(str(number)) for number in range(20)], generator, store)
+"""
+
+
+def test_a_killed_run_goes_on_where_it_stood(path):
+    from speechcue_hf.generation.run import generate_missing
+    from tests.generation.scripted import ScriptedGenerator, request
+
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, "-c", KILLED, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as run:
+        assert run.stdout.readline() == b"five are written\n"
+        run.send_signal(signal.SIGKILL)
+    path.write_bytes(path.read_bytes() + b'{"key": "torn", "te')
+    requests = [request(str(number)) for number in range(20)]
+    generator = ScriptedGenerator(lambda asked: "Said " + asked.messages[0]["content"])
+    with open_store(path, generator=generator.identity, prompt={"name": "p", "sha256": "0"}) as store:
+        assert len(store) == 5
+        generate_missing(requests, generator, store)
+        assert [store[asked.key].text for asked in requests] == [f"Said {number}" for number in range(20)]
+    assert len(generator.asked) == 15
+    keys = [json.loads(line)["key"] for line in path.read_text().splitlines()[1:]]
+    assert sorted(keys) == sorted(request_key(asked.messages) for asked in requests)

@@ -1,0 +1,1 @@
+from tests.tiny_chat import described, model, prompts, tokenizer  # noqa: F401 - fixtures

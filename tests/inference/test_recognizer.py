@@ -1,0 +1,179 @@
+"""What evaluation scored from the files of commands, a recognizer must score from raw clips and the model alone."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from transformers import pipeline
+
+from speechcue_hf.cli import main
+from speechcue_hf.errors import AudioError, CorpusError, EvaluationError
+from speechcue_hf.hub.publish_model import publish_model
+from speechcue_hf.inference.recognition_pipeline import TASK
+from speechcue_hf.inference.recognizer import EmotionRecognizer
+from speechcue_hf.models.loading import load_model
+from tests.recognizer_runs import biographer
+
+
+def scored(run: Path) -> dict[str, list[float]]:
+    table = pq.read_table(run / "predictions.parquet").to_pylist()
+    return {row["utterance_id"]: row["probabilities"] for row in table}
+
+
+def assert_same(recognized, expected: dict[str, list[float]]) -> None:
+    found = {it.utterance_id: list(it.probabilities.values()) for it in recognized if it.utterance_id in expected}
+    assert found.keys() == expected.keys()
+    np.testing.assert_allclose([found[name] for name in expected], list(expected.values()), atol=1e-5)
+
+
+def test_a_chat_model_predicts_from_raw_clips_what_evaluation_scored(hub, chat, conversations, described_conversations):
+    publish_model(chat, "tester/chat")
+    recognizer = EmotionRecognizer.from_pretrained("tester/chat", generator=biographer())
+    recognized = recognizer(conversations)
+    assert len(recognized) == 32
+    assert_same(recognized, scored(chat))
+    rows = {
+        row["utterance_id"]: row
+        for split in ("train", "validation", "test")
+        for row in pq.read_table(described_conversations / f"{split}-00000-of-00001.parquet").to_pylist()
+    }
+    for it in recognized:
+        assert it.description == rows[it.utterance_id]["speech_description"]
+        assert (it.text, it.speaker) == (rows[it.utterance_id]["text"], rows[it.utterance_id]["speaker"])
+        assert it.emotion == max(it.probabilities, key=it.probabilities.get)
+
+
+def test_biographies_that_are_given_are_taken_and_missing_ones_are_named(chat, told, conversations):
+    recognizer = EmotionRecognizer.from_pretrained(chat)
+    rows = pq.read_table(told / "test-00000-of-00001.parquet").to_pylist()
+    turns = [
+        {
+            "audio": str(next(conversations.rglob(f"{row['utterance_id']}.ogg"))),
+            **{key: row[key] for key in ("text", "speaker", "gender", "biography")},
+        }
+        for row in rows
+    ]
+    expected = scored(chat)
+    found = [list(it.probabilities.values()) for it in recognizer(turns)]
+    np.testing.assert_allclose(found, [expected[row["utterance_id"]] for row in rows], atol=1e-5)
+    with pytest.raises(EvaluationError, match=r"trained on biographies.*scope history, by scripted.*generator="):
+        recognizer(turns[0]["audio"], text="Yes.")
+    with pytest.raises(EvaluationError, match="generator of biographies: the model was trained with"):
+        EmotionRecognizer.from_pretrained(chat, generator=biographer(temperature=1.0))
+
+
+def test_an_encoder_predicts_from_raw_clips_what_evaluation_scored(hub, encoder, conversations):
+    publish_model(encoder, "tester/encoder")
+    assert_same(EmotionRecognizer.from_pretrained("tester/encoder")(conversations), scored(encoder))
+
+
+def test_a_model_that_hears_predicts_what_evaluation_scored(speech):
+    recognizer = EmotionRecognizer.from_pretrained(speech / "runs" / "stage3")
+    clips = sorted((speech / "corpus" / "audio").glob("*.wav"))[:3]
+    recognized = recognizer([{"audio": str(clip)} for clip in [*clips, clips[0].with_name("nothing.wav")]])
+    expected = list(scored(speech / "runs" / "stage3").values())
+    found = [list(it.probabilities.values()) for it in recognized[:3]]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert recognized[3].emotion is None and recognized[3].note == "audio missing"
+    assert recognizer(clips[0])[0].probabilities == pytest.approx(recognized[0].probabilities, abs=1e-5)
+
+
+def test_what_cannot_be_measured_keeps_its_place(encoder, conversations, tmp_path):
+    recognizer = EmotionRecognizer.from_pretrained(encoder)
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"RIFF....")
+    clip = next(conversations.rglob("*.ogg"))
+    turns = [
+        {"audio": broken, "text": "Well?"},
+        {"text": "No."},
+        {"audio": {"bytes": clip.read_bytes()}, "text": "Yes."},
+    ]
+    first, second, third = recognizer(turns)
+    assert "broken.wav" in first.note and second.note == "audio missing" and third.note is None
+    assert first.emotion and second.emotion and third.emotion
+
+
+@pytest.mark.parametrize(
+    ("conversation", "options", "kind", "message"),
+    [
+        ("nothing.wav", {}, AudioError, "no clip and no folder"),
+        ([], {}, ValueError, "no turns"),
+        ([{"text": "a", "emotion": "sad"}], {}, ValueError, "'emotion', which has no meaning"),
+        ([{"text": "a"}], {"text": "b"}, ValueError, "text= goes with one clip"),
+    ],
+)
+def test_what_is_no_conversation_is_refused(encoder, conversation, options, kind, message):
+    with pytest.raises(kind, match=message):
+        EmotionRecognizer.from_pretrained(encoder)(conversation, **options)
+
+
+def test_a_folder_without_metadata_is_refused(encoder, tmp_path):
+    with pytest.raises(CorpusError, match=r"metadata\.csv"):
+        EmotionRecognizer.from_pretrained(encoder)(tmp_path)
+
+
+def copy_of(run: Path, folder: Path) -> Path:
+    shutil.copytree(run, folder / "copy", symlinks=True, ignore=shutil.ignore_patterns("checkpoint-*"))
+    return folder / "copy"
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "old", "new", "message"),
+    [
+        ("chat", "describer.json", '"levels": 5', '"levels": 5 ', None),
+        ("chat", "describer.json", '"min_past": 3', '"min_past": 4', r"describer\.json: the model was trained with"),
+        ("encoder", "describer.json", '"min_past": 3', '"min_past": 4', r"describer\.json: the model was trained with"),
+        ("chat", "prompt.jinja", "emotion", "feeling", r"prompt\.json: the model was trained with"),
+        ("encoder", "config.json", '"0": "angry"', '"0": "sad"', r"labels in config\.json: the model was trained with"),
+        ("chat", "training.json", '"words": [\n      "angry"', '"words": [\n      "sad"', r"labels in training\.json"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(request, tmp_path, kind, name, old, new, message):
+    folder = copy_of(request.getfixturevalue(kind), tmp_path)
+    change(folder / name, old, new)
+    if message is None:
+        EmotionRecognizer.from_pretrained(folder)
+        return
+    with pytest.raises(EvaluationError, match=message):
+        EmotionRecognizer.from_pretrained(folder)
+
+
+def test_a_model_without_records_is_refused(chat):
+    with pytest.raises(EvaluationError, match=r"base_model has no training\.json"):
+        EmotionRecognizer.from_pretrained(chat / "base_model")
+
+
+def test_the_pipeline_of_transformers_says_the_same(chat, encoder, conversations):
+    clip = next(conversations.rglob("*.ogg"))
+    turns = [{"speaker": "Ann", "text": "Yes.", "audio": str(clip)}, {"speaker": "Bob", "text": "No."}]
+    expected = EmotionRecognizer.from_pretrained(encoder)(turns)
+    assert pipeline(TASK, model=str(encoder))(turns) == [it.to_dict() for it in expected]
+    model, tokenizer = load_model(chat)
+    recognize = pipeline(TASK, model=model, tokenizer=tokenizer, source=chat, recognition={"generator": biographer()})
+    expected = EmotionRecognizer.from_pretrained(chat, generator=biographer())(clip, text="Yes.")
+    assert recognize(str(clip), text="Yes.") == [it.to_dict() for it in expected]
+
+
+def test_predict_prints_a_table_and_writes_lines(hub, encoder, conversations, tmp_path, capsys):
+    commit = publish_model(encoder, "tester/encoder")
+    lines = tmp_path / "predictions.jsonl"
+    arguments = ["predict", str(conversations), "--model", "tester/encoder", "--revision", commit, "-o", str(lines)]
+    assert main(arguments) == 0
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    expected = EmotionRecognizer.from_pretrained(encoder)(conversations)
+    assert rows == [it.to_dict() for it in expected]
+    printed = capsys.readouterr().out
+    first = expected[0]
+    assert f"{first.dialogue_id}\n  {first.emotion}" in printed and f"{first.speaker}" in printed
+    assert "32 predictions written to" in printed
+    assert main(["predict", str(conversations), "--model", "tester/nothing"]) == 1
+    assert "tester/nothing" in capsys.readouterr().err

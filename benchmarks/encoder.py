@@ -30,19 +30,19 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset, DatasetDict, load_dataset
+from speechcue_hf.evaluation.encoder import evaluate_encoder
 from transformers import AutoModel, AutoTokenizer
 
 import speechcue_hf  # noqa: F401 - enters the loaders in datasets
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
-from speechcue_hf.evaluation.encoder import evaluate_encoder
 from speechcue_hf.evaluation.ensemble import ensemble_runs
 from speechcue_hf.evaluation.predictions import label_numbers, read_predictions, references
 from speechcue_hf.evaluation.report import read_results, write_report
-from speechcue_hf.filenames import RESULTS_FILE
 from speechcue_hf.metrics.bootstrap import bootstrap_weighted_f1, counts_by_dialogue, interval, sign_probability
 from speechcue_hf.metrics.scores import weighted_f1
 from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
+from speechcue_hf.records import RESULTS_FILE
 from speechcue_hf.training.arguments import DataSettings
 from speechcue_hf.training.encoder import train_encoder
 from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-
-import datasets
-from huggingface_hub.utils.tqdm import are_progress_bars_disabled
+from types import ModuleType
 
 from speechcue_hf import __version__
 from speechcue_hf.errors import SpeechcueError
@@ -23,7 +22,8 @@ COMMANDS = {
     "biographies": "have a chat model write who the speakers are",
     "caption": "write captions of what was measured, as questions and answers for an audio model",
     "plot": "draw a clip or a dialogue with its cues",
-    "train": "fine-tune a chat model from a recipe",
+    "recipes": "list the recipes, or write one out to change",
+    "train": "train a model of any kind from a recipe",
     "evaluate": "score a model on a split",
     "explain": "say which emotion a clip has and why, and mark what the measurement contradicts",
     "predict": "tell the emotions of clips and conversations, by a model with all that it was trained with",
@@ -38,6 +38,8 @@ COMMANDS = {
     "doctor": "look for what is wrong with this installation",
 }
 """Name → help line, here so that ``speechcue --help`` imports no command."""
+
+COMPLETION = "--print-completion"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,10 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbose = not {"-v", "--verbose"}.isdisjoint(arguments)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("speechcue_hf").setLevel(logging.DEBUG if verbose else logging.INFO)
-    if are_progress_bars_disabled():  # By HF_HUB_DISABLE_PROGRESS_BARS, which datasets does not look at.
-        datasets.disable_progress_bars()
     try:
-        parsed = _parser(name).parse_args(arguments)
+        chosen = [*COMMANDS] if COMPLETION in arguments else [name] if name else []
+        parsed = _parse(_parser(chosen), arguments)
         parsed.run(parsed)
     except (SpeechcueError, OSError, ValueError, ImportError) as error:
         if verbose:
@@ -68,16 +69,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser(chosen: str | None) -> argparse.ArgumentParser:
-    """Parser of all commands, with the arguments of the chosen one only: the others need not be imported."""
+def console() -> None:
+    """Run one command of a command line, with progress bars on a terminal only."""
+    # Before datasets and huggingface_hub are imported, which look at these once.
+    hidden = os.environ.get("HF_HUB_DISABLE_PROGRESS_BARS") or ("" if sys.stderr.isatty() else "1")
+    for name in ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"):
+        if hidden:
+            os.environ.setdefault(name, hidden)
+    sys.exit(main())
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line; what a command takes beside its options is its ``settings``."""
+    parsed, rest = parser.parse_known_args(arguments)
+    if rest and not hasattr(parsed, "settings"):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    parsed.settings = rest
+    return parsed
+
+
+def _parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
+    """Parser of all commands, with the arguments of the chosen ones only: the others need not be imported."""
     verbose = argparse.ArgumentParser(add_help=False)
     verbose.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="log in detail")
     parser = argparse.ArgumentParser(prog="speechcue", description="Emotion recognition in conversation.")
     parser.add_argument("--version", action="version", version=f"speechcue_hf {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log in detail, and show where an error arose")
+    if len(chosen) == len(COMMANDS):
+        import shtab
+
+        shtab.add_argument_to(parser, [COMPLETION])
+    else:
+        parser.add_argument(COMPLETION, metavar="SHELL", help="print completion for bash, zsh or tcsh")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for name, help_line in COMMANDS.items():
-        module = import_module(f"speechcue_hf.commands.{name.replace('-', '_')}") if name == chosen else None
+        module = _module(name) if name in chosen else None
         command = commands.add_parser(
             name,
             parents=[verbose],
@@ -92,5 +118,9 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def _module(name: str) -> ModuleType:
+    return import_module(f"speechcue_hf.commands.{name.replace('-', '_')}")
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    console()

@@ -2,7 +2,11 @@
 
 
 class SpeechcueError(Exception):
-    """Base of all errors below; the message names the file, row or value and the cure."""
+    """Base of all errors below; the message names the file, row or value and the fix."""
+
+
+class RecordError(SpeechcueError):
+    """A record beside data or a model is missing, damaged, or of a newer release."""
 
 
 class CorpusError(SpeechcueError):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,16 @@ from datasets import load_dataset
 from speechcue_hf.corpora.parquet import write_dataset
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.errors import SpeechcueError
-from speechcue_hf.filenames import CARD_FILE, DESCRIBER_FILE, DISTRIBUTIONS_FILE, PROMPT_FILE, TRAINING_FILE
 from speechcue_hf.models.base import TINY_MODEL
+from speechcue_hf.provenance import Provenance
+from speechcue_hf.records import (
+    CARD_FILE,
+    DISTRIBUTIONS_FILE,
+    CorpusIdentity,
+    ResultsRecord,
+    TrainingRecord,
+    read_record,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -46,9 +54,9 @@ def quickstart(output: Path, model: str = TINY_MODEL, seed: int = 1) -> Iterator
     _draw(described, describer, output)
     yield f"pictures: {DISTRIBUTIONS_FILE} (each cue with its thresholds), dialogue.png (a dialogue with its cues)"
     record = _train(described, output, model, seed)
-    yield f"trained: {record['steps']} steps of {record['base_model']}, best {_scores(record['best'])}"
+    yield f"trained: {record.steps} steps of {record.base_model}, best {_scores(record.best)}"
     results = _evaluate(described["test"], output)
-    yield f"scored: weighted F1 {100 * results['weighted_f1']:.1f} % on {results['n']} test utterances"
+    yield f"scored: weighted F1 {100 * results.weighted_f1:.1f} % on {results.n} test utterances"
     _write_card(output)
     yield f"card: {CARD_FILE}"
 
@@ -78,9 +86,8 @@ def _draw(described: DatasetDict, describer: SpeechDescriber, output: Path) -> N
     plot_turns(turns, output / "dialogue.png", title=f"Dialogue {name}")
 
 
-def _train(described: DatasetDict, output: Path, model: str, seed: int) -> dict[str, Any]:
+def _train(described: DatasetDict, output: Path, model: str, seed: int) -> TrainingRecord:
     """Fine-tune an adapter; the record of the run."""
-    from speechcue_hf.evaluation.selection import judge
     from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
     from speechcue_hf.training.sft import fine_tune
 
@@ -93,40 +100,21 @@ def _train(described: DatasetDict, output: Path, model: str, seed: int) -> dict[
         metric_for_best_model="weighted_f1",
         seed=seed,
     )
-    fine_tune(
-        described,
-        FineTuning(),
-        ModelSettings(model_name_or_path=model, lora_target_modules=["all-linear"]),
-        training,
-        describer=output / DATA_FOLDER / DESCRIBER_FILE,
-        judge=judge,
-    )
-    record: dict[str, Any] = json.loads((output / TRAINING_FILE).read_text(encoding="utf-8"))
-    return record
+    settings = ModelSettings(model_name_or_path=model, lora_target_modules=["all-linear"])
+    fine_tune(described, FineTuning(), settings, training, provenance=Provenance.of(output / DATA_FOLDER))
+    return read_record(TrainingRecord, output)
 
 
-def _evaluate(test: Dataset, output: Path) -> dict[str, Any]:
+def _evaluate(test: Dataset, output: Path) -> ResultsRecord:
     """Score the adapter on the test split and write the report."""
-    from speechcue_hf.corpora.identity import read_identity
-    from speechcue_hf.evaluation.evaluate import evaluate_model
+    from speechcue_hf.evaluation.evaluate import evaluate
     from speechcue_hf.evaluation.report import write_report
-    from speechcue_hf.evaluation.runs import describer_sha256, read_record
-    from speechcue_hf.models.loading import load_model
-    from speechcue_hf.prompts.specification import load_prompt
+    from speechcue_hf.inference.loading import load_classifier
 
-    model, tokenizer = load_model(output)
-    training = read_record(output / TRAINING_FILE)
-    results, predictions = evaluate_model(
-        test,
-        model,
-        tokenizer,
-        load_prompt(output / PROMPT_FILE),
-        training=training,
-        describer_sha256=describer_sha256(output),
-        token_budget=training["token_budget"],
-    )
-    identity = read_identity(output / DATA_FOLDER)
-    results = {"corpus": identity and identity.facts, "split": "test", **results}
+    folder = output / DATA_FOLDER
+    results, predictions = evaluate(load_classifier(output), test, Provenance.of(folder))
+    corpus = read_record(CorpusIdentity, folder).metadata
+    results = replace(results, corpus=corpus, split="test")
     write_report(output, results, predictions)
     return results
 
@@ -137,7 +125,7 @@ def _write_card(output: Path) -> None:
     model_card(output).save(output / CARD_FILE)
 
 
-def _scores(best: dict[str, Any]) -> str:
+def _scores(best: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.removeprefix('eval_')} {value:.4g}" for name, value in best.items())
 
 

@@ -22,6 +22,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from speechcue_hf.corpora.parquet import write_dataset
 from tests import recognizer_runs
+from tests.records import simple_describer
 
 # Tiny models are slower on several threads than on one, above all when the cores are busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -69,7 +70,7 @@ def described_folder(all_splits: DatasetDict, tmp_path_factory: pytest.TempPathF
     """The same as a dataset folder, with a describer beside it; not to be changed."""
     folder = tmp_path_factory.mktemp("dataset") / "described"
     write_dataset(all_splits, folder)
-    (folder / "describer.json").write_text('{"version": 1}')
+    simple_describer().save_pretrained(folder)
     return folder
 
 

@@ -6,13 +6,14 @@ import csv
 import shutil
 from pathlib import Path
 
-from speechcue_hf.biographies.record import save_record, written_record
+from speechcue_hf.biographies.record import written_record
 from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.biographies.write import write_biographies
 from speechcue_hf.cli import main
 from speechcue_hf.corpora.demo import DEMO_FOLDER
 from speechcue_hf.corpora.parquet import read_dataset, write_dataset
 from speechcue_hf.generation.store import open_store
+from speechcue_hf.records import write_record
 from tests.generation.scripted import ScriptedGenerator
 
 SPLITS = {"train": 2, "validation": 1, "test": 1}
@@ -59,7 +60,7 @@ def tell_biographies(described: Path, folder: Path) -> Path:
         told = write_biographies(read_dataset(described), generator, store, settings)
         record = written_record(told, generator, store, settings)
     write_dataset(told, folder)
-    save_record(record, folder)
+    write_record(record, folder)
     shutil.copyfile(described / "describer.json", folder / "describer.json")
     return folder
 
@@ -72,25 +73,25 @@ def biographer(**identity: object) -> ScriptedGenerator:
 
 def train_chat(dataset: Path, output: Path, prompt: str) -> Path:
     from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
-    from speechcue_hf.training.sft import train_recipe
+    from speechcue_hf.training.recipes import Recipe, train_recipe
 
     settings = TrainingSettings(output_dir=str(output), max_steps=2, learning_rate=1e-2, seed=1, disable_tqdm=True)
-    run = train_recipe(FineTuning(dataset=str(dataset), prompt=prompt), ModelSettings(), settings)
+    data = FineTuning(dataset=str(dataset), prompt=prompt)
+    run = train_recipe(Recipe("chat", data, ModelSettings(), settings))
     command("evaluate", "--dataset", dataset, "--model", run, "-o", run)
     return run
 
 
 def train_encoder(dataset: Path, output: Path) -> Path:
-    from speechcue_hf.metrics.scores import weighted_f1
     from speechcue_hf.training.arguments import DataSettings
-    from speechcue_hf.training.encoder import train_encoder_recipe
     from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
+    from speechcue_hf.training.recipes import Recipe, train_recipe
     from tests.models.bioserc.tiny_encoders import save_tiny_encoder
 
     save_tiny_encoder("roberta", output.parent / "roberta")
     shape = EncoderSettings(encoder=str(output.parent / "roberta"), num_attention_heads=4, cues="z_scores")
     settings = EncoderTraining(output_dir=str(output), max_steps=2, seed=1, disable_tqdm=True)
-    run = train_encoder_recipe(DataSettings(dataset=str(dataset)), shape, settings, weighted_f1)
+    run = train_recipe(Recipe("encoder", DataSettings(dataset=str(dataset)), shape, settings))
     command("evaluate", "--dataset", dataset, "--model", run, "-o", run)
     return run
 

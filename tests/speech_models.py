@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,13 @@ import soundfile
 from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value
 
 from speechcue_hf.captions.build import caption_dataset
-from speechcue_hf.captions.record import caption_record, save_record
+from speechcue_hf.captions.record import caption_record
 from speechcue_hf.captions.tasks import caption_task
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.measure import MeasurementSettings, measure_dataset
 from speechcue_hf.models.tiny_semollm import build_tiny_semollm
+from speechcue_hf.records import write_record
+from tests.records import training_record
 
 EMOTIONS = ["angry", "happy", "sad"]
 TASKS = ("emotion", "explanation")
@@ -64,8 +65,7 @@ def write_model(folder: Path, describer: SpeechDescriber, described: Dataset) ->
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     describer.save_pretrained(folder)
-    facts = {"describer_sha256": describer.fingerprint, "baseline": describer.baseline, "generator": None}
-    save_record(caption_record(captions, tasks, **facts), folder)
-    record = {"seed": 1, "describer_sha256": describer.fingerprint}
-    (folder / "training.json").write_text(json.dumps(record))
+    made = {"describer_sha256": describer.fingerprint, "baseline": describer.baseline, "generator": None}
+    write_record(caption_record(captions, tasks, **made), folder)
+    write_record(training_record(stage=3, describer_sha256=describer.fingerprint), folder)
     return folder

@@ -7,12 +7,13 @@ from pathlib import Path
 from datasets import DatasetDict, load_dataset
 
 from speechcue_hf.captions.build import caption_dataset
-from speechcue_hf.captions.record import caption_record, save_record
+from speechcue_hf.captions.record import caption_record
 from speechcue_hf.captions.tasks import caption_task
 from speechcue_hf.corpora.identity import identify, restore_identity
 from speechcue_hf.corpora.parquet import write_dataset
+from speechcue_hf.records import write_record
 from speechcue_hf.training.arguments import DataSettings
-from speechcue_hf.training.semollm import train_stage_recipe
+from speechcue_hf.training.recipes import Recipe, train_recipe
 from speechcue_hf.training.semollm_arguments import StageSettings, StageTraining
 from tests.speech_models import describe, spoken_rows
 
@@ -39,7 +40,7 @@ def write_spoken_corpus(folder: Path) -> Path:
     record = caption_record(
         DatasetDict(train=captions), tasks, describer_sha256=describer.fingerprint, baseline="overall", generator=None
     )
-    save_record(record, folder / "captions")
+    write_record(record, folder / "captions")
     return folder
 
 
@@ -53,5 +54,5 @@ def train_stages(corpus: Path, folder: Path) -> Path:
         start = None if stage == 1 else str(folder / f"stage{stage - 1}")
         model = StageSettings(stage=stage, captions=str(corpus / "captions"), start_from=start, **SMALL)
         training = StageTraining(output_dir=str(folder / f"stage{stage}"), max_steps=1, seed=3, disable_tqdm=True)
-        train_stage_recipe(DataSettings(dataset=str(corpus / "clips")), model, training)
+        train_recipe(Recipe("speech", DataSettings(dataset=str(corpus / "clips")), model, training))
     return folder

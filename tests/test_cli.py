@@ -37,7 +37,7 @@ def test_examples_in_the_help_can_be_typed_as_they_stand(name):
     assert lines
     for line in lines:
         arguments = [argument.replace("$SLURM_ARRAY_TASK_ID", "0") for argument in line[1:]]
-        assert cli._parser(name).parse_args(arguments).command == name
+        assert cli._parse(cli._parser([name]), arguments).command == name
 
 
 @pytest.mark.parametrize("wrong", [[], ["nonsense"], ["doctor", "--nonsense"]])

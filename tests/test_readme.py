@@ -9,7 +9,7 @@ import pytest
 from datasets import get_dataset_config_names
 
 from speechcue_hf.cli import COMMANDS
-from speechcue_hf.corpora.registration import CORPORA
+from speechcue_hf.corpora.catalogue import corpora
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,7 +26,7 @@ def test_the_usage_example_prints_what_it_says(tmp_path):
     assert ran.stdout == block_after("usage-output")
 
 
-@pytest.mark.parametrize("corpus", CORPORA)
+@pytest.mark.parametrize("corpus", corpora())
 def test_the_table_names_each_corpus_with_its_configs(corpus):
     assert f"`speechcue/{corpus}`" in README
     configs = get_dataset_config_names(f"speechcue/{corpus}")

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, DatasetDict
@@ -14,14 +13,14 @@ from datasets import Dataset, DatasetDict
 from speechcue_hf import __version__
 from speechcue_hf.biographies.published import PublishedBiographies
 from speechcue_hf.biographies.settings import BiographySettings
-from speechcue_hf.filenames import BIOGRAPHIES_FILE
 from speechcue_hf.generation.request import TextGenerator
 from speechcue_hf.generation.store import TextStore
+from speechcue_hf.records import BiographiesRecord
 
 
 def written_record(
     dataset: DatasetDict, generator: TextGenerator, store: TextStore, settings: BiographySettings
-) -> dict[str, Any]:
+) -> BiographiesRecord:
     """Say how the biographies of a dataset were written.
 
     Args:
@@ -35,25 +34,25 @@ def written_record(
     """
     keys = {key for rows in dataset.values() for key in rows["biography_key"][:] if key is not None}
     answers = [store[key] for key in keys]
-    return {
-        "source": "written",
-        "scope": settings.scope,
-        "sees_future": settings.sees_future,
-        "refresh": None if settings.sees_future else settings.refresh,
-        "word_limit": settings.word_limit,
-        "prompt": settings.prompt.identity,
-        "writer": generator.identity,
-        "requests": {"all": len(answers), "failed": sum(answer.text is None for answer in answers)},
-        "tokens": {
+    return BiographiesRecord(
+        source="written",
+        scope=settings.scope,
+        sees_future=settings.sees_future,
+        refresh=None if settings.sees_future else settings.refresh,
+        word_limit=settings.word_limit,
+        prompt=settings.prompt.identity,
+        writer=generator.identity,
+        requests={"all": len(answers), "failed": sum(answer.text is None for answer in answers)},
+        tokens={
             "prompt": sum(answer.prompt_tokens or 0 for answer in answers),
             "completion": sum(answer.completion_tokens or 0 for answer in answers),
         },
-        "rows": _count_rows(dataset),
-        "package_version": __version__,
-    }
+        rows=_count_rows(dataset),
+        package_version=__version__,
+    )
 
 
-def published_record(dataset: DatasetDict, published: Sequence[PublishedBiographies]) -> dict[str, Any]:
+def published_record(dataset: DatasetDict, published: Sequence[PublishedBiographies]) -> BiographiesRecord:
     """Say where published biographies come from.
 
     Args:
@@ -63,21 +62,15 @@ def published_record(dataset: DatasetDict, published: Sequence[PublishedBiograph
     Returns:
         Scope, the models as the file names name them, SHA-256 of what each file said, counts of rows.
     """
-    return {
-        "source": "published",
-        "scope": "dialogue",
-        "sees_future": True,
-        "writer": {"model": ", ".join(sorted({part.llm for part in published}))},
-        "files": {part.split: sha256(json.dumps(dict(part.dialogues)).encode()).hexdigest() for part in published},
-        "rows": _count_rows(dataset),
-        "package_version": __version__,
-    }
-
-
-def save_record(record: dict[str, Any], folder: Path) -> None:
-    """Write ``biographies.json`` into a dataset folder."""
-    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-    (folder / BIOGRAPHIES_FILE).write_text(text, encoding="utf-8")
+    return BiographiesRecord(
+        source="published",
+        scope="dialogue",
+        sees_future=True,
+        writer={"model": ", ".join(sorted({part.llm for part in published}))},
+        files={part.split: sha256(json.dumps(dict(part.dialogues)).encode()).hexdigest() for part in published},
+        rows=_count_rows(dataset),
+        package_version=__version__,
+    )
 
 
 def _count_rows(dataset: DatasetDict) -> dict[str, Any]:

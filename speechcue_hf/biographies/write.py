@@ -10,7 +10,7 @@ from datasets import Dataset, DatasetDict, Features, Value
 from speechcue_hf.biographies.cleaning import clean_biography
 from speechcue_hf.biographies.requests import NEEDED_COLUMNS, PlannedBiography, dialogues_of, plan_biographies
 from speechcue_hf.biographies.settings import BiographySettings
-from speechcue_hf.corpora.identity import put_beside
+from speechcue_hf.corpora.joining import put_beside
 from speechcue_hf.generation.request import GenerationRequest, TextGenerator
 from speechcue_hf.generation.run import generate_missing
 from speechcue_hf.generation.store import TextStore

@@ -6,7 +6,21 @@ import re
 from collections.abc import Mapping, Sequence
 
 from speechcue_hf.captions.parts import CUE_WORDS
-from speechcue_hf.captions.reading import read_claims, read_denials, read_genders, read_quotes, read_words
+from speechcue_hf.captions.reading import Claim, read_claims, read_denials, read_genders, read_quotes, read_words
+
+Measured = Mapping[str, str | None]
+"""``pitch``, ``speed`` and ``volume`` of a clip in the words of captions; None or absent where not measured."""
+
+
+def contradicted(claim: Claim, measured: Measured) -> bool:
+    """Whether the measurement says another level than a claim; nothing measured contradicts nothing.
+
+    Example:
+        >>> contradicted(Claim("pitch", "high", 0, 10), {"pitch": "low"})
+        True
+    """
+    known = measured.get(claim.cue)
+    return known is not None and (known == claim.word) == claim.denied
 
 
 def check_caption(

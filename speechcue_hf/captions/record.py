@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, DatasetDict
 
 from speechcue_hf import __version__
 from speechcue_hf.captions.tasks import CaptionTask, templates_sha256
-from speechcue_hf.filenames import CAPTIONS_FILE
+from speechcue_hf.records import CaptionsRecord
 
 
 def caption_record(
@@ -22,7 +20,7 @@ def caption_record(
     describer_sha256: str,
     baseline: str,
     generator: Mapping[str, Any] | None,
-) -> dict[str, Any]:
+) -> CaptionsRecord:
     """Say how captions were made.
 
     Args:
@@ -37,22 +35,16 @@ def caption_record(
         generator, and for each split the number of rows, of captions, and the reasons for missing ones.
     """
     emotion = next(iter(dataset.values())).features.get("emotion")
-    return {
-        "tasks": {task.name: {"parts": list(task.parts), "question": task.question} for task in tasks},
-        "emotions": list(emotion.names) if emotion is not None else [],
-        "templates_sha256": templates_sha256(["caption", "question", "request"]),
-        "describer_sha256": describer_sha256,
-        "baseline": baseline,
-        "writer": None if generator is None else dict(generator),
-        "rows": {str(split): _counts(rows) for split, rows in dataset.items()},
-        "package_version": __version__,
-    }
-
-
-def save_record(record: Mapping[str, Any], folder: Path) -> None:
-    """Write ``captions.json`` into a dataset folder."""
-    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-    (folder / CAPTIONS_FILE).write_text(text, encoding="utf-8")
+    return CaptionsRecord(
+        tasks={task.name: {"parts": list(task.parts), "question": task.question} for task in tasks},
+        emotions=tuple(emotion.names) if emotion is not None else (),
+        templates_sha256=templates_sha256(["caption", "question", "request"]),
+        describer_sha256=describer_sha256,
+        baseline=baseline,
+        writer=None if generator is None else dict(generator),
+        rows={str(split): _counts(rows) for split, rows in dataset.items()},
+        package_version=__version__,
+    )
 
 
 def _counts(rows: Dataset) -> dict[str, Any]:

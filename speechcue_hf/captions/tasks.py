@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
-from importlib.resources import files
 from typing import Any
-
-from jinja2 import Environment, StrictUndefined, Template
 
 from speechcue_hf.captions.parts import CUE_WORDS, PARTS
 from speechcue_hf.errors import CaptionError
+from speechcue_hf.templates import own_templates, template_source
+
+_TEMPLATES = "captions/templates"
 
 NAMED = {"style": tuple(part for part in PARTS if part != "emotion"), "explanation": PARTS}
 """Tasks with a name of their own → their parts. All others are called by their parts: ``emotion+pitch``."""
@@ -48,6 +47,11 @@ class CaptionTask:
         """Those of the parts that are measured."""
         return tuple(part for part in self.parts if part in CUE_WORDS)
 
+    @property
+    def named(self) -> dict[str, str]:
+        """Its name and the SHA-256 of its question, for records."""
+        return {"name": self.name, "sha256": sha256(self.question.encode()).hexdigest()}
+
 
 def caption_task(name: str) -> CaptionTask:
     """The task of a name.
@@ -77,17 +81,17 @@ def caption_task(name: str) -> CaptionTask:
     return CaptionTask(_name(parts), parts, render("question", parts=parts))
 
 
-def render(template: str, **facts: Any) -> str:
+def render(template: str, **variables: Any) -> str:
     """Render one of this package's templates.
 
     Args:
         template: ``"caption"``, ``"question"`` or ``"request"``.
-        facts: What it is given.
+        variables: What it is given.
 
     Returns:
         The text, without white space around it.
     """
-    return _template(template).render(facts).strip()
+    return own_templates(_TEMPLATES).get_template(f"{template}.jinja").render(variables).strip()
 
 
 def templates_sha256(names: Iterable[str]) -> str:
@@ -99,18 +103,9 @@ def templates_sha256(names: Iterable[str]) -> str:
     Returns:
         64 hexadecimal digits.
     """
-    return sha256("\0".join(_source(name) for name in names).encode()).hexdigest()
+    return sha256("\0".join(template_source(_TEMPLATES, f"{name}.jinja") for name in names).encode()).hexdigest()
 
 
 def _name(parts: tuple[str, ...]) -> str:
     names = {named: name for name, named in NAMED.items()}
     return names.get(parts) or "+".join(sorted(parts, key=lambda part: (part != "emotion", PARTS.index(part))))
-
-
-@cache
-def _template(name: str) -> Template:
-    return Environment(undefined=StrictUndefined, autoescape=False).from_string(_source(name))
-
-
-def _source(name: str) -> str:
-    return (files("speechcue_hf.captions") / "templates" / f"{name}.jinja").read_text(encoding="utf-8")

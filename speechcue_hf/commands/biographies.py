@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.biographies.settings import BiographySettings, load_biography_prompt
+from speechcue_hf.commands.arguments import add_dataset, positive_int, print_next
 from speechcue_hf.commands.generator_options import add_generator_arguments, load_generator, load_generator_tokenizer
-from speechcue_hf.filenames import (
+from speechcue_hf.records import (
     BIOGRAPHIES_FILE,
     BIOGRAPHY_STORE_FILE,
     DESCRIBER_FILE,
     DISTRIBUTIONS_FILE,
     MEASUREMENT_FILE,
+    BiographiesRecord,
+    write_record,
 )
 
 if TYPE_CHECKING:
@@ -39,15 +43,17 @@ shows the model the whole dialogue, its future included; rows, biographies.json 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("folder", type=Path, help="dataset folder; `speechcue describe` wrote it, or prepare")
+    add_dataset(parser, "folder that `speechcue describe` or `speechcue prepare` wrote")
     parser.add_argument("-o", "--output", type=Path, help="folder for the dataset with biographies")
     parser.add_argument("--estimate", action="store_true", help="only say how many requests and tokens it would take")
     parser.add_argument(
         "--preset", choices=("default", "bioserc"), default="default", help="ours, or the paper's prompt and scope"
     )
     parser.add_argument("--scope", choices=("history", "dialogue"), help="turns before each row, or all (the future!)")
-    parser.add_argument("--refresh", type=int, metavar="TURNS", help="history: write again after so many (default: 8)")
-    parser.add_argument("--word-limit", type=int, help="most words (default: 100; bioserc: 250)")
+    parser.add_argument(
+        "--refresh", type=positive_int, metavar="TURNS", help="history: write again after so many (default: 8)"
+    )
+    parser.add_argument("--word-limit", type=positive_int, help="most words (default: 100; bioserc: 250)")
     parser.add_argument("--prompt", help="speechcue, bioserc, or a Jinja2 template file (default: the preset's)")
     parser.add_argument("--store", type=Path, help=f"where texts go at once (default: OUTPUT/{BIOGRAPHY_STORE_FILE})")
     parser.add_argument("--tokens-per-second", type=float, help="for the estimate: tokens written, all together")
@@ -71,7 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.output is None and (arguments.published or not arguments.estimate):
         raise ValueError("-o is missing: the folder for the dataset with biographies")
-    dataset = read_dataset(arguments.folder)
+    dataset = read_dataset(arguments.dataset)
     store = arguments.output / BIOGRAPHY_STORE_FILE if arguments.output and not arguments.store else arguments.store
     if arguments.published:
         _take_published(dataset, arguments)
@@ -174,22 +180,24 @@ def _take_published(dataset: DatasetDict, arguments: argparse.Namespace) -> None
     _save(joined, published_record(joined, published), arguments)
 
 
-def _save(dataset: DatasetDict, record: dict[str, Any], arguments: argparse.Namespace) -> None:
+def _save(dataset: DatasetDict, record: BiographiesRecord, arguments: argparse.Namespace) -> None:
     """Write the folder with its records, and say what is in it."""
-    from speechcue_hf.biographies.record import save_record
     from speechcue_hf.corpora.identity import carry_records
     from speechcue_hf.corpora.parquet import write_dataset
 
     write_dataset(dataset, arguments.output)
-    if arguments.output.resolve() != arguments.folder.resolve():
-        carry_records(arguments.folder, arguments.output, [MEASUREMENT_FILE, DESCRIBER_FILE, DISTRIBUTIONS_FILE])
-    save_record(record, arguments.output)
-    _print_rows(record["rows"])
+    if arguments.output.resolve() != arguments.dataset.resolve():
+        carry_records(arguments.dataset, arguments.output, [MEASUREMENT_FILE, DESCRIBER_FILE, DISTRIBUTIONS_FILE])
+    write_record(record, arguments.output)
+    _print_rows(record.rows)
     print(f"{arguments.output} holds the dataset and {BIOGRAPHIES_FILE}.")
-    print(f"Next: speechcue train --dataset {arguments.output} prompt=speechcue_biography ...")
+    run = arguments.output.parent / "run-biographies"
+    print_next(
+        "train", "--config", "quickstart", "--dataset", arguments.output, "-o", run, "prompt=speechcue_biography"
+    )
 
 
-def _print_rows(rows: dict[str, Any]) -> None:
+def _print_rows(rows: Mapping[str, Any]) -> None:
     """Print for each split how many rows have a biography, and why others have none."""
     for split, counts in rows.items():
         cut = f", {counts['cut']:,} of them cut to the word limit" if counts["cut"] else ""

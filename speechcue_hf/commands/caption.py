@@ -9,8 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.captions.tasks import caption_task
+from speechcue_hf.commands.arguments import add_dataset, add_list
 from speechcue_hf.commands.generator_options import add_generator_arguments, load_generator
-from speechcue_hf.filenames import CAPTION_STORE_FILE, CAPTIONS_FILE, CORPUS_FILE, DESCRIBER_FILE, MEASUREMENT_FILE
+from speechcue_hf.records import (
+    CAPTION_STORE_FILE,
+    CAPTIONS_FILE,
+    CORPUS_FILE,
+    DESCRIBER_FILE,
+    MEASUREMENT_FILE,
+    CaptionsRecord,
+    write_record,
+)
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -29,9 +38,9 @@ Each utterance gets one row per task. A caption that contradicts its measurement
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("folder", type=Path, help="dataset folder that `speechcue describe` wrote")
+    add_dataset(parser, "folder that `speechcue describe` wrote")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the captions")
-    parser.add_argument("--tasks", nargs="+", default=["style"], metavar="TASK", help="default: style")
+    add_list(parser, "--tasks", metavar="TASK", help="default: style")
     parser.add_argument("--store", type=Path, help=f"where texts go at once (default: OUTPUT/{CAPTION_STORE_FILE})")
     add_generator_arguments(parser)
 
@@ -45,22 +54,22 @@ def run(arguments: argparse.Namespace) -> None:
         GenerationError: If the generator or the store do not fit.
     """
     from speechcue_hf.captions.build import caption_dataset
-    from speechcue_hf.captions.record import caption_record, save_record
+    from speechcue_hf.captions.record import caption_record
     from speechcue_hf.corpora.identity import carry_records
     from speechcue_hf.corpora.parquet import read_dataset, write_dataset
     from speechcue_hf.cues.describe import SpeechDescriber
 
-    tasks = [caption_task(name) for name in dict.fromkeys(arguments.tasks)]
-    describer = SpeechDescriber.from_pretrained(arguments.folder)
-    captions, generator = caption_dataset(read_dataset(arguments.folder), tasks, describer.levels), None
+    tasks = [caption_task(name) for name in dict.fromkeys(arguments.tasks or ["style"])]
+    describer = SpeechDescriber.from_pretrained(arguments.dataset)
+    captions, generator = caption_dataset(read_dataset(arguments.dataset), tasks, describer.levels), None
     if arguments.model is not None:
         captions, generator = _write(captions, arguments)
     record = caption_record(
         captions, tasks, describer_sha256=describer.fingerprint, baseline=describer.baseline, generator=generator
     )
     write_dataset(captions, arguments.output)
-    carry_records(arguments.folder, arguments.output, [CORPUS_FILE, MEASUREMENT_FILE, DESCRIBER_FILE])
-    save_record(record, arguments.output)
+    carry_records(arguments.dataset, arguments.output, [CORPUS_FILE, MEASUREMENT_FILE, DESCRIBER_FILE])
+    write_record(record, arguments.output)
     print_summary(captions, record, arguments.output)
 
 
@@ -75,18 +84,18 @@ def _write(captions: DatasetDict, arguments: argparse.Namespace) -> tuple[Datase
         return write_captions(captions, generator, store), generator.identity
 
 
-def print_summary(captions: DatasetDict, record: dict[str, Any], output: Path) -> None:
+def print_summary(captions: DatasetDict, record: CaptionsRecord, output: Path) -> None:
     """Print how many rows have a caption, why others have none, one caption of each task, and what to mind."""
-    for split, counts in record["rows"].items():
+    for split, counts in record.rows.items():
         print(f"{split}: {counts['captions']:,} of {counts['all']:,} rows have a caption")
-    reasons = sum((Counter(counts["without"]) for counts in record["rows"].values()), Counter[str]())
+    reasons = sum((Counter(counts["without"]) for counts in record.rows.values()), Counter[str]())
     for reason, count in reasons.most_common(10):
         print(f"  {count:,} x {reason}")
-    for row in _examples(captions, len(record["tasks"])):
+    for row in _examples(captions, len(record.tasks)):
         print(f"{row['task']}: {row['caption']}")
-    if record["baseline"] in ("speaker", "running"):
+    if record.baseline in ("speaker", "running"):
         print(
-            f"The levels compare speakers with themselves (baseline {record['baseline']}), which one clip cannot tell: "
+            f"The levels compare speakers with themselves (baseline {record.baseline}), which one clip cannot tell: "
             "for a model that hears clips, describe with --baseline gender or overall."
         )
     print(f"{output} holds the captions and {CAPTIONS_FILE}; the clips stay where `speechcue prepare` put them.")

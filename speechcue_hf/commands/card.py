@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from speechcue_hf.filenames import CARD_FILE, RESULTS_FILE
+from speechcue_hf.records import CARD_FILE, RESULTS_FILE
 
 EXAMPLES = """examples:
   speechcue card runs/demo

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
+
+from speechcue_hf.commands.arguments import add_seed, positive_int
+from speechcue_hf.records import write_json
 
 EXAMPLES = """examples:
   speechcue compare runs/text-only runs/with-cues
@@ -16,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("first", type=Path, help="folder that `speechcue evaluate` wrote")
     parser.add_argument("second", type=Path, help="another one, scored on the same utterances")
-    parser.add_argument("--draws", type=int, default=2000, help="bootstrap draws (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the draws (default: %(default)s)")
+    parser.add_argument("--draws", type=positive_int, default=2000, help="bootstrap draws (default: %(default)s)")
+    add_seed(parser, "of the draws")
     parser.add_argument("-o", "--output", type=Path, help="also write the comparison as JSON")
 
 
@@ -52,5 +54,5 @@ def run(arguments: argparse.Namespace) -> None:
         f"only in the second {result['only_second']}, in neither {result['neither']}"
     )
     if arguments.output is not None:
-        arguments.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        write_json(result, arguments.output)
         print(f"Written to {arguments.output}.")

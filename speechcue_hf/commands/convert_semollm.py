@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speechcue_hf.filenames import CONVERSION_FILE
+from speechcue_hf.records import CONVERSION_FILE
 
 if TYPE_CHECKING:
     from speechcue_hf.models.released_semollm import Conversion

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechcue_hf.filenames import BIOGRAPHIES_FILE, DISTRIBUTIONS_FILE, MEASUREMENT_FILE
+from speechcue_hf.commands.arguments import add_dataset, print_next
+from speechcue_hf.records import BIOGRAPHIES_FILE, DESCRIBER_FILE, DISTRIBUTIONS_FILE, MEASUREMENT_FILE, find_record
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
     from speechcue_hf.cues.describe import SpeechDescriber
-    from speechcue_hf.cues.settings import MeasurementSettings
 
 EXAMPLES = """examples:
   speechcue describe data/measured -o data/described
@@ -25,7 +24,7 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("folder", type=Path, help="dataset folder that `speechcue measure` wrote")
+    add_dataset(parser, "folder that `speechcue measure` wrote")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the described dataset")
     parser.add_argument("--levels", type=int, choices=(3, 4, 5, 6), help="number of levels (default: 5)")
     parser.add_argument(
@@ -60,11 +59,11 @@ def run(arguments: argparse.Namespace) -> None:
     given = arguments.describer is not None
     if given and (options := fit_options(arguments)):
         raise ValueError(f"--describer brings its own {', '.join(options)}: leave --{', --'.join(options)} out")
-    dataset = read_dataset(arguments.folder)
+    dataset = read_dataset(arguments.dataset)
     describer = SpeechDescriber.from_pretrained(arguments.describer) if given else fit_on_train(dataset, arguments)
     described = describe_dataset(dataset, describer)
     write_dataset(described, arguments.output)
-    carry_records(arguments.folder, arguments.output, [MEASUREMENT_FILE, BIOGRAPHIES_FILE])
+    carry_records(arguments.dataset, arguments.output, [MEASUREMENT_FILE, BIOGRAPHIES_FILE])
     describer.save_pretrained(arguments.output)
     if not given:
         from speechcue_hf.cues.plots import plot_distributions
@@ -84,19 +83,21 @@ def fit_on_train(dataset: DatasetDict, arguments: argparse.Namespace) -> SpeechD
         The describer, which knows the settings of ``measurement.json`` beside the dataset, if there is one.
 
     Raises:
-        DescriberError: If there is no train split, or ``measurement.json`` is damaged.
+        DescriberError: If there is no train split.
+        RecordError: If ``measurement.json`` is damaged.
     """
     from speechcue_hf.cues.describe import SpeechDescriber
+    from speechcue_hf.cues.settings import MeasurementSettings
     from speechcue_hf.errors import DescriberError
 
     if "train" not in dataset:
         raise DescriberError(
-            f"{arguments.folder} has no train split to learn levels from, only {', '.join(dataset)}: "
+            f"{arguments.dataset} has no train split to learn levels from, only {', '.join(dataset)}: "
             "use one that was fitted elsewhere with --describer DIR_OR_ID"
         )
     return SpeechDescriber.fit(
         dataset["train"],
-        settings=_settings(arguments.folder / MEASUREMENT_FILE),
+        settings=find_record(MeasurementSettings, arguments.dataset),
         **fit_options(arguments),
     )
 
@@ -117,17 +118,5 @@ def print_summary(described: DatasetDict, describer: SpeechDescriber, output: Pa
     if len(first):
         print(f"For example: {first[0]['speech_description']} {first[0]['speech_impression']}")
     picture = f", {DISTRIBUTIONS_FILE}" if pictured else ""
-    print(f"{output} holds the dataset, describer.json{picture}. Next: speechcue train --dataset {output}")
-
-
-def _settings(path: Path) -> MeasurementSettings | None:
-    """How the folder was measured, None where nothing says so."""
-    from speechcue_hf.cues.settings import MeasurementSettings
-    from speechcue_hf.errors import DescriberError
-
-    if not path.is_file():
-        return None
-    try:
-        return MeasurementSettings.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError) as error:
-        raise DescriberError(f"{path} holds no settings of a measurement ({error!r}): measure again.") from error
+    print(f"{output} holds the dataset, {DESCRIBER_FILE}{picture}.")
+    print_next("train", "--config", "quickstart", "--dataset", output, "-o", output.parent / "run")

@@ -34,6 +34,6 @@ def run(arguments: argparse.Namespace) -> None:
     results, predictions = ensemble_runs(arguments.runs)
     write_report(arguments.output, results, predictions)
     print_summary(results)
-    for folder, member in zip(arguments.runs, results["members"], strict=True):
+    for folder, member in zip(arguments.runs, results.members or (), strict=True):
         print(f"  {100 * member['weighted_f1']:.2f} %   weighted F1 of {folder} alone")
     print(f"Written to {arguments.output}.")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from speechcue_hf.commands.arguments import add_list, add_model, positive_int
 from speechcue_hf.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ EXAMPLES = """examples:
   speechcue explain clip.wav --model runs/stage3
   speechcue explain clip.wav --model runs/stage3 --gender female --beams 5
   speechcue explain recordings more.wav --model runs/stage3 --jsonl
-  speechcue explain clip.wav --model runs/converted --labels neutral,angry,sad,happy
+  speechcue explain clip.wav --model runs/converted --labels neutral angry sad happy
 
 Each level that the explanation states is compared with Praat's measurement of the clip; what it contradicts is marked.
 """
@@ -26,15 +27,16 @@ Each level that the explanation states is compared with Praat's measurement of t
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("clips", type=Path, nargs="+", help="audio files, and folders of them")
-    parser.add_argument("--model", required=True, help="SEmoLLM: a folder, or an id on the Hub")
-    parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
+    add_model(parser, "SEmoLLM")
     parser.add_argument("--jsonl", action="store_true", help="print one JSON object a line")
     parser.add_argument(
         "--gender", choices=("female", "male"), help="of all speakers, if known (default: as the explanation says)"
     )
-    parser.add_argument("--labels", help="emotions, separated by commas, of a model without captions.json")
-    parser.add_argument("--batch-size", type=int, default=8, help="clips in one pass (default: %(default)s)")
-    parser.add_argument("--max-new-tokens", type=int, default=80, help="of an explanation (default: %(default)s)")
+    add_list(parser, "--labels", metavar="EMOTION", help="to tell apart (default: those that the model was taught)")
+    parser.add_argument("--batch-size", type=positive_int, default=8, help="clips in one pass (default: %(default)s)")
+    parser.add_argument(
+        "--max-new-tokens", type=positive_int, default=80, help="of an explanation (default: %(default)s)"
+    )
     parser.add_argument(
         "--windows", action="store_true", help="hear all of a long clip, in windows that are averaged (default: cut it)"
     )
@@ -49,17 +51,17 @@ def run(arguments: argparse.Namespace) -> None:
         DescriberError: If no describer lies beside the model.
     """
     from speechcue_hf.inference.explain import Explainer, find_clips
+    from speechcue_hf.inference.settings import InferenceSettings
 
     clips = find_clips(arguments.clips)
-    labels = arguments.labels.split(",") if arguments.labels else None
-    explainer = Explainer.from_pretrained(
-        arguments.model,
-        emotions=labels,
-        revision=arguments.revision,
+    settings = InferenceSettings(
         long_audio="window" if arguments.windows else "cut",
         batch_size=arguments.batch_size,
         new_tokens=arguments.max_new_tokens,
         beams=arguments.beams,
+    )
+    explainer = Explainer.from_pretrained(
+        arguments.model, names=arguments.labels, revision=arguments.revision, settings=settings
     )
     explained = _print_each(explainer(clips, gender=arguments.gender), jsonl=arguments.jsonl)
     if not explained:

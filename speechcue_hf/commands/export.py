@@ -6,7 +6,10 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
+from speechcue_hf.commands.arguments import add_dataset
+from speechcue_hf.corpora.catalogue import find_corpus
 from speechcue_hf.hub.export import TOOLS, Exported, export_dataset
+from speechcue_hf.records import CorpusIdentity, find_record
 
 EXAMPLES = """examples:
   speechcue export data/described -o exported --to llama-factory
@@ -27,7 +30,7 @@ _NEXT = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("folder", type=Path, help="dataset folder that `speechcue describe` or `caption` wrote")
+    add_dataset(parser, "folder that `speechcue describe` or `caption` wrote")
     parser.add_argument("-o", "--output", type=Path, required=True, help="new folder for the files")
     parser.add_argument("--to", choices=TOOLS, required=True, help="the tool")
     parser.add_argument("--prompt", help="preset or prompt file for described rows (default: speechcue)")
@@ -37,13 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Export, and say what was written, what was left out, and what comes next."""
     exported = export_dataset(
-        arguments.folder, arguments.output, arguments.to, prompt=arguments.prompt, clips=arguments.audio
+        arguments.dataset, arguments.output, arguments.to, prompt=arguments.prompt, clips=arguments.audio
     )
     written = ", ".join(f"{split}.jsonl {part.written}" for split, part in exported.items() if part.written)
     print(f"Written to {arguments.output} for {arguments.to}: {written} rows")
     _print_left_out(exported)
-    _remind_of_licence(arguments.folder)
-    print(f"Next: {_NEXT[arguments.to].format(target=arguments.output)}")
+    _remind_of_licence(arguments.dataset)
+    print(f"In {arguments.to}: {_NEXT[arguments.to].format(target=arguments.output)}")
 
 
 def _print_left_out(exported: Mapping[str, Exported]) -> None:
@@ -57,9 +60,7 @@ def _print_left_out(exported: Mapping[str, Exported]) -> None:
 
 def _remind_of_licence(folder: Path) -> None:
     """Say it where the licence of a corpus does not let its text and audio out."""
-    from speechcue_hf.corpora.identity import read_identity
-    from speechcue_hf.corpora.registration import CORPORA, builder_of
-
-    identity = read_identity(folder)
-    if identity and identity.corpus in CORPORA and builder_of(identity.corpus).MAY_LEAVE == "cues":
-        print(f"These files hold text or audio of {identity.corpus}, whose licence does not let them out: keep them.")
+    identity = find_record(CorpusIdentity, folder)
+    corpus = find_corpus(None if identity is None else identity.corpus)
+    if corpus and corpus.may_leave == "cues":
+        print(f"These files hold text or audio of {corpus.name}, whose licence does not let them out: keep them.")

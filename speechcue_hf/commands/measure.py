@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from datasets import Dataset
 from pyarrow.parquet import read_table
 
+from speechcue_hf.commands.arguments import add_dataset, add_list, chosen_of, positive_int, print_next
 from speechcue_hf.corpora.identity import carry_records
 from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_shard
 from speechcue_hf.cues.settings import GROUPS, MeasurementSettings
 from speechcue_hf.errors import SpeechcueError
-from speechcue_hf.filenames import BIOGRAPHIES_FILE, CORPUS_FILE, MEASUREMENT_FILE
+from speechcue_hf.records import BIOGRAPHIES_FILE, CORPUS_FILE, MEASUREMENT_FILE, find_record, write_record
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -33,7 +33,7 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("dataset", type=Path, metavar="DIR", help="dataset folder, as `speechcue prepare` writes it")
+    add_dataset(parser, "folder, as `speechcue prepare` writes it")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write; finished files are kept")
     parser.add_argument(
         "--preset",
@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="default",
         help="ours, or the paper's eight numbers exactly (default: %(default)s)",
     )
-    parser.add_argument("--groups", nargs="+", choices=tuple(GROUPS), help="what to measure (default: the preset's)")
-    parser.add_argument("--num-proc", type=int, help="worker processes (default: work in this one)")
+    add_list(parser, "--groups", metavar="GROUP", help=f"of {', '.join(GROUPS)} (default: the preset's)")
+    parser.add_argument("--num-proc", type=positive_int, help="worker processes (default: work in this one)")
     parser.add_argument("--shard", type=int, default=0, help="which shard this job measures, from 0")
     parser.add_argument("--num-shards", type=int, default=1, help="into how many shards the corpus is divided")
 
@@ -72,24 +72,23 @@ def run(arguments: argparse.Namespace) -> None:
         write_shard(measured, path)
         print(f"{path.name}: {len(measured)} utterances")
         _print_notes(measured["measurement_note"])
-    print(f"Next: speechcue describe {arguments.output} -o {arguments.output.parent / 'described'}")
+    print_next("describe", arguments.output, "-o", arguments.output.parent / "described")
 
 
 def _settings(arguments: argparse.Namespace) -> MeasurementSettings:
     preset = MeasurementSettings.speechcuellm() if arguments.preset == "speechcuellm" else MeasurementSettings()
-    return replace(preset, groups=tuple(arguments.groups)) if arguments.groups else preset
+    groups = chosen_of(arguments.groups, tuple(GROUPS), "group of measurements")
+    return preset if groups is None else replace(preset, groups=groups)
 
 
 def _write_settings(settings: MeasurementSettings, folder: Path) -> None:
     """Put the settings beside the shards; shards of other settings must not mix with them."""
-    path = folder / MEASUREMENT_FILE
-    text = json.dumps(settings.to_dict(), indent=2) + "\n"
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    there = find_record(MeasurementSettings, folder)
+    if there is not None and there != settings:
         raise SpeechcueError(
             f"{folder} holds measurements by other settings ({MEASUREMENT_FILE}): choose another folder"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_record(settings, folder)
 
 
 def _with_turn_taking(dataset: DatasetDict, settings: MeasurementSettings) -> dict[Any, Dataset]:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from speechcue_hf.commands.arguments import add_model
+
 if TYPE_CHECKING:
     from speechcue_hf.inference.recognizer import RecognizedEmotion
 
@@ -25,8 +27,7 @@ model that was trained on biographies needs them in a column biography, made lik
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("conversations", type=Path, help="a clip, or a folder of conversations")
-    parser.add_argument("--model", required=True, help="trained model: a folder, or an id on the Hub")
-    parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
+    add_model(parser, "trained model")
     parser.add_argument("--text", help="what is said in the clip")
     parser.add_argument("--sharing", choices=("prefix", "none"), default="prefix", help="run common beginnings once")
     parser.add_argument("-o", "--output", type=Path, help="write JSON lines there, with probabilities and descriptions")
@@ -38,11 +39,11 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         SpeechcueError: If the model or the conversations are not what they must be.
     """
-    from speechcue_hf.evaluation.evaluate import InferenceSettings
     from speechcue_hf.inference.recognizer import EmotionRecognizer
+    from speechcue_hf.inference.settings import InferenceSettings
 
     recognizer = EmotionRecognizer.from_pretrained(
-        arguments.model, revision=arguments.revision, decoding=InferenceSettings(sharing=arguments.sharing)
+        arguments.model, revision=arguments.revision, settings=InferenceSettings(sharing=arguments.sharing)
     )
     recognized = recognizer(arguments.conversations, text=arguments.text)
     print(*table(recognized), sep="\n")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from datasets import load_dataset
 
+from speechcue_hf.commands.arguments import positive_int, print_next
+from speechcue_hf.corpora.catalogue import NAMESPACE, corpora
 from speechcue_hf.corpora.parquet import write_dataset
-from speechcue_hf.corpora.registration import CORPORA, NAMESPACE
 
 EXAMPLES = """examples:
   speechcue prepare demo -o data/demo
@@ -29,12 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="dataset folder to write")
     parser.add_argument("--no-verify", action="store_true", help="take a copy that differs from its release")
     parser.add_argument("--without-audio", action="store_true", help="leave the clips out, keep their state")
-    parser.add_argument("--num-proc", type=int, default=1, help="processes, and files of each split (default: 1)")
+    parser.add_argument(
+        "--num-proc", type=positive_int, default=1, help="processes, and files of each split (default: 1)"
+    )
 
 
 def add_corpus_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments that choose a corpus."""
-    parser.add_argument("corpus", choices=CORPORA)
+    parser.add_argument("corpus", choices=tuple(corpora()))
     parser.add_argument("--data-dir", help="folder of your copy of the corpus (the demo needs none)")
     parser.add_argument("--config", help="config of the corpus, such as erc-6, ser-4 or all of iemocap")
     parser.add_argument("--fold", type=int, help="of iemocap ser-4: the session left out for the test, 1 to 5")
@@ -46,7 +49,7 @@ def corpus_options(arguments: argparse.Namespace) -> dict[str, str | int]:
     Raises:
         ValueError: If the corpus has no folds and one was given.
     """
-    if arguments.fold is not None and arguments.corpus != "iemocap":
+    if arguments.fold is not None and "fold" not in corpora()[arguments.corpus].options:
         raise ValueError(f"--fold {arguments.fold}: {arguments.corpus} has no folds, leave it out")
     options = {"path": NAMESPACE + arguments.corpus, "name": arguments.config}
     options |= {"data_dir": arguments.data_dir, "fold": arguments.fold}
@@ -63,4 +66,6 @@ def run(arguments: argparse.Namespace) -> None:
     for split, rows in dataset.items():
         clips = ", ".join(f"{number:,} {status}" for status, number in statuses[split].most_common())
         print(f"{split}: {len(rows):,} utterances in {len(rows.unique('dialogue_id')):,} dialogues; clips: {clips}")
-    print(f"Written to {arguments.output}. Next: speechcue measure {arguments.output} -o ...")
+    print(f"Written to {arguments.output}.")
+    if not arguments.without_audio:
+        print_next("measure", arguments.output, "-o", arguments.output.with_name(f"{arguments.output.name}-measured"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from speechcue_hf.commands.arguments import add_list
+
 EXAMPLES = """examples:
   speechcue publish dataset data/demo data/described --repo-id me/demo --prompt speechcue
   speechcue publish dataset data/described --repo-id me/iemocap-cues --columns dialogue_id utterance_id turn \\
@@ -22,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     dataset = kinds.add_parser("dataset", help="dataset folders, each as a config of one repository")
     dataset.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="dataset folder")
     dataset.add_argument("--prompt", nargs="+", default=[], help="publish the last folder's prompts too, as sft-PROMPT")
-    dataset.add_argument("--columns", nargs="+", help="publish only these columns")
+    add_list(dataset, "--columns", metavar="COLUMN", help="publish only these columns")
     model = kinds.add_parser("model", help="the folder of a run, with its card")
     model.add_argument("folder", type=Path, metavar="DIR", help="folder that training wrote")
     for kind in (dataset, model):
@@ -49,10 +51,10 @@ def run(arguments: argparse.Namespace) -> None:
         commit = publish_dataset(
             arguments.folders, arguments.repo_id, prompts=arguments.prompt, columns=arguments.columns, **options
         )
-        use = f'load_dataset("{arguments.repo_id}", ...)'
+        use = f"its card shows how to load it: https://huggingface.co/datasets/{arguments.repo_id}"
     else:
         from speechcue_hf.hub.publish_model import publish_model
 
         commit = publish_model(arguments.folder, arguments.repo_id, **options)
-        use = f'EmotionRecognizer.from_pretrained("{arguments.repo_id}")'
-    print(f"Published as {arguments.repo_id}, commit {commit[:12]}. Next: {use}")
+        use = f"its card shows how to use it: https://huggingface.co/{arguments.repo_id}"
+    print(f"Published as {arguments.repo_id}, commit {commit[:12]}; {use}")

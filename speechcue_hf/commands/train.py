@@ -1,104 +1,79 @@
-"""``speechcue train``: fine-tune a chat model, or train an encoder classifier, from a recipe, in this process."""
+"""``speechcue train``: train any kind of model from a recipe, in this process."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
-from speechcue_hf.filenames import SEEDS_FILE, TRAINING_FILE
+from speechcue_hf.commands.arguments import print_next
+from speechcue_hf.records import SEEDS_FILE, TRAINING_FILE, SeedsRecord, TrainingRecord, read_record
 
 EXAMPLES = """examples:
-  speechcue train --config recipes/quickstart.yaml --dataset data/described --output-dir runs/demo
-  speechcue train --config recipes/quickstart.yaml --dataset data/described --output-dir runs/long num_train_epochs=9
+  speechcue train data/described --config quickstart -o runs/demo
+  speechcue train data/described --config quickstart -o runs/long num_train_epochs=9 seeds=[1,11,42]
+  speechcue train data/described --config bioserc/encoder/meld_history -o runs/encoder
+  speechcue train data/demo --config semollm/tiny/stage1 -o runs/stage1 captions=data/captions
+  speechcue train data/described --config quickstart -o runs/demo --resume
 
-Any setting of the recipe can follow as setting=value. For several processes or GPUs use
-  accelerate launch recipes/sft.py --config recipes/quickstart.yaml --dataset data/described --output_dir runs/demo
+`speechcue recipes` lists the recipes and writes one out to change. Any setting can follow as setting=value, in YAML.
+For several processes or GPUs:
+  accelerate launch recipes/sft.py data/described --config quickstart --output_dir runs/demo
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("--config", required=True, help="the recipe, a YAML file")
-    parser.add_argument("--dataset", help="folder that `speechcue describe` wrote")
-    parser.add_argument("--output-dir", help="where adapter, tokenizer and training.json go")
-    parser.add_argument("overrides", nargs="*", metavar="setting=value", help="settings instead of the recipe's")
+    parser.add_argument("--config", required=True, metavar="RECIPE", help="name of a recipe, or a YAML file")
+    parser.add_argument("--dataset", metavar="DATASET", help="folder of the rows, or of a SEmoLLM's clips")
+    parser.add_argument("-o", "--output-dir", metavar="DIR", help="where model, tokenizer and training.json go")
+    parser.add_argument("--resume", action="store_true", help="go on with the unfinished run in the output folder")
+    parser.set_defaults(settings=[])
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train and say what was made; a recipe that names an ``encoder`` trains a classifier on it."""
-    train = _train_encoder if "encoder" in _settings(arguments.config) else _train_chat_model
-    output, dataset = train(recipe_arguments(arguments))
+    """Train and say what was made; the kind of recipe says which kind of model."""
+    from speechcue_hf.run_recipe import run_recipe
+    from speechcue_hf.training.recipes import parse_recipe
+
+    recipe = parse_recipe(recipe_words(arguments))
+    output = run_recipe(recipe)
     for path in sorted(output.glob(TRAINING_FILE)) or sorted(output.glob(f"seed-*/{TRAINING_FILE}")):
-        _print_summary(path, dataset)
+        _print_summary(read_record(TrainingRecord, path), path.parent)
     if (output / SEEDS_FILE).is_file():
-        _print_spread(output / SEEDS_FILE)
+        _print_spread(read_record(SeedsRecord, output), output)
+    if recipe.kind == "speech":
+        print_next("card", output)
+    else:
+        print_next("evaluate", recipe.data.dataset, "--model", output, "-o", output)
 
 
-def _settings(config: str) -> dict[str, Any]:
-    import yaml  # type: ignore[import-untyped]
-
-    return yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
-
-
-def _train_chat_model(line: list[str]) -> tuple[Path, str]:
-    from speechcue_hf.evaluation.selection import judge
-    from speechcue_hf.hub.publish_model import publish_model
-    from speechcue_hf.training.arguments import parse_arguments
-    from speechcue_hf.training.sft import train_recipe
-
-    data, model, training = parse_arguments(line)
-    return train_recipe(data, model, training, judge=judge, publish=publish_model), str(data.dataset)
+def recipe_words(arguments: argparse.Namespace) -> list[str]:
+    """The recipe and its settings, as :func:`speechcue_hf.training.recipes.parse_recipe` reads them."""
+    words = [*arguments.settings, "--config", arguments.config]
+    words += ["--dataset", arguments.dataset] if arguments.dataset else []
+    words += ["--output_dir", arguments.output_dir] if arguments.output_dir else []
+    return [*words, "--resume"] if arguments.resume else words
 
 
-def _train_encoder(line: list[str]) -> tuple[Path, str]:
-    from speechcue_hf.hub.publish_model import publish_model
-    from speechcue_hf.metrics.scores import weighted_f1
-    from speechcue_hf.training.encoder import train_encoder_recipe
-    from speechcue_hf.training.encoder_arguments import parse_encoder_arguments
-
-    data, model, training = parse_encoder_arguments(line)
-    return train_encoder_recipe(data, model, training, weighted_f1, publish_model), str(data.dataset)
-
-
-def _print_summary(path: Path, dataset: str) -> None:
-    record = json.loads(path.read_text(encoding="utf-8"))
-    rows, best = record["rows"]["train"], record["best"]
+def _print_summary(training: TrainingRecord, folder: Path) -> None:
+    rows, best = training.rows["train"], training.best
     scores = ", ".join(f"{name.removeprefix('eval_')} {best[name]:.4f}" for name in best if name != "step")
-    print(f"Trained {record['base_model']} on {rows['all'] - rows['unlabelled']} rows in {record['steps']} steps.")
+    trained_on = rows["with_caption"] if training.kind == "speech" else rows["all"] - rows["unlabelled"]
+    print(f"Trained {training.base_model} on {trained_on} rows in {training.steps} steps.")
     print(f"Kept step {best['step']}, on the selection split: {scores}.")
-    texts = "utterances" if "encoder" in record else "prompts"
-    print(f"{rows['shortened']} {texts} were shortened to {record['token_budget']} tokens, no row was dropped.")
-    beside = "" if "encoder" in record else ", its prompt"
-    print(f"{path.parent} holds the model{beside} and {path.name}.")
-    if record.get("sees_future"):
+    if training.kind != "speech":
+        texts = "utterances" if training.kind == "encoder" else "prompts"
+        print(f"{rows['shortened']} {texts} were shortened to {training.token_budget} tokens, no row was dropped.")
+    beside = ", its prompt" if training.kind == "chat" else ""
+    print(f"{folder} holds the model{beside} and {TRAINING_FILE}.")
+    if training.sees_future:
         print("It sees turns after the one in question, so it cannot follow a conversation as it happens.")
-    print(f"Next: speechcue evaluate --dataset {dataset} --model {path.parent} --split test -o {path.parent}")
 
 
-def _print_spread(path: Path) -> None:
+def _print_spread(seeds: SeedsRecord, folder: Path) -> None:
     from speechcue_hf.metrics.spread import spread_lines
 
-    summary = json.loads(path.read_text(encoding="utf-8"))
-    scores = {name.removeprefix("eval_"): spread for name, spread in summary.items() if name != "seeds"}
-    print(f"Mean and standard deviation over seeds {', '.join(map(str, summary['seeds']))}, on the selection split:")
+    scores = {name.removeprefix("eval_"): spread for name, spread in seeds.scores.items()}
+    print(f"Mean and standard deviation over seeds {', '.join(map(str, seeds.seeds))}, on the selection split:")
     print(*spread_lines(scores), sep="\n")
-    print(f"Written to {path}. Next: speechcue evaluate --model {path.parent} ..., which scores all of them")
-
-
-def recipe_arguments(arguments: argparse.Namespace) -> list[str]:
-    """The command line that TRL's parser reads.
-
-    Raises:
-        ValueError: If an override is not of the form setting=value.
-    """
-    line = ["--config", arguments.config]
-    line += ["--dataset", arguments.dataset] if arguments.dataset else []
-    line += ["--output_dir", arguments.output_dir] if arguments.output_dir else []
-    for override in arguments.overrides:
-        name, equals, value = override.partition("=")
-        if not equals:
-            raise ValueError(f"{override!r} is not of the form setting=value, such as learning_rate=1e-4")
-        line += [f"--{name}", value]
-    return line
+    print(f"Written to {folder / SEEDS_FILE}")

@@ -7,12 +7,13 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import datasets
 import pyarrow as pa
 from datasets.builder import Key
 
+from speechcue_hf.corpora.catalogue import Corpus, corpora
 from speechcue_hf.corpora.clips import clip_status, known_clips
 from speechcue_hf.corpora.published import commit_of, join_published, joined_features, read_published
 from speechcue_hf.corpora.schema import Utterance, dialogues_of, utterance_features, utterance_table
@@ -55,13 +56,12 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
     BUILDER_CONFIG_CLASS = CorpusConfig
     BUILDER_CONFIGS: ClassVar[Sequence[CorpusConfig]] = [CorpusConfig()]
     CORPUS: ClassVar[str]
-    LICENSE: ClassVar[str]
-    HUB_LICENSE: ClassVar[str] = "other"
-    """The licence as the Hub names it."""
-    MAY_LEAVE: ClassVar[Literal["everything", "cues"]] = "everything"
-    """What may be passed on: ``cues`` are ids, measurements and descriptions, and nothing of the release itself."""
-    HOMEPAGE: ClassVar[str]
-    CITATION: ClassVar[str]
+    """Its name in :mod:`speechcue_hf.corpora.catalogue`, which tells the rest."""
+
+    @property
+    def corpus(self) -> Corpus:
+        """What is known of the corpus."""
+        return corpora()[self.CORPUS]
 
     @abc.abstractmethod
     def emotions(self) -> Sequence[str]:
@@ -98,7 +98,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
             )
         folder = Path(self.config.data_dir).expanduser().absolute()
         if not folder.is_dir():
-            source = f" (from {self.HOMEPAGE})" if self.HOMEPAGE else ""
+            source = f" (from {self.corpus.homepage})" if self.corpus.homepage else ""
             raise CorpusError(f"{folder} is not a folder: give data_dir= the folder of your copy{source}")
         return folder
 
@@ -107,9 +107,9 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
             # The one field of free text that map and filter keep.
             description="" if self._published is None else f"{self.config.published}@{self.config.published_revision}",
             features=self._features(),
-            license=self.LICENSE,
-            homepage=self.HOMEPAGE,
-            citation=self.CITATION,
+            license=self.corpus.licence,
+            homepage=self.corpus.homepage,
+            citation=self.corpus.citation,
         )
 
     def _own_features(self) -> datasets.Features:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from itertools import combinations
 
-from datasets.utils import tqdm
-
 from speechcue_hf.corpora.clips import clip_status, known_clips
 from speechcue_hf.corpora.schema import Utterance, dialogues_of
+from speechcue_hf.progress import progress
 
 Splits = Mapping[str, Sequence[Utterance]]
 Counts = dict[str, int]
@@ -95,7 +94,7 @@ def clip_statuses(corpus: str, utterances: Sequence[Utterance]) -> dict[str, str
     known = known_clips(corpus)
     return {
         utterance.utterance_id: clip_status(utterance.clip, known.get(utterance.utterance_id))
-        for utterance in tqdm(utterances, desc="Looking at clips", unit=" clips")
+        for utterance in progress(utterances, "Looking at clips", "clips")
     }
 
 

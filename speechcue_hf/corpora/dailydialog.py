@@ -31,14 +31,6 @@ class DailyDialogBuilder(CorpusBuilder):
     """DailyDialog as released."""
 
     CORPUS = "dailydialog"
-    LICENSE = "CC-BY-NC-SA-4.0"
-    HUB_LICENSE = "cc-by-nc-sa-4.0"
-    HOMEPAGE = "http://yanran.li/dailydialog"
-    CITATION = (
-        "@inproceedings{li2017dailydialog, title={{DailyDialog}: A Manually Labelled Multi-turn Dialogue Dataset}, "
-        "author={Li, Yanran and Su, Hui and Shen, Xiaoyu and Li, Wenjie and Cao, Ziqiang and Niu, Shuzi}, "
-        "booktitle={IJCNLP}, year={2017}}"
-    )
 
     def emotions(self) -> Sequence[str]:
         """The seven emotions, in the order of the release."""

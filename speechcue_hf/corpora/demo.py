@@ -24,10 +24,6 @@ class DemoBuilder(CorpusBuilder):
     """The demo corpus; it needs no ``data_dir``."""
 
     CORPUS = "demo"
-    LICENSE = "CC0-1.0"
-    HUB_LICENSE = "cc0-1.0"
-    HOMEPAGE = ""
-    CITATION = ""
 
     def emotions(self) -> Sequence[str]:
         """The six emotions of IEMOCAP's task, in its order."""

@@ -36,14 +36,6 @@ class EmoryNLPBuilder(CorpusBuilder):
     """EmoryNLP in either of its forms."""
 
     CORPUS = "emorynlp"
-    LICENSE = "Apache-2.0"
-    HUB_LICENSE = "apache-2.0"
-    HOMEPAGE = "https://github.com/emorynlp/emotion-detection"
-    CITATION = (
-        "@inproceedings{zahiri2018emotion, title={Emotion Detection on {TV} Show Transcripts with Sequence-based "
-        "Convolutional Neural Networks}, author={Zahiri, Sayyed M. and Choi, Jinho D.}, "
-        "booktitle={AAAI Workshop on Affective Content Analysis}, year={2018}}"
-    )
 
     def emotions(self) -> Sequence[str]:
         """The seven emotions, in the order of the published class ids."""

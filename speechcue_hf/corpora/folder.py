@@ -60,9 +60,6 @@ class FolderBuilder(CorpusBuilder):
     BUILDER_CONFIG_CLASS = FolderConfig
     BUILDER_CONFIGS: ClassVar[Sequence[FolderConfig]] = [FolderConfig()]
     CORPUS = "folder"
-    LICENSE = ""
-    HOMEPAGE = ""
-    CITATION = ""
 
     def emotions(self) -> Sequence[str]:
         """Label names of the config, or those in the metadata, sorted by name."""

@@ -27,7 +27,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from datasets import List, Value
 
@@ -102,13 +102,6 @@ class IemocapBuilder(CorpusBuilder):
     ]
     DEFAULT_CONFIG_NAME = "erc-6"
     CORPUS = "iemocap"
-    LICENSE = "IEMOCAP licence of the University of Southern California, to each user"
-    MAY_LEAVE: ClassVar[Literal["everything", "cues"]] = "cues"
-    HOMEPAGE = "https://sail.usc.edu/iemocap/"
-    CITATION = (
-        "Busso et al. (2008). IEMOCAP: interactive emotional dyadic motion capture database. "
-        "Language Resources and Evaluation 42, 335-359."
-    )
 
     def emotions(self) -> Sequence[str]:
         """The labels of the config."""

@@ -41,14 +41,6 @@ class LibriTTSBuilder(CorpusBuilder):
     """LibriTTS as released."""
 
     CORPUS = "libritts"
-    LICENSE = "CC-BY-4.0"
-    HUB_LICENSE = "cc-by-4.0"
-    HOMEPAGE = "https://www.openslr.org/60"
-    CITATION = (
-        "@inproceedings{zen2019libritts, title={{LibriTTS}: A Corpus Derived from {LibriSpeech} for Text-to-Speech}, "
-        "author={Zen, Heiga and Dang, Viet and Clark, Rob and Zhang, Yu and Weiss, Ron J. and Jia, Ye and Chen, "
-        "Zhifeng and Wu, Yonghui}, booktitle={Interspeech}, year={2019}}"
-    )
 
     def emotions(self) -> Sequence[str]:
         """LibriTTS has no emotion labels."""

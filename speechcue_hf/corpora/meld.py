@@ -58,13 +58,6 @@ class MeldBuilder(CorpusBuilder):
     """MELD as a ``datasets`` builder."""
 
     CORPUS = "meld"
-    LICENSE = "GPL-3.0 (annotations)"
-    HUB_LICENSE = "gpl-3.0"
-    HOMEPAGE = "https://affective-meld.github.io"
-    CITATION = (
-        "Poria, Hazarika, Majumder, Naik, Cambria and Mihalcea (2019). MELD: a multimodal multi-party dataset for "
-        "emotion recognition in conversations. ACL 2019, 527-536."
-    )
 
     def emotions(self) -> Sequence[str]:
         """The seven emotions, in the order of the published class ids."""

@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 from datasets import Audio, Dataset, DatasetDict, Features, load_dataset
 from datasets.exceptions import DatasetGenerationError
 from datasets.table import embed_table_storage
-from datasets.utils import tqdm
 
 from speechcue_hf.audio import Clip, decode
-from speechcue_hf.corpora.identity import identify, read_identity, restore_identity, write_identity
+from speechcue_hf.corpora.identity import identify, restore_identity, write_identity
 from speechcue_hf.errors import AudioError, CorpusError
+from speechcue_hf.progress import counting
+from speechcue_hf.records import CorpusIdentity, find_record
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +119,7 @@ def read_dataset(folder: Path) -> DatasetDict:
     Raises:
         CorpusError: If the folder holds no Parquet of the expected name, not all shards of a split, a damaged file,
             a split without rows, or files with other columns.
+        RecordError: If its ``corpus.json`` is damaged or of a newer release.
     """
     files = _files_of_splits(folder)
     if not files:
@@ -130,7 +132,7 @@ def read_dataset(folder: Path) -> DatasetDict:
     except DatasetGenerationError as error:
         cause = " ".join(str(error.__cause__ or error).split())
         raise CorpusError(f"the files of {folder} are no one dataset, make them again together: {cause}") from error
-    identity = read_identity(folder)
+    identity = find_record(CorpusIdentity, folder)
     if identity is not None:
         restore_identity(dataset, identity)
     return dataset
@@ -180,11 +182,11 @@ def _write_rows(dataset: Dataset, path: Path) -> None:
     features: Features = dataset.features
     schema: pa.Schema = features.arrow_schema
     batches: Any = dataset.with_format("arrow").iter(batch_size=ROWS_PER_GROUP)
-    bar = tqdm(total=len(dataset), unit=" rows", desc=f"Writing {path.name.split('-')[0].lstrip('.')}")
-    with pq.ParquetWriter(path, schema) as writer, bar:
+    what = f"Writing {path.name.split('-')[0].lstrip('.')}"
+    with pq.ParquetWriter(path, schema) as writer, counting(what, len(dataset), "rows") as count:
         for batch in batches:
             writer.write_table(embed_table_storage(_with_sound_of_videos(batch, features).cast(schema)))
-            bar.update(batch.num_rows)
+            count(batch.num_rows)
 
 
 def _with_sound_of_videos(batch: pa.Table, features: Features) -> pa.Table:

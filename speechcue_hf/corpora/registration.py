@@ -3,91 +3,132 @@
 ``datasets`` has no plugin hook (5.2): ``load_dataset`` asks a private table for the names of packaged modules and lists
 every file below ``data_dir`` before it starts a builder. Our names are entered in that table, and for them (only) the
 listing is replaced by the files that the loader says it watches, which also tell the cache when a file has changed.
+``datasets`` takes most of a second to import, so a program that has not done so yet gets the names when it does.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-import datasets
-from datasets import packaged_modules
-from datasets.data_files import DataFilesDict, DataFilesList
-from datasets.load import DatasetModule, PackagedDatasetModuleFactory
+from speechcue_hf.corpora.catalogue import NAMESPACE, Corpus, add_corpus, corpora, find_corpus
 
 if TYPE_CHECKING:
-    from speechcue_hf.corpora.builder import CorpusBuilder
-
-CORPORA = ("iemocap", "meld", "emorynlp", "dailydialog", "libritts", "wav_list", "demo", "folder")
-NAMESPACE = "speechcue/"
-DEMO = NAMESPACE + "demo"
-"""The one corpus that lies in this package: its loader knows what to watch without a folder."""
+    from datasets.load import DatasetModule, PackagedDatasetModuleFactory
 
 
-def register() -> None:
-    """Enter the loaders under ``speechcue/<corpus>`` in ``datasets``; calling it again changes nothing."""
-    if NAMESPACE + CORPORA[0] in packaged_modules._PACKAGED_DATASETS_MODULES:
-        return
+def register_corpora() -> None:
+    """Enter the corpora in ``datasets``, now or as soon as it is imported; calling it again changes nothing."""
+    if "datasets" in sys.modules:
+        _enter_all()
+    elif not any(isinstance(finder, _AfterDatasets) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _AfterDatasets())
+
+
+def register_corpus(corpus: Corpus) -> None:
+    """Add a corpus of your own, so that ``load_dataset("speechcue/<name>")`` reads it and its licence is kept.
+
+    A package that is installed needs no call: it names its corpora under the entry point ``speechcue_hf.corpora``.
+
+    Args:
+        corpus: What is known of it; its loader can be imported.
+
+    Raises:
+        ValueError: If there is another one of that name.
+
+    Example:
+        >>> register_corpus(Corpus("cheers", "my_package.cheers", licence="CC-BY-4.0"))  # doctest: +SKIP
+    """
+    add_corpus(corpus)
+    register_corpora()
+
+
+class _AfterDatasets(MetaPathFinder):
+    """Enters the corpora once ``datasets`` has been imported."""
+
+    looking = False
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The module as Python finds it without us, which calls us when it has been run."""
+        if name != "datasets" or self.looking:
+            return None
+        self.looking = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self.looking = False
+        if spec is not None and spec.loader is not None:
+            run = spec.loader.exec_module
+
+            def run_and_enter(module: ModuleType) -> None:
+                run(module)
+                _enter_all()
+
+            spec.loader.exec_module = run_and_enter  # type: ignore[method-assign]
+        return spec
+
+
+def _enter_all() -> None:
+    """Enter the names in the table of ``datasets``, and our listing of files in place of its own."""
+    from datasets import packaged_modules
+    from datasets.load import PackagedDatasetModuleFactory
+
     code = code_digest(Path(__file__).parent)
-    names = {NAMESPACE + corpus: (f"speechcue_hf.corpora.{corpus}", code) for corpus in CORPORA}
-    packaged_modules._PACKAGED_DATASETS_MODULES.update(names)
+    for corpus in corpora().values():
+        digest = code if corpus.loader.startswith(f"{__package__}.") else _digest_of(corpus.loader, code)
+        packaged_modules._PACKAGED_DATASETS_MODULES.setdefault(NAMESPACE + corpus.name, (corpus.loader, digest))
     stock_module = PackagedDatasetModuleFactory.get_module
+    if stock_module.__module__ == __name__:
+        return
 
     def get_module(factory: PackagedDatasetModuleFactory) -> DatasetModule:
-        return corpus_module(factory.name, factory.data_dir) if factory.name in names else stock_module(factory)
+        corpus = find_corpus(factory.name.removeprefix(NAMESPACE)) if factory.name.startswith(NAMESPACE) else None
+        return stock_module(factory) if corpus is None else corpus_module(corpus, factory.data_dir)
 
     PackagedDatasetModuleFactory.get_module = get_module
 
 
-def builder_of(corpus: str) -> type[CorpusBuilder]:
-    """The loader of a corpus, which knows its licence.
-
-    Args:
-        corpus: Its name, one of ``CORPORA``.
-
-    Returns:
-        The builder class.
-
-    Raises:
-        ValueError: If there is no such corpus.
-    """
-    if corpus not in CORPORA:
-        raise ValueError(f"there is no corpus {corpus!r}: choose from {', '.join(CORPORA)}")
-    from speechcue_hf.corpora.builder import CorpusBuilder
-
-    members = vars(import_module(f"speechcue_hf.corpora.{corpus}")).values()
-    classes = [member for member in members if isinstance(member, type) and issubclass(member, CorpusBuilder)]
-    return next(found for found in classes if found is not CorpusBuilder)
-
-
-def corpus_module(name: str, data_dir: str | None) -> DatasetModule:
+def corpus_module(corpus: Corpus, data_dir: str | None) -> DatasetModule:
     """The builder module of a corpus, with a hash that changes when a watched file or a loader does.
 
     Args:
-        name: Registered name, such as ``speechcue/meld``.
-        data_dir: Folder of the corpus, or None.
+        corpus: The corpus.
+        data_dir: Its folder, or None.
 
     Returns:
         What ``datasets.load.dataset_module_factory`` returns for a packaged module.
     """
-    module_path, code = packaged_modules._PACKAGED_DATASETS_MODULES[name]
-    watched = import_module(module_path).watched
-    has_folder = data_dir is not None or name == DEMO
+    import datasets
+    from datasets import packaged_modules
+    from datasets.data_files import DataFilesDict, DataFilesList
+    from datasets.load import DatasetModule
+
+    name = NAMESPACE + corpus.name
+    _, code = packaged_modules._PACKAGED_DATASETS_MODULES[name]
+    watched = import_module(corpus.loader).watched
+    has_folder = data_dir is not None or not corpus.needs_folder
     state = file_states(watched(Path(data_dir or "").expanduser().absolute())) if has_folder else []
     digest = hashlib.sha256("\n".join([code, datasets.__version__, *state]).encode()).hexdigest()
     no_files = DataFilesDict({"train": DataFilesList([], origin_metadata=[])})
-    return DatasetModule(module_path, digest, {"dataset_name": name.replace("/", "_"), "data_files": no_files})
+    return DatasetModule(corpus.loader, digest, {"dataset_name": name.replace("/", "_"), "data_files": no_files})
 
 
 def code_digest(folder: Path) -> str:
     """Fingerprint of the loaders: rows that other code made must not come from the cache.
 
     Args:
-        folder: The package of the loaders; its modules and the facts beside them count, and the module above it that
+        folder: The package of the loaders; its modules and the tables beside them count, and the module above it that
             opens clips.
 
     Returns:
@@ -95,6 +136,13 @@ def code_digest(folder: Path) -> str:
     """
     files = [*folder.glob("*.py"), *folder.glob("*.json"), folder.parent / "audio.py"]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
+
+
+def _digest_of(loader: str, ours: str) -> str:
+    """Fingerprint of a loader of another package: of its file, and of ours that it is built on."""
+    spec = importlib.util.find_spec(loader)
+    own = Path(spec.origin).read_bytes() if spec is not None and spec.origin is not None else b""
+    return hashlib.sha256(ours.encode() + own).hexdigest()
 
 
 def file_states(paths: Iterable[Path]) -> Iterator[str]:

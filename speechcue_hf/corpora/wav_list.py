@@ -24,9 +24,6 @@ class WavListBuilder(CorpusBuilder):
     """Clips named by lists."""
 
     CORPUS = "wav_list"
-    LICENSE = ""
-    HOMEPAGE = ""
-    CITATION = ""
 
     def emotions(self) -> Sequence[str]:
         """A list has no emotion labels."""

@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from datasets import Dataset, DatasetDict, Features, Value
 
 import speechcue_hf
-from speechcue_hf.corpora.identity import put_beside
-from speechcue_hf.cues import serialization
+from speechcue_hf.corpora.joining import put_beside
 from speechcue_hf.cues.groups import Group, RowStatistics, fit_group, fit_groups, row_statistics
 from speechcue_hf.cues.levels import LEVEL_NAMES, FloatArray, level_indices, level_quantiles, named, z_scores
 from speechcue_hf.cues.normalisation import (
@@ -27,11 +26,12 @@ from speechcue_hf.cues.normalisation import (
     past_means,
     reference_groups,
 )
+from speechcue_hf.cues.serialization import canonical_text, find_describer, group_of
 from speechcue_hf.cues.settings import PAPER_COLUMNS, MeasurementSettings
 from speechcue_hf.cues.template_variables import CUES, RELIABILITY, CueFeatures
 from speechcue_hf.cues.wording import put_in_words, wording_sha256
 from speechcue_hf.errors import DescriberError
-from speechcue_hf.filenames import DESCRIBER_FILE
+from speechcue_hf.records import DESCRIBER_FILE, Record, read_record, write_record
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ _MEASURE_FIRST = "Measure the dataset first: measure_dataset(dataset), or `speec
 
 
 @dataclass(frozen=True)
-class SpeechDescriber:
+class SpeechDescriber(Record):
     """Puts measured speech in words. Make one with :meth:`fit` or :meth:`from_pretrained`, then ``map`` it, batched.
 
     It adds ``speech_description``, ``speech_impression`` and, for each cue, ``<cue>_level`` (a level's name) and
@@ -71,7 +71,7 @@ class SpeechDescriber:
         trained_on: The data behind the statistics: ``split`` (its name or None), ``rows``, and ``fingerprint``, a
             SHA-256 of the values, so that the same data has the same fingerprint on every machine.
         min_past: Past turns that ``"running"`` asks for.
-        settings: ``MeasurementSettings.to_dict()`` of the training measurements, or None.
+        settings: ``MeasurementSettings.to_values()`` of the training measurements, or None.
         package_version: Version of this package that fitted it.
         wording_hash: SHA-256 of the templates it was fitted with.
 
@@ -90,6 +90,9 @@ class SpeechDescriber:
     settings: Mapping[str, Any] | None
     package_version: str
     wording_hash: str
+
+    FILE: ClassVar[str] = DESCRIBER_FILE
+    FIX: ClassVar[str] = "fit the describer again with `speechcue describe`"
 
     @classmethod
     def fit(
@@ -148,7 +151,7 @@ class SpeechDescriber:
             groups=groups,
             trained_on=_provenance(train, batch, values),
             min_past=min_past,
-            settings=None if settings is None else settings.to_dict(),
+            settings=None if settings is None else settings.to_values(),
             package_version=speechcue_hf.__version__,
             wording_hash=wording_sha256(wording),
         )
@@ -228,7 +231,7 @@ class SpeechDescriber:
                 "this describer does not know how its training clips were measured: fit it with "
                 "settings=MeasurementSettings(...), the settings of the train split"
             )
-        return MeasurementSettings.from_dict(dict(self.settings))
+        return MeasurementSettings.from_values(self.settings)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -247,38 +250,18 @@ class SpeechDescriber:
             }
         )
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of ``describer.json``, 64 hexadecimal digits: equal for describers that describe alike."""
-        return sha256(self.to_json().encode()).hexdigest()
-
-    def to_json(self) -> str:
-        """The text of ``describer.json``.
-
-        Returns:
-            JSON with sorted keys; a statistic without a value is null.
-        """
-        return serialization.dump(asdict(self))
-
     @classmethod
-    def from_json(cls, text: str) -> SpeechDescriber:
-        """Read the text of ``describer.json``.
-
-        Args:
-            text: What :meth:`to_json` returned.
-
-        Returns:
-            The describer.
-
-        Raises:
-            DescriberError: If the text is not valid, or it belongs to another format or set of cues.
-        """
-        try:
-            describer = cls(**serialization.parse(text))
-        except TypeError as error:
-            raise DescriberError(f"not a valid describer ({error}): fit it again.") from error
+    def from_values(cls, values: Mapping[str, Any]) -> SpeechDescriber:
+        """Make a describer of the values of ``describer.json``; errors as for any record, or if the cues do not fit."""
+        groups = {name: group_of(entry) for name, entry in values["groups"].items()}
+        describer = super().from_values({**values, "groups": groups})
         _check_cues(describer)
         return describer
+
+    @staticmethod
+    def _identity(values: Mapping[str, Any]) -> str:
+        """The text of the file as 0.1.0 wrote it: that release's runs hold the SHA-256 of it."""
+        return canonical_text(values)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``describer.json``.
@@ -286,8 +269,7 @@ class SpeechDescriber:
         Args:
             folder: Where to; it is made if need be.
         """
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        (Path(folder) / DESCRIBER_FILE).write_text(self.to_json(), encoding="utf-8")
+        write_record(self, Path(folder))
 
     @classmethod
     def from_pretrained(cls, name: str | Path, *, revision: str | None = None) -> SpeechDescriber:
@@ -301,19 +283,16 @@ class SpeechDescriber:
             The describer.
 
         Raises:
-            DescriberError: If there is no such file, it is not valid, or it belongs to another format or set of cues.
+            DescriberError: If there is no such file.
+            RecordError: If it is not valid, or belongs to another format or set of cues.
         """
-        path = serialization.find_describer(name, revision)
-        try:
-            describer = cls.from_json(path.read_text(encoding="utf-8"))
-        except DescriberError as error:
-            raise DescriberError(f"{path}: {error}") from error
+        describer = read_record(cls, find_describer(name, revision))
         _warn_of_other_wording(describer)
         return describer
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled as its JSON, so that equal describers have equal hashes and ``map`` finds its cache."""
-        return SpeechDescriber.from_json, (self.to_json(),)
+        """Pickled as its values, so that equal describers have equal hashes and ``map`` finds its cache."""
+        return SpeechDescriber.from_values, (self.to_values(),)
 
     def _compare(self, batch: Batch, values: FloatArray) -> tuple[FloatArray, RowStatistics, list[str]]:
         """What is compared of each row (its values, or their distance from its past), with what, and whose that is."""
@@ -423,15 +402,13 @@ def _check_cues(describer: SpeechDescriber) -> None:
     known = CUES.get(describer.wording, ())
     fitted = [group.cues.keys() for group in describer.groups.values()]
     if not set(describer.cues) <= set(known) or any(cues != set(describer.cues) for cues in fitted):
-        raise DescriberError(
+        raise ValueError(
             f"its wording ({describer.wording}) and cues ({', '.join(describer.cues)}) do not fit this package, whose "
             f"wordings are {', '.join(CUES)} and whose cues are {', '.join(CUES['speechcue'])}: "
-            f"install speechcue_hf {describer.package_version}, or fit the describer again."
+            f"install speechcue_hf {describer.package_version}"
         )
     if OVERALL not in describer.groups or describer.baseline not in BASELINES or describer.levels not in LEVEL_NAMES:
-        raise DescriberError(
-            "not a valid describer (no overall statistics, or an unknown baseline or number of levels)."
-        )
+        raise ValueError("it has no overall statistics, or an unknown baseline or number of levels")
 
 
 def _warn_of_other_wording(describer: SpeechDescriber) -> None:

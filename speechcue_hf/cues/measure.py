@@ -12,7 +12,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict, Features, IterableDataset, Value
 
 from speechcue_hf.audio import decode
-from speechcue_hf.corpora.identity import put_beside
+from speechcue_hf.corpora.joining import put_beside
 from speechcue_hf.cues import analysis, speechcuellm
 from speechcue_hf.cues.settings import GROUPS, MEASUREMENT_COLUMNS, MeasurementSettings
 from speechcue_hf.cues.turns import TURN_COLUMNS, TurnFollower, add_turn_taking, has_turns

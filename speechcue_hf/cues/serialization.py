@@ -1,4 +1,4 @@
-"""``describer.json``: where it lies, and how statistics become JSON and come back."""
+"""``describer.json``: where it lies, and how statistics come back from it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from typing import Any
 from speechcue_hf.cues.groups import Group
 from speechcue_hf.cues.levels import CueStatistics
 from speechcue_hf.errors import DescriberError
-from speechcue_hf.filenames import DESCRIBER_FILE
-
-FORMAT_VERSION = 1
+from speechcue_hf.records import DESCRIBER_FILE, with_nulls
 
 _PLACES = {"model": DESCRIBER_FILE, "dataset": f"described/{DESCRIBER_FILE}"}
 """Kind of repository → where it lies there."""
@@ -58,58 +56,28 @@ def find_describer(name: str | Path, revision: str | None) -> Path:
     )
 
 
-def dump(fields: Mapping[str, Any]) -> str:
-    """The text of ``describer.json``.
+def canonical_text(values: Mapping[str, Any]) -> str:
+    """The values of a describer as text that depends on nothing else.
 
     Args:
-        fields: The describer's fields as plain dictionaries, lists and numbers.
+        values: The describer's fields as plain dictionaries, lists and numbers.
 
     Returns:
-        JSON with sorted keys, so that equal fields give equal text; NaN becomes null.
+        JSON with sorted keys; NaN becomes null.
     """
-    document = _nulls({"format_version": FORMAT_VERSION, **fields})
+    document = with_nulls({"format_version": 1, **values})
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def parse(text: str) -> dict[str, Any]:
-    """Read the text of ``describer.json``.
-
-    Args:
-        text: From :func:`dump`.
-
-    Returns:
-        The fields, ``"groups"`` as :class:`~speechcue_hf.cues.groups.Group` and ``"cues"`` as a tuple.
+def group_of(entry: Any) -> Group:
+    """The statistics of a group, from JSON values or as they are.
 
     Raises:
-        DescriberError: If the text is not valid or of another format.
+        KeyError: If a value is missing.
+        TypeError: If one is of another type.
     """
-    try:
-        fields = json.loads(text)
-        version = fields.pop("format_version")
-        writer = fields["package_version"]
-    except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
-        raise DescriberError(f"not a describer ({error!r}): fit it again.") from error
-    if version != FORMAT_VERSION:
-        raise DescriberError(
-            f"written in format {version}, and this package reads format {FORMAT_VERSION}: "
-            f"install speechcue_hf {writer}, or fit the describer again."
-        )
-    try:
-        groups = {name: _group(entry) for name, entry in fields["groups"].items()}
-        return {**fields, "cues": tuple(fields["cues"]), "groups": groups}
-    except (KeyError, AttributeError, TypeError, ValueError) as error:
-        raise DescriberError(f"not a valid describer ({error!r}): fit it again.") from error
-
-
-def _nulls(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _nulls(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_nulls(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _group(entry: Mapping[str, Any]) -> Group:
+    if isinstance(entry, Group):
+        return entry
     return Group(int(entry["rows"]), {cue: _statistics(statistics) for cue, statistics in entry["cues"].items()})
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from speechcue_hf import __version__
+from speechcue_hf.records import MEASUREMENT_FILE, Record
 
-PAPER_COLUMNS = (
+PAPER_COLUMNS: tuple[str, ...] = (
     "duration_s",
     "intensity_mean_db",
     "intensity_sd_db",
@@ -41,7 +43,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """The measurements that are made, or left out, together. The duration belongs to no group: it is always there."""
 
-MEASUREMENT_COLUMNS = (
+MEASUREMENT_COLUMNS: tuple[str, ...] = (
     *PAPER_COLUMNS,
     *(column for columns in GROUPS.values() for column in columns if column not in PAPER_COLUMNS),
 )
@@ -54,7 +56,7 @@ _PRESET_GROUPS = {
 
 
 @dataclass(frozen=True)
-class MeasurementSettings:
+class MeasurementSettings(Record):
     """Which procedure measures, and which groups of measurements it makes.
 
     Attributes:
@@ -75,6 +77,9 @@ class MeasurementSettings:
     preset: str = "default"
     release: str = __version__
 
+    FILE: ClassVar[str] = MEASUREMENT_FILE
+    FIX: ClassVar[str] = "measure again with `speechcue measure`"
+
     def __post_init__(self) -> None:
         if self.preset not in _PRESET_GROUPS:
             raise ValueError(f"preset {self.preset!r} is unknown; the presets are {', '.join(_PRESET_GROUPS)}")
@@ -82,6 +87,14 @@ class MeasurementSettings:
         for group in self.groups:
             if group not in known:
                 raise ValueError(f"preset {self.preset!r} has no group {group!r}; its groups are {', '.join(known)}")
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> MeasurementSettings:
+        """Make settings of the values of their file, which names all of them; what this release does is no default."""
+        for name in ("groups", "preset", "release"):
+            if name not in values:
+                raise KeyError(name)
+        return super().from_values(values)
 
     @classmethod
     def speechcuellm(cls) -> MeasurementSettings:
@@ -94,17 +107,3 @@ class MeasurementSettings:
         chosen = {"duration_s"}.union(*(GROUPS[group] for group in self.groups))
         known = MEASUREMENT_COLUMNS if self.preset == "default" else PAPER_COLUMNS
         return tuple(column for column in known if column in chosen)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as JSON values."""
-        return {**asdict(self), "groups": list(self.groups)}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> MeasurementSettings:
-        """The settings that ``to_dict`` wrote.
-
-        Raises:
-            ValueError: If the preset or a group is unknown.
-            TypeError: If there is a value that is no setting.
-        """
-        return cls(**{**values, "groups": tuple(values["groups"])})

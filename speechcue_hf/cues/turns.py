@@ -7,7 +7,7 @@ from typing import Any
 
 from datasets import Dataset, Features, Value
 
-from speechcue_hf.corpora.identity import put_beside
+from speechcue_hf.corpora.joining import put_beside
 
 TURN_COLUMNS = ("turn_latency_s", "overlap_s")
 NEEDED_COLUMNS = ("dialogue_id", "turn", "start", "end")

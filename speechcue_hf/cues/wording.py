@@ -1,6 +1,6 @@
-"""From facts to words: the sentences are the templates in ``wording/``, two for each wording.
+"""From cue features to words: the sentences are the templates in ``wording/``, two for each wording.
 
-Clips with the same facts get the same sentences, so each distinct set of facts is rendered once per batch.
+Clips with the same template variables get the same sentences, so each distinct set is rendered once per batch.
 """
 
 from __future__ import annotations
@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
-from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined, Template
 
 from speechcue_hf.cues.template_variables import CueFeatures, speechcue_variables, speechcuellm_variables
+from speechcue_hf.templates import own_templates, template_source
 
-_FACTS = {"speechcuellm": speechcuellm_variables, "speechcue": speechcue_variables}
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_TEMPLATES = "cues/wording"
+_VARIABLES = {"speechcuellm": speechcuellm_variables, "speechcue": speechcue_variables}
 _NUMBERS = ("slightly", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven")
 """Distances in semitones, in words; from twelve on they are octaves."""
 
@@ -31,8 +34,9 @@ def put_in_words(wording: str, features: CueFeatures) -> tuple[list[str], list[s
     Returns:
         One description and one impression per row.
     """
-    facts = _FACTS[wording](features)
-    return _render(f"{wording}_description", facts.description), _render(f"{wording}_impression", facts.impression)
+    variables = _VARIABLES[wording](features)
+    descriptions = _render(f"{wording}_description.jinja", variables.description)
+    return descriptions, _render(f"{wording}_impression.jinja", variables.impression)
 
 
 def wording_sha256(wording: str) -> str:
@@ -44,15 +48,15 @@ def wording_sha256(wording: str) -> str:
     Returns:
         64 hexadecimal digits.
     """
-    sources = [_source(f"{wording}_{kind}") for kind in ("description", "impression")]
+    sources = [template_source(_TEMPLATES, f"{wording}_{kind}.jinja") for kind in ("description", "impression")]
     return sha256("\0".join(sources).encode()).hexdigest()
 
 
-def _render(name: str, facts: Mapping[str, Sequence[Any]]) -> list[str]:
-    """Render a template once per distinct set of facts."""
-    template, names = _template(name), tuple(facts)
+def _render(name: str, variables: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Render a template once per distinct set of variables."""
+    template, names = _template(name), tuple(variables)
     texts: dict[tuple[Any, ...], str] = {}
-    for row in (rows := list(zip(*facts.values(), strict=True))):
+    for row in (rows := list(zip(*variables.values(), strict=True))):
         if row not in texts:
             texts[row] = template.render(zip(names, row, strict=True)).strip()
     return [texts[row] for row in rows]
@@ -60,14 +64,10 @@ def _render(name: str, facts: Mapping[str, Sequence[Any]]) -> list[str]:
 
 @cache
 def _template(name: str) -> Template:
-    environment = Environment(undefined=StrictUndefined, autoescape=False)
+    environment = own_templates(_TEMPLATES)
     environment.filters.update(series=_series, sentences=_sentences, sign=_sign)
     environment.globals["numbers"] = _NUMBERS
-    return environment.from_string(_source(name))
-
-
-def _source(name: str) -> str:
-    return (files("speechcue_hf.cues") / "wording" / f"{name}.jinja").read_text(encoding="utf-8")
+    return environment.get_template(name)
 
 
 def _sign(degree: int | None) -> int:

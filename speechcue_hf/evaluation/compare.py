@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from speechcue_hf.metrics.bootstrap import (
     sign_probability,
     weighted_f1_from_counts,
 )
+from speechcue_hf.records import ResultsRecord
 
 
 def compare_runs(first: Path, second: Path, *, draws: int = BOOTSTRAP_DRAWS, seed: int = 0) -> dict[str, Any]:
@@ -62,14 +63,14 @@ def compare_runs(first: Path, second: Path, *, draws: int = BOOTSTRAP_DRAWS, see
         "only_first": int((right_first & ~right_second).sum()),
         "only_second": int((~right_first & right_second).sum()),
         "neither": int((~right_first & ~right_second).sum()),
-        "sees_future": [result.get("sees_future") for result in pair.results],
+        "sees_future": [result.sees_future for result in pair.results],
         "future_warning": _future_warning(first, second, pair.results),
     }
 
 
-def _future_warning(first: Path, second: Path, results: Sequence[Mapping[str, Any]]) -> str | None:
+def _future_warning(first: Path, second: Path, results: Sequence[ResultsRecord]) -> str | None:
     """Two runs of which one saw turns after the one in question differ in more than what is compared."""
-    seen = {folder: result.get("sees_future") for folder, result in zip((first, second), results, strict=True)}
+    seen = {folder: result.sees_future for folder, result in zip((first, second), results, strict=True)}
     if len(set(seen.values())) == 1 or True not in seen.values():
         return None
     states = {True: "saw later turns of the dialogue", False: "saw none", None: "does not say whether it saw any"}

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from datasets import Dataset
 
-from speechcue_hf.environment import library_versions
 from speechcue_hf.errors import EvaluationError
+from speechcue_hf.evaluation.evaluate import evaluate
 from speechcue_hf.evaluation.pairing import pair_runs
-from speechcue_hf.evaluation.predictions import scored_table
-from speechcue_hf.evaluation.report import summarise
-from speechcue_hf.inference.scoring import LabelScores
+from speechcue_hf.evaluation.recorded import AveragedClassifier, RecordedClassifier
+from speechcue_hf.records import ResultsRecord
 
-_FACTS = ("weighted_f1", "seed", "decode", "model_revision", "prompt", "describer_sha256", "biographies", "sees_future")
+_KNOWN = ("weighted_f1", "seed", "decode", "model_revision", "prompt", "describer_sha256", "biographies", "sees_future")
 """What is kept of each member, where its results say it."""
 
 
-def ensemble_runs(folders: Sequence[Path]) -> tuple[dict[str, Any], Dataset]:
+def ensemble_runs(folders: Sequence[Path]) -> tuple[ResultsRecord, Dataset]:
     """Average the probabilities of runs on the same utterances, and score what they name together.
 
     Args:
@@ -39,34 +37,17 @@ def ensemble_runs(folders: Sequence[Path]) -> tuple[dict[str, Any], Dataset]:
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise EvaluationError(f"One run is named twice among {', '.join(map(str, folders))}: name each once.")
     pair = pair_runs(folders)
-    each = [
-        _probabilities(folder, table, result["labels"], pair.labels)
-        for folder, table, result in zip(folders, pair.tables, pair.results, strict=True)
+    members = [
+        RecordedClassifier(table, tuple(result.labels), sees_future=result.sees_future)
+        for table, result in zip(pair.tables, pair.results, strict=True)
     ]
-    mean = np.maximum(np.mean(each, axis=0), np.finfo(float).tiny)
-    scores = LabelScores(tuple(pair.labels), np.log(mean), "sum", tokens=0)
-    rows = {name: list(pair.tables[0][name]) for name in ("utterance_id", "dialogue_id", "label")}
-    predictions = scored_table(rows, scores)
-    facts = {
-        "corpus": pair.results[0].get("corpus"),
-        "split": pair.results[0].get("split"),
-        "decode": "ensemble",
-        "members": [{name: result[name] for name in _FACTS if name in result} for result in pair.results],
-        "sees_future": _any_of([result.get("sees_future") for result in pair.results]),
-        "libraries": library_versions(),
-    }
-    return {**summarise(predictions, pair.labels), **facts}, predictions
-
-
-def _probabilities(folder: Path, table: Dataset, order: Sequence[str], labels: Sequence[str]) -> np.ndarray:
-    """Probabilities of a run with the labels in another order than its own, shape ``(utterances, labels)``."""
-    if "probabilities" not in table.column_names:
-        raise EvaluationError(
-            f"The predictions of {folder} have no probabilities, so there is nothing to average: evaluate it again "
-            "with --decode score."
-        )
-    return np.array(table["probabilities"][:])[:, [list(order).index(label) for label in labels]]
-
-
-def _any_of(states: Sequence[bool | None]) -> bool | None:
-    return True if True in states else None if None in states else False
+    for folder, table in zip(folders, pair.tables, strict=True):
+        if "probabilities" not in table.column_names:
+            raise EvaluationError(
+                f"The predictions of {folder} have no probabilities, so there is nothing to average: evaluate it again "
+                "with --decode score."
+            )
+    results, predictions = evaluate(AveragedClassifier(tuple(members)), members[0].rows)
+    first = pair.results[0]
+    known = [{name: value for name in _KNOWN if (value := getattr(it, name)) is not None} for it in pair.results]
+    return replace(results, corpus=first.corpus, split=first.split, members=tuple(known)), predictions

@@ -6,25 +6,12 @@ describer gives the clip's measurement; gender and emotion are judged elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from speechcue_hf.captions.check import Measured
 from speechcue_hf.captions.parts import CUE_WORDS
 from speechcue_hf.captions.reading import Claim, read_claims
-
-Measured = Mapping[str, str | None]
-"""``pitch``, ``speed`` and ``volume`` of a clip in the words of captions; None or absent where not measured."""
-
-
-def contradicted(claim: Claim, measured: Measured) -> bool:
-    """Whether the measurement says another level than a claim; nothing measured contradicts nothing.
-
-    Example:
-        >>> contradicted(Claim("pitch", "high", 0, 10), {"pitch": "low"})
-        True
-    """
-    known = measured.get(claim.cue)
-    return known is not None and (known == claim.word) == claim.denied
 
 
 def caption_faithfulness(captions: Sequence[str | None], measured: Sequence[Measured]) -> dict[str, Any]:

@@ -1,60 +1,46 @@
-"""Does a model listen to the words about the voice? The same test set, scored again with other cues.
+"""Does a model listen to the voice? The same test set, judged again with other voices.
 
-The cues are exchanged between utterances, one of them is raised or lowered for everybody, or all are left out; what is
-said stays as it is. A model that answers the same way reads the text alone.
+What the classifier reads of the voice (descriptions, z-scores, or the clips themselves) is exchanged between
+utterances, one cue is raised or lowered for everybody, or all is left out; what is said stays as it is. A model that
+answers the same way reads the text alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from datasets import Dataset
 
-from speechcue_hf.corpora.identity import put_beside
+from speechcue_hf.corpora.joining import put_beside
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.normalisation import OVERALL
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.evaluate import CLOSED_SET, InferenceSettings, score_prompts
-from speechcue_hf.inference.scoring import LabelScores
+from speechcue_hf.inference.classifier import EmotionClassifier, Prediction, reads_descriptions
 from speechcue_hf.metrics.scores import accuracy, weighted_f1
-from speechcue_hf.prompts.build import build_prompts
-from speechcue_hf.prompts.specification import PromptSpecification
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TRUE, SHUFFLED, WITHOUT = "true cues", "shuffled cues", "without cues"
 
 
 def intervene(
-    dataset: Dataset,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    prompt: PromptSpecification,
+    classifier: EmotionClassifier,
+    rows: Dataset,
     describer: SpeechDescriber,
     *,
     cues: Sequence[str] = (),
     shift: float = 2.0,
     seed: int = 0,
-    decoding: InferenceSettings = CLOSED_SET,
-    train: Dataset | None = None,
 ) -> dict[str, Any]:
-    """Score a split with true, exchanged, raised, lowered and no cues, and say how the answers change.
+    """Judge a split with true, exchanged, raised, lowered and no cues, and say how the answers change.
 
     Args:
-        dataset: The described split, whole dialogues, with its measurements.
-        model: A causal language model, with or without adapter.
-        tokenizer: Its tokenizer, with a chat template.
-        prompt: The prompt, which must tell of the voice.
+        classifier: Of any kind that reads something of the voice.
+        rows: The described split, whole dialogues, with its measurements, and with clips for a model that hears.
         describer: The describer that worded the split.
         cues: Measurement columns that are raised and lowered, one at a time.
         shift: By how many standard deviations of all training rows.
         seed: For the exchange of cues.
-        decoding: How labels are scored.
-        train: The described training split, for a prompt that shows demonstrations; their cues stay as they are.
 
     Returns:
         ``labels``, ``n``, ``shift``, ``seed`` and ``variants``: for each variant ``weighted_f1``, ``accuracy``,
@@ -62,79 +48,117 @@ def intervene(
         of its probability) and ``transitions`` (answers with true cues down, with the variant across).
 
     Raises:
-        EvaluationError: If the prompt tells nothing of the voice, nothing is labelled, a cue is not the describer's, or
-            the describer compares with past turns, which a shift would move as well.
+        EvaluationError: If the classifier reads nothing of the voice, nothing is labelled, an utterance cannot be
+            judged, a cue is not the describer's, or cannot be moved.
     """
-    if not (prompt.description or prompt.impression or prompt.context_cues):
-        raise EvaluationError(
-            f"The prompt {prompt.name} tells nothing of the voice, so there is nothing to intervene in."
-        )
-    _check_cues(describer, cues)
-    labels = prompt.words(dataset.features["emotion"].names)
-    variants = cue_variants(dataset, prompt, describer, cues=cues, shift=shift, seed=seed)
-    true: list[int] = []
-    scores: dict[str, LabelScores] = {}
-    for name, rows, wording in variants:
-        labelled = [row for row in build_prompts(rows, wording, train=train) if row["emotion"] is not None]
-        if not labelled:
-            raise EvaluationError("No row has an emotion, so there is nothing to compare answers with.")
-        true = [row["emotion"] for row in labelled]
-        scores[name] = score_prompts(model, tokenizer, [row["prompt"] for row in labelled], labels, decoding)
+    if not classifier.voice:
+        raise EvaluationError("The model is told nothing of the voice, so there is nothing to intervene in.")
+    _check_cues(classifier, describer, cues)
+    wanted = [place for place, emotion in enumerate(rows["emotion"]) if emotion is not None]
+    if not wanted:
+        raise EvaluationError("No row has an emotion, so there is nothing to compare answers with.")
+    true = [rows["emotion"][place] for place in wanted]
+    answers = {
+        name: judge.predict(changed, wanted)
+        for name, changed, judge in variants(classifier, rows, describer, cues=cues, shift=shift, seed=seed)
+    }
     return {
-        "labels": list(labels),
+        "labels": list(classifier.words),
         "n": len(true),
         "shift": shift,
         "seed": seed,
-        "variants": {name: compare_answers(scores[TRUE], variant, true) for name, variant in scores.items()},
+        "variants": {
+            name: compare_answers(answers[TRUE], variant, true, classifier.words) for name, variant in answers.items()
+        },
     }
 
 
-def cue_variants(
-    dataset: Dataset,
-    prompt: PromptSpecification,
+def variants(
+    classifier: EmotionClassifier,
+    rows: Dataset,
     describer: SpeechDescriber,
     *,
     cues: Sequence[str],
     shift: float,
     seed: int,
-) -> Iterator[tuple[str, Dataset, PromptSpecification]]:
-    """Yield name, rows and prompt of each variant of a described split, the true cues first; see ``intervene``."""
-    yield TRUE, dataset, prompt
-    yield SHUFFLED, _exchange(dataset, describer, seed), prompt
+) -> Iterator[tuple[str, Dataset, EmotionClassifier]]:
+    """Yield name, rows and classifier of each variant, the true cues first; see :func:`intervene`."""
+    yield TRUE, rows, classifier
+    yield SHUFFLED, shuffled(rows, classifier.voice, describer, seed), classifier
     for cue in cues:
         for verb, sign in (("raised", 1), ("lowered", -1)):
-            yield f"{cue} {verb}", _shift(dataset, describer, cue, sign * shift), prompt
-    yield WITHOUT, dataset, replace(prompt, description=False, impression=False, context_cues=0)
+            yield f"{cue} {verb}", _shifted(rows, describer, cue, sign * shift), classifier
+    deaf = classifier.without_voice()
+    if deaf is not None:
+        yield WITHOUT, rows, deaf
 
 
-def compare_answers(with_true: LabelScores, variant: LabelScores, true: Sequence[int]) -> dict[str, Any]:
+def shuffled(rows: Dataset, voice: Sequence[str], describer: SpeechDescriber, seed: int) -> Dataset:
+    """Give every utterance the voice of another one, drawn at random.
+
+    Args:
+        rows: The rows.
+        voice: The columns that a classifier reads of it; all that the describer adds go along.
+        describer: The describer that worded the rows.
+        seed: Of the draw.
+
+    Returns:
+        The rows with these columns exchanged.
+    """
+    columns = [name for name in dict.fromkeys((*voice, *describer.features)) if name in rows.column_names]
+    order = np.random.default_rng(seed).permutation(len(rows))
+    exchanged = rows.select_columns(columns).select(order).flatten_indices()
+    return put_beside(rows.remove_columns(columns), exchanged)
+
+
+def compare_answers(
+    with_true: Sequence[Prediction], variant: Sequence[Prediction], true: Sequence[int], labels: Sequence[str]
+) -> dict[str, Any]:
     """Say how answers change from the true cues to a variant.
 
     Args:
-        with_true: Scores with true cues.
-        variant: Scores of the same utterances with other cues.
+        with_true: Answers with true cues.
+        variant: Answers to the same utterances with other cues.
         true: True classes, shape ``(rows,)``.
+        labels: The label words.
 
     Returns:
-        The entry of one variant, as ``intervene`` describes it.
+        The entry of one variant, as :func:`intervene` describes it.
+
+    Raises:
+        EvaluationError: If an utterance could not be judged.
     """
-    answers = variant.predictions.tolist()
-    shifts = (variant.probabilities - with_true.probabilities).mean(axis=0)
-    transitions = np.zeros((len(variant.labels), len(variant.labels)), dtype=int)
-    np.add.at(transitions, (with_true.predictions, variant.predictions), 1)
+    before, after = _judged(with_true), _judged(variant)
+    answers = after.argmax(axis=1)
+    transitions = np.zeros((len(labels), len(labels)), dtype=int)
+    np.add.at(transitions, (before.argmax(axis=1), answers), 1)
+    shifts = (after - before).mean(axis=0)
     return {
-        "weighted_f1": weighted_f1(true, answers),
-        "accuracy": accuracy(true, answers),
-        "changed": float((variant.predictions != with_true.predictions).mean()),
-        "probability_shift": {label: float(value) for label, value in zip(variant.labels, shifts, strict=True)},
+        "weighted_f1": weighted_f1(true, answers.tolist()),
+        "accuracy": accuracy(true, answers.tolist()),
+        "changed": float((answers != before.argmax(axis=1)).mean()),
+        "probability_shift": {label: float(value) for label, value in zip(labels, shifts, strict=True)},
         "transitions": transitions.tolist(),
     }
 
 
-def _check_cues(describer: SpeechDescriber, cues: Sequence[str]) -> None:
+def _judged(predictions: Sequence[Prediction]) -> np.ndarray:
+    """Probabilities, shape ``(rows, labels)``."""
+    for place, prediction in enumerate(predictions):
+        if prediction.probabilities is None:
+            raise EvaluationError(f"Labelled row {place} has no probabilities ({prediction.note}): leave it out.")
+    return np.array([prediction.probabilities for prediction in predictions])
+
+
+def _check_cues(classifier: EmotionClassifier, describer: SpeechDescriber, cues: Sequence[str]) -> None:
     unknown = [cue for cue in cues if cue not in describer.cues]
     if unknown:
         raise EvaluationError(f"The describer has no cue {unknown[0]!r}; it has {', '.join(describer.cues)}.")
+    if cues and not reads_descriptions(classifier):
+        raise EvaluationError(
+            "The model hears the clips themselves, in which one cue cannot be moved without the others: leave the cues "
+            "out, and compare true, shuffled and silent clips."
+        )
     if cues and describer.baseline == "running":
         raise EvaluationError(
             "The describer compares speakers with their own past turns, which a shift would move as well. "
@@ -142,17 +166,9 @@ def _check_cues(describer: SpeechDescriber, cues: Sequence[str]) -> None:
         )
 
 
-def _exchange(dataset: Dataset, describer: SpeechDescriber, seed: int) -> Dataset:
-    """Give every utterance the description of another one, drawn at random."""
-    columns = [name for name in describer.features if name in dataset.column_names]
-    order = np.random.default_rng(seed).permutation(len(dataset))
-    exchanged = dataset.select_columns(columns).select(order).flatten_indices()
-    return put_beside(dataset.remove_columns(columns), exchanged)
-
-
-def _shift(dataset: Dataset, describer: SpeechDescriber, cue: str, deviations: float) -> Dataset:
+def _shifted(rows: Dataset, describer: SpeechDescriber, cue: str, deviations: float) -> Dataset:
     """Describe the split again with one measurement moved; a value that was not measured stays so."""
     step = deviations * describer.groups[OVERALL].cues[cue].sd
-    moved = [None if value is None else value + step for value in dataset[cue]]
-    rows = dataset.remove_columns(cue).add_column(cue, moved, feature=dataset.features[cue])
-    return describe_dataset(rows, describer)
+    moved = [None if value is None else value + step for value in rows[cue]]
+    changed = rows.remove_columns(cue).add_column(cue, moved, feature=rows.features[cue])
+    return describe_dataset(changed, describer)

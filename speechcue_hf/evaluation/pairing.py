@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from datasets import Dataset
 
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.predictions import read_predictions
-from speechcue_hf.evaluation.report import read_results
+from speechcue_hf.records import ResultsRecord, read_record
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class PairedRuns:
 
     task: str | None
     labels: list[str]
-    results: list[dict[str, Any]]
+    results: list[ResultsRecord]
     tables: list[Dataset]
 
 
@@ -42,10 +41,11 @@ def pair_runs(folders: Sequence[Path]) -> PairedRuns:
         The runs.
 
     Raises:
-        EvaluationError: If a folder holds no run, or the runs are of other tasks (``iemocap-4-ser`` is not
+        RecordError: If a folder holds no results.
+        EvaluationError: If it holds no predictions, or the runs are of other tasks (``iemocap-4-ser`` is not
             ``iemocap-6-erc``), or have other label sets, other utterances or other true labels.
     """
-    results = [read_results(folder) for folder in folders]
+    results = [read_record(ResultsRecord, folder) for folder in folders]
     task = _common_task(folders, results)
     labels = _common_labels(folders, results)
     tables = [_sorted_by_utterance(read_predictions(folder)) for folder in folders]
@@ -58,8 +58,8 @@ def _sorted_by_utterance(table: Dataset) -> Dataset:
     return table.select(np.argsort(np.array(table["utterance_id"][:])))
 
 
-def _common_task(folders: Sequence[Path], results: Sequence[Mapping[str, Any]]) -> str | None:
-    tasks = {folder: (result.get("corpus") or {}).get("task") for folder, result in zip(folders, results, strict=True)}
+def _common_task(folders: Sequence[Path], results: Sequence[ResultsRecord]) -> str | None:
+    tasks = {folder: (result.corpus or {}).get("task") for folder, result in zip(folders, results, strict=True)}
     known = {task for task in tasks.values() if task is not None}
     if len(known) > 1:
         said = ", ".join(f"{folder} {task}" for folder, task in tasks.items())
@@ -67,8 +67,8 @@ def _common_task(folders: Sequence[Path], results: Sequence[Mapping[str, Any]]) 
     return None if None in tasks.values() else known.pop()
 
 
-def _common_labels(folders: Sequence[Path], results: Sequence[Mapping[str, Any]]) -> list[str]:
-    labels = [result["labels"] for result in results]
+def _common_labels(folders: Sequence[Path], results: Sequence[ResultsRecord]) -> list[str]:
+    labels = [result.labels for result in results]
     for folder, others in zip(folders, labels, strict=True):
         if set(others) != set(labels[0]):
             raise EvaluationError(

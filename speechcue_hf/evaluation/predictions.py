@@ -1,110 +1,58 @@
-"""Predictions as a table: one row per labelled utterance, with what the model made of it.
+"""Predictions as a table: one row per labelled utterance, with what a classifier made of it.
 
-Columns: ``utterance_id``, ``dialogue_id``, ``label`` and ``prediction`` (label words; ``prediction`` is null where a
-generated text was no label), and ``probabilities`` (over the label set, in its order) and ``margin`` from closed-set
-scoring, or ``output`` (the text) from generation.
+Columns: ``utterance_id``, ``dialogue_id``, ``label`` and ``prediction`` (label words; ``prediction`` is null where an
+utterance could not be judged or a generated text was no label), and as far as there are any ``probabilities`` (over the
+label set, in its order) and ``margin``, ``note`` (what was not seen or heard), ``output`` (the text of an answer) and
+``explanation``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from datasets import Dataset, Features, List, Value
 from pyarrow import csv, json, parquet
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.filenames import PREDICTIONS_FILE
-from speechcue_hf.inference.answers import MATCHING_RULES
-from speechcue_hf.inference.scoring import LabelScores
+from speechcue_hf.inference.classifier import Prediction
+from speechcue_hf.records import PREDICTIONS_FILE
 
 COLUMNS = ("utterance_id", "dialogue_id", "label", "prediction")
-
-_SHARED = {name: Value("string") for name in COLUMNS}
-
-
-def predictions_from_scores(rows: Dataset, scores: LabelScores) -> Dataset:
-    """Pair prompt–completion rows with the scores of their labels.
-
-    Args:
-        rows: ``utterance_id``, ``dialogue_id`` and ``completion`` of each row.
-        scores: The scores, in the order of the rows.
-
-    Returns:
-        The table of predictions.
-    """
-    return scored_table(_row_columns(rows), scores)
+OPTIONAL = {
+    "probabilities": List(Value("float64")),
+    "margin": Value("float64"),
+    "note": Value("string"),
+    "output": Value("string"),
+    "explanation": Value("string"),
+}
+"""Columns that not every classifier fills."""
 
 
-def predictions_from_classes(rows: Dataset, scores: LabelScores) -> Dataset:
-    """Pair rows of a dataset with the scores that a classifier gave their labels.
+def prediction_table(rows: Dataset, predictions: Sequence[Prediction], words: Sequence[str]) -> Dataset:
+    """Put predictions beside the rows that they are of.
 
     Args:
-        rows: ``utterance_id``, ``dialogue_id`` and ``emotion`` of each row, labelled.
-        scores: The scores, in the order of the rows; the labels in the order of the class ids.
+        rows: ``utterance_id``, ``dialogue_id`` and ``emotion`` of each, labelled.
+        predictions: Of each.
+        words: The label words, in the order of their class ids.
 
     Returns:
-        The table of predictions.
+        The table.
     """
-    words = [scores.labels[emotion] for emotion in rows["emotion"]]
-    ids = {name: list(rows[name]) for name in ("utterance_id", "dialogue_id")}
-    return scored_table({**ids, "label": words}, scores)
-
-
-def scored_table(columns: dict[str, list[str]], scores: LabelScores) -> Dataset:
-    """Put the scores of labels beside the rows that they are of.
-
-    Args:
-        columns: ``utterance_id``, ``dialogue_id`` and ``label`` of each row.
-        scores: The scores, in the order of the rows.
-
-    Returns:
-        The table of predictions.
-    """
-    scored = {
-        "prediction": [scores.labels[index] for index in scores.predictions],
-        "probabilities": scores.probabilities.tolist(),
-        "margin": scores.margins.tolist(),
+    columns: dict[str, Any] = {
+        "utterance_id": list(rows["utterance_id"]),
+        "dialogue_id": list(rows["dialogue_id"]),
+        "label": [words[emotion] for emotion in rows["emotion"]],
+        "prediction": [None if it.label is None else words[it.label] for it in predictions],
     }
-    features = Features({**_SHARED, "probabilities": List(Value("float64")), "margin": Value("float64")})
-    return Dataset.from_dict({**columns, **scored}, features=features)
-
-
-def predictions_from_outputs(rows: Dataset, outputs: Sequence[str], labels: Sequence[str], matching: str) -> Dataset:
-    """Pair prompt–completion rows with generated texts.
-
-    Args:
-        rows: ``utterance_id``, ``dialogue_id`` and ``completion`` of each row.
-        outputs: The generated texts, in the order of the rows.
-        labels: The closed set.
-        matching: Rule that makes a label of a text, a key of ``MATCHING_RULES``.
-
-    Returns:
-        The table of predictions.
-    """
-    columns = {**_row_columns(rows), "prediction": match_outputs(outputs, labels, matching), "output": list(outputs)}
-    return Dataset.from_dict(columns, features=Features({**_SHARED, "output": Value("string")}))
-
-
-def match_outputs(outputs: Sequence[str], labels: Sequence[str], matching: str) -> list[str | None]:
-    """Make a label, or nothing, of each generated text.
-
-    Args:
-        outputs: Generated texts.
-        labels: The closed set.
-        matching: ``"strict"`` (exactly one label, else invalid) or ``"instructerc"`` (the published repair).
-
-    Returns:
-        A label word or ``None`` for each text.
-
-    Raises:
-        ValueError: If there is no such rule.
-    """
-    if matching not in MATCHING_RULES:
-        raise ValueError(f"matching must be one of {sorted(MATCHING_RULES)}, got {matching!r}")
-    numbers = [MATCHING_RULES[matching](output, labels) for output in outputs]
-    return [None if number is None else labels[number] for number in numbers]
+    filled = {name: [getattr(it, name) for it in predictions] for name in OPTIONAL}
+    filled = {name: values for name, values in filled.items() if any(value is not None for value in values)}
+    texts = dict.fromkeys(columns, Value("string"))
+    features = Features({**texts, **{name: OPTIONAL[name] for name in filled}})
+    return Dataset.from_dict({**columns, **filled}, features=features)
 
 
 def read_predictions(path: Path) -> Dataset:
@@ -182,11 +130,3 @@ _READERS: dict[str, Callable[[Path], pa.Table]] = {
     ".csv": _read_csv,
     ".jsonl": json.read_json,
 }
-
-
-def _row_columns(rows: Dataset) -> dict[str, list[str]]:
-    return {
-        "utterance_id": list(rows["utterance_id"]),
-        "dialogue_id": list(rows["dialogue_id"]),
-        "label": [completion[0]["content"] for completion in rows["completion"]],
-    }

@@ -21,7 +21,6 @@ from typing import Any, Literal
 
 import numpy as np
 from datasets import Dataset
-from datasets.utils import tqdm
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
@@ -29,6 +28,7 @@ from sklearn.svm import SVC
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.plots import plot_confusion_matrix, plot_importance
 from speechcue_hf.metrics.scores import classification_metrics
+from speechcue_hf.progress import progress
 
 Representation = Literal["z", "level"]
 
@@ -96,7 +96,7 @@ def probe_cues(
     levels = _level_names(train, chosen) if representation == "level" else None
     (x_train, y_train), (x_test, y_test) = (_matrix(rows, chosen, levels) for rows in (train, test))
     probes = []
-    for name, classifier in tqdm(_classifiers(seed).items(), desc="Probing cues", unit="classifier"):
+    for name, classifier in progress(list(_classifiers(seed).items()), "Probing cues", "classifiers"):
         classifier.fit(x_train, y_train)
         results = classification_metrics(y_test.tolist(), classifier.predict(x_test).tolist(), labels)
         importance = _importance(classifier, chosen) if name == FOREST else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +13,6 @@ from datasets import Dataset
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.plots import plot_confusion_matrix
 from speechcue_hf.evaluation.predictions import label_numbers, references
-from speechcue_hf.evaluation.runs import read_record
-from speechcue_hf.filenames import CONFUSION_FILE, PREDICTIONS_FILE, RESULTS_FILE
 from speechcue_hf.metrics.bootstrap import (
     bootstrap_weighted_f1,
     counts_by_dialogue,
@@ -23,6 +20,7 @@ from speechcue_hf.metrics.bootstrap import (
     interval,
 )
 from speechcue_hf.metrics.scores import classification_metrics
+from speechcue_hf.records import CONFUSION_FILE, PREDICTIONS_FILE, ResultsRecord, write_record
 
 BOOTSTRAP_DRAWS = 2000
 
@@ -49,7 +47,7 @@ def summarise(predictions: Dataset, labels: Sequence[str], *, draws: int = BOOTS
     counts = counts_by_dialogue(predictions["dialogue_id"], true, predicted, labels)
     low, high = interval(bootstrap_weighted_f1(counts, draws=draws), confidence=0.95)
     return {
-        "labels": list(labels),
+        "labels": tuple(labels),
         **classification_metrics(true, predicted, labels),
         "weighted_f1_interval": {
             "low": low,
@@ -62,47 +60,24 @@ def summarise(predictions: Dataset, labels: Sequence[str], *, draws: int = BOOTS
     }
 
 
-def write_report(folder: Path, results: dict[str, Any], predictions: Dataset) -> None:
+def write_report(folder: Path, results: ResultsRecord, predictions: Dataset) -> None:
     """Write results, predictions and the confusion matrix into a folder; earlier ones are replaced.
 
     Args:
         folder: Where they go; made if missing.
-        results: From ``summarise``, with whatever else is to be known about the run.
+        results: Of the table.
         predictions: The table that was scored.
     """
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".{PREDICTIONS_FILE}.{os.getpid()}"
     predictions.to_parquet(str(unfinished))
     os.replace(unfinished, folder / PREDICTIONS_FILE)
-    plot_confusion_matrix(
-        np.array(results["confusion_matrix"]["counts"]),
-        results["labels"],
-        folder / CONFUSION_FILE,
-        title=_title(results),
-    )
-    (folder / RESULTS_FILE).write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    counts = np.array(results.confusion_matrix["counts"])
+    plot_confusion_matrix(counts, results.labels, folder / CONFUSION_FILE, title=_title(results))
+    write_record(results, folder)
 
 
-def read_results(folder: Path) -> dict[str, Any]:
-    """Read the results of a run.
-
-    Args:
-        folder: A folder that ``write_report`` wrote.
-
-    Returns:
-        The results.
-
-    Raises:
-        EvaluationError: If there are none, or the file is no JSON.
-    """
-    path = folder / RESULTS_FILE
-    if not path.is_file():
-        raise EvaluationError(f"{folder} holds no {RESULTS_FILE}. Run `speechcue evaluate … -o {folder}` first.")
-    return read_record(path)
-
-
-def _title(results: dict[str, Any]) -> str:
-    places = ((results.get("corpus") or {}).get("task"), results.get("split"))
-    where = ", ".join(place for place in places if place)
-    score = f"weighted F1 {100 * results['weighted_f1']:.1f} %, n = {results['n']}"
+def _title(results: ResultsRecord) -> str:
+    where = ", ".join(place for place in ((results.corpus or {}).get("task"), results.split) if place)
+    score = f"weighted F1 {100 * results.weighted_f1:.1f} %, n = {results.n}"
     return f"{where}: {score}" if where else score

@@ -14,6 +14,7 @@ from speechcue_hf.errors import GenerationError
 from speechcue_hf.generation.encoding import encode_messages, refuse_long_prompt
 from speechcue_hf.generation.request import GeneratedText, GenerationRequest
 from speechcue_hf.generation.settings import GREEDY, GenerationSettings
+from speechcue_hf.models.base import has_plain_cache
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
@@ -74,7 +75,7 @@ class LocalGenerator:
         self._revision = revision
         self._decoding = decoding
         self._batch_size = batch_size
-        self._shares = _has_plain_cache(model)
+        self._shares = has_plain_cache(model)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -285,11 +286,3 @@ def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> s
     configured: int | list[int] | None = model.generation_config.eos_token_id
     of_model = configured if isinstance(configured, list) else [configured]
     return {token for token in (*of_model, tokenizer.eos_token_id) if token is not None}
-
-
-def _has_plain_cache(model: PreTrainedModel) -> bool:
-    """Whether every layer sees the whole cache; padding behind a shared beginning would shift a sliding window."""
-    from transformers import DynamicCache
-    from transformers.cache_utils import DynamicLayer
-
-    return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from datasets.utils import tqdm
-
 from speechcue_hf.errors import GenerationError
 from speechcue_hf.generation.request import GeneratedText, GenerationRequest, TextGenerator
 from speechcue_hf.generation.store import TextStore
+from speechcue_hf.progress import counting
 
 EMPTY = "the model answered with an empty text"
 
@@ -31,13 +30,13 @@ def generate_missing(requests: Sequence[GenerationRequest], generator: TextGener
     distinct = {request.key: request for request in requests}
     missing = [request for key, request in distinct.items() if key not in store]
     open_keys = {request.key for request in missing}
-    with tqdm(total=len(distinct), initial=len(distinct) - len(missing), unit=" texts", desc="Writing") as bar:
+    with counting("Writing", len(distinct), "texts", done=len(distinct) - len(missing)) as count:
         for answer in generator.generate(missing) if missing else ():
             if answer.key not in open_keys:
                 raise GenerationError(f"the generator answered {answer.key}: not asked, or answered already")
             open_keys.remove(answer.key)
             store.append(_settled(answer))
-            bar.update()
+            count(1)
     if open_keys:
         raise GenerationError(
             f"the generator left {len(open_keys)} of {len(missing)} requests without an answer: run again"

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 from huggingface_hub import InferenceClient, get_token
 
 from speechcue_hf.errors import GenerationError
-from speechcue_hf.generation.failures import FAILURES, PATIENT, Failure, Patience, judge
+from speechcue_hf.generation.failures import explain_failure
 from speechcue_hf.generation.request import GeneratedText, GenerationRequest
 from speechcue_hf.generation.settings import GREEDY, GenerationSettings
+from speechcue_hf.retries import DEFAULT_RETRIES, RetriesEnded, RetryPolicy, persist
 
 if TYPE_CHECKING:
     from huggingface_hub import ChatCompletionOutput
@@ -42,10 +43,11 @@ class ServerGenerator:
             to any other server.
         decoding: How tokens are chosen, and how many.
         concurrency: Requests in flight, 1 to 100.
-        patience: Time-out and retries.
+        timeout: Seconds for one answer.
+        retries: How often a request is made again, and when.
 
     Raises:
-        ValueError: If ``concurrency`` is out of range, or both a server and a provider are given.
+        ValueError: If ``concurrency`` or ``timeout`` is out of range, or both a server and a provider are given.
         GenerationError: If Hugging Face is to be asked and there is no token.
 
     Example:
@@ -63,10 +65,13 @@ class ServerGenerator:
         token: str | None = None,
         decoding: GenerationSettings = GREEDY,
         concurrency: int = 16,
-        patience: Patience = PATIENT,
+        timeout: float = 600.0,
+        retries: RetryPolicy = DEFAULT_RETRIES,
     ) -> None:
         if not 1 <= concurrency <= MOST_CONNECTIONS:
             raise ValueError(f"concurrency must be 1 to {MOST_CONNECTIONS}, got {concurrency}")
+        if timeout <= 0:
+            raise ValueError(f"timeout must be positive, got {timeout}")
         if base_url is not None and provider is not None:
             raise ValueError(f"give a server's address or a provider, not both, got provider {provider!r}")
         if base_url is None and token is None and get_token() is None:
@@ -79,13 +84,13 @@ class ServerGenerator:
         self._place = "Hugging Face's Inference Providers" if base_url is None else f"the server at {_host(base_url)}"
         self._decoding = decoding
         self._concurrency = concurrency
-        self._patience = patience
+        self._retries = retries
         client: Any = InferenceClient
         self._client: InferenceClient = client(
             base_url=base_url,
             provider=provider,
             token=token,
-            timeout=patience.timeout,
+            timeout=timeout,
             headers=_headers(base_url, token),
         )
 
@@ -132,20 +137,16 @@ class ServerGenerator:
             raise refusal
 
     def _write_one(self, request: GenerationRequest, stop: threading.Event) -> GeneratedText | None:
-        """Ask until there is an answer or patience ends; None if the run stops before that."""
-        tries = 0
-        while not stop.is_set():
-            tries += 1
-            try:
-                return _read(request.key, self._ask(request))
-            except FAILURES as error:
-                failure = judge(error)
-            if not failure.heals or tries > self._patience.retries:
-                if failure.stops:
-                    stop.set()
-                return self._give_up(request.key, failure, tries)
-            stop.wait(self._patience.wait(tries, failure.asked_wait))
-        return None
+        """Ask until there is an answer or the retries end; None if the run stops before that."""
+        if stop.is_set():
+            return None
+        try:
+            output = persist(lambda: self._ask(request), explain_failure, self._retries, stop.wait)
+        except RetriesEnded as end:
+            if end.failure.stops:
+                stop.set()
+            return self._give_up(request.key, end)
+        return None if output is None else _read(request.key, output)
 
     def _ask(self, request: GenerationRequest) -> ChatCompletionOutput:
         return self._client.chat_completion(
@@ -157,13 +158,14 @@ class ServerGenerator:
             seed=self._decoding.seed if self._decoding.samples else None,
         )
 
-    def _give_up(self, key: str, failure: Failure, tries: int) -> GeneratedText:
-        if failure.stops:
+    def _give_up(self, key: str, end: RetriesEnded) -> GeneratedText:
+        reason = end.failure.reason
+        if end.failure.stops:
             raise GenerationError(
-                f"{self._place} cannot be used for {self._model}: {failure.reason}. What was written so far is kept; "
+                f"{self._place} cannot be used for {self._model}: {reason}. What was written so far is kept; "
                 "run again to go on."
-            )
-        reason = failure.reason if tries == 1 else f"{failure.reason} (asked {tries} times)"
+            ) from end
+        reason = reason if end.tries == 1 else f"{reason} (asked {end.tries} times)"
         return GeneratedText(key, text=None, reason=reason, prompt_tokens=None, completion_tokens=None)
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from speechcue_hf.corpora.registration import CORPORA
+from speechcue_hf.corpora.catalogue import NAMESPACE, find_corpus
 from speechcue_hf.cues.describe import SpeechDescriber
-from speechcue_hf.filenames import CONFUSION_FILE, DISTRIBUTIONS_FILE
 from speechcue_hf.hub.run_records import HUB_ID, RunRecords, published_figures, read_run
 from speechcue_hf.hub.usage import example_prompt, usage_example
+from speechcue_hf.records import CONFUSION_FILE, DISTRIBUTIONS_FILE, ResultsRecord
+from speechcue_hf.templates import own_templates
 
 METRICS = {
     "weighted_f1": "weighted F1",
@@ -27,8 +27,6 @@ METRICS = {
 MOST_GROUPS = 3
 """Groups of the describer whose thresholds the card shows; the file has all."""
 
-_MAY_BE_MISSING = ("explanations", "matching", "unlabelled", "decode", "normalisation")
-"""Facts that not every evaluation has in its results."""
 _METRIC_TYPES = {"accuracy": "accuracy", "unweighted_accuracy": "recall"}
 _PIPELINE_TAGS = {"chat": "text-generation", "encoder": "text-classification", "speech": "audio-text-to-text"}
 _SHOWN = {
@@ -62,40 +60,34 @@ def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None 
     """
     run = read_run(folder)
     name = repo_id.split("/")[-1] if repo_id else folder.resolve().name
-    environment = Environment(
-        loader=PackageLoader("speechcue_hf.hub", "templates"),
-        undefined=StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    content = environment.get_template("model_card.md.jinja").render(
+    template = own_templates("hub/templates", documents=True).get_template("model_card.md.jinja")
+    content = template.render(
         card_data=_card_data(name, run, licence).to_yaml(),
         model_name=name,
         licence=licence,
         local=repo_id is None,
         example=usage_example(run, source=repo_id or ".").rstrip(),
-        **_facts(run),
+        **_shown(run),
         **_functions(run),
     )
     return ModelCard(content)
 
 
-def _facts(run: RunRecords) -> dict[str, Any]:
+def _shown(run: RunRecords) -> dict[str, Any]:
     """What the templates show."""
-    encoder = run.training["encoder"]
+    training = run.training
     published = published_figures(run.results) if run.results else []
     return {
         "run": run,
-        "training": run.training,
-        "results": run.results and {**dict.fromkeys(_MAY_BE_MISSING), **run.results},
+        "training": training,
+        "results": run.results,
         "seeds": run.seeds,
         "labels": run.labels,
         "describer": run.describer,
         "groups": _largest_groups(run.describer) if run.describer else {},
-        "sees_turns_after": run.training["future_turns"] or (encoder and not encoder["causal"]),
+        "sees_turns_after": training.future_turns or (training.encoder and not training.encoder["causal"]),
         "settings": _settings(run),
-        "rendered_prompt": example_prompt(run.prompt, run.training["labels"]["names"]) if run.prompt else [],
+        "rendered_prompt": example_prompt(run.prompt, (training.labels or {})["names"]) if run.prompt else [],
         "published": published,
         "published_metrics": [metric for metric in METRICS if metric in {figure["metric"] for figure in published}],
         "metrics": METRICS,
@@ -117,9 +109,10 @@ def _functions(run: RunRecords) -> dict[str, Any]:
 
 def _settings(run: RunRecords) -> dict[str, Any]:
     """Settings of model, adapter and trainer that say something, lists as text."""
-    encoder = {name: value for name, value in (run.training["encoder"] or {}).items() if name != "encoder"}
-    schedule = {name: run.training["loss"][name] for name in ("encoder_learning_rate", "one_cycle") if encoder}
-    given = {**encoder, **run.parts, **(run.training["adapter"] or {}), **run.training["settings"], **schedule}
+    training = run.training
+    encoder = {name: value for name, value in (training.encoder or {}).items() if name != "encoder"}
+    schedule = {name: (training.loss or {}).get(name) for name in ("encoder_learning_rate", "one_cycle")}
+    given = {**encoder, **run.parts, **(training.adapter or {}), **training.settings, **schedule}
     return {
         name: ", ".join(map(str, value)) if isinstance(value, list) else value
         for name, value in given.items()
@@ -134,9 +127,8 @@ def _largest_groups(describer: SpeechDescriber) -> dict[str, Any]:
 
 def _our_figure(run: RunRecords, metric: str) -> str:
     """Our score beside the published ones: over all seeds where they were evaluated, else of this run."""
-    results = run.results or {}
-    spread = run.seeds.get(results["split"], {}).get(metric)
-    return _mean_and_sd(metric, spread) if spread else _percent(results[metric])
+    seeds = run.seeds.get(run.results.split or "") if run.results else None
+    return _mean_and_sd(metric, seeds.scores[metric]) if seeds else _percent(getattr(run.results, metric))
 
 
 def _mean_and_sd(name: str, spread: Mapping[str, Any]) -> str:
@@ -151,37 +143,36 @@ def _bounds(thresholds: Sequence[float]) -> str:
 
 def _card_data(name: str, run: RunRecords, licence: str | None) -> ModelCardData:
     """The card's metadata; a base model that is not on the Hub is left out, since its name would lead nowhere."""
-    base = str(run.training["base_model"])
-    corpus = (run.training["corpus"] or {}).get("name")
-    adapter = run.training["adapter"] is not None or run.training["stage"] == 3
+    training = run.training
+    corpus = (training.corpus or {}).get("name")
     return ModelCardData(
         language="en",
         license=licence,
-        library_name="peft" if adapter else "transformers",
-        pipeline_tag="feature-extraction" if run.training["stage"] == 1 else _PIPELINE_TAGS[run.kind],
+        library_name="peft" if training.adapter is not None or training.stage == 3 else "transformers",
+        pipeline_tag="feature-extraction" if training.stage == 1 else _PIPELINE_TAGS[training.kind],
         tags=["speechcue_hf", "emotion-recognition-in-conversation", *([corpus] if corpus else [])],
-        base_model=base if HUB_ID.fullmatch(base) else None,
+        base_model=training.base_model if HUB_ID.fullmatch(training.base_model) else None,
         metrics=["f1", "accuracy", "recall"] if run.results else None,
         model_name=name if run.results else None,
         eval_results=_eval_results(run.results) if run.results else None,
     )
 
 
-def _eval_results(results: Mapping[str, Any]) -> list[EvalResult]:
-    corpus = results["corpus"] or {}
+def _eval_results(results: ResultsRecord) -> list[EvalResult]:
+    corpus = results.corpus or {}
     name = corpus.get("name", "not named")
     return [
         EvalResult(
             task_type="text-classification",
             task_name="Emotion recognition in conversation",
-            dataset_type=f"speechcue/{name}" if name in CORPORA else name,
+            dataset_type=NAMESPACE + name if find_corpus(name) else name,
             dataset_name=name,
             dataset_config=corpus.get("config"),
-            dataset_split=results["split"],
+            dataset_split=results.split,
             dataset_revision=corpus.get("revision"),
             metric_type=_METRIC_TYPES.get(metric, "f1"),
             metric_name=shown,
-            metric_value=round(results[metric], 4),
+            metric_value=round(getattr(results, metric), 4),
         )
         for metric, shown in METRICS.items()
     ]

@@ -1,4 +1,4 @@
-"""Dataset cards, written from the facts of the published views and from nothing else."""
+"""Dataset cards, written from what the published configs hold and from nothing else."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from typing import Any
 
 from huggingface_hub import DatasetCard, DatasetCardData
 
-from speechcue_hf.corpora.registration import CORPORA, NAMESPACE, builder_of
-from speechcue_hf.filenames import BIOGRAPHIES_FILE, CAPTIONS_FILE, DESCRIBER_FILE, MEASUREMENT_FILE, PROMPT_FILE
+from speechcue_hf.corpora.catalogue import NAMESPACE, find_corpus
+from speechcue_hf.records import BIOGRAPHIES_FILE, CAPTIONS_FILE, DESCRIBER_FILE, MEASUREMENT_FILE, PROMPT_FILE
 
 _TEMPLATE = files("speechcue_hf.hub") / "templates" / "dataset_card.md.jinja"
 _MOST_THRESHOLDS = 3
 """Groups of the describer whose thresholds the card shows; the file has all."""
 
 
-def dataset_card(repo_id: str, views: Mapping[str, Mapping[str, Any]], *, licence: str | None = None) -> DatasetCard:
+def dataset_card(repo_id: str, configs: Mapping[str, Mapping[str, Any]], *, licence: str | None = None) -> DatasetCard:
     """Write the card of a published dataset.
 
     Args:
         repo_id: ``user/name`` on the Hub.
-        views: View → its facts, from :func:`speechcue_hf.hub.dataset_configs.describe_view`; one at least.
+        configs: Config → what it holds, from :func:`speechcue_hf.hub.dataset_configs.describe_config`; one at least.
         licence: As the Hub names it; None takes that of the corpus.
 
     Returns:
         The card, whose metadata tells ``load_dataset`` the configs.
     """
-    corpus = next((view["corpus"] for view in views.values() if view["corpus"]), None)
-    builder = builder_of(corpus["name"]) if corpus and corpus["name"] in CORPORA else None
+    metadata = next((config["corpus"] for config in configs.values() if config["corpus"]), None)
+    corpus = find_corpus(metadata and metadata["name"])
     card: DatasetCard = DatasetCard.from_template(
-        _card_data(repo_id, views, licence or (builder.HUB_LICENSE if builder else "other")),
+        _card_data(repo_id, configs, licence or (corpus.hub_licence if corpus else "other")),
         template_str=_TEMPLATE.read_text(encoding="utf-8"),
         repo_id=repo_id,
         name=repo_id.split("/")[-1],
-        views=views,
-        corpus=corpus,
-        loader=NAMESPACE + builder.CORPUS if builder and builder.MAY_LEAVE == "cues" else None,
+        configs=configs,
+        corpus=metadata,
+        loader=NAMESPACE + corpus.name if corpus and corpus.may_leave == "cues" else None,
         licence=licence,
-        describers={name: _describer(view) for name, view in views.items() if DESCRIBER_FILE in view["records"]},
+        describers={name: _describer(held) for name, held in configs.items() if DESCRIBER_FILE in held["records"]},
         shown_groups=_MOST_THRESHOLDS,
         measurement_file=MEASUREMENT_FILE,
         describer_file=DESCRIBER_FILE,
@@ -49,25 +49,25 @@ def dataset_card(repo_id: str, views: Mapping[str, Mapping[str, Any]], *, licenc
     return card
 
 
-def _card_data(repo_id: str, views: Mapping[str, Mapping[str, Any]], licence: str) -> DatasetCardData:
-    heard = any("audio" in view["columns"] or MEASUREMENT_FILE in view["records"] for view in views.values())
+def _card_data(repo_id: str, configs: Mapping[str, Mapping[str, Any]], licence: str) -> DatasetCardData:
+    heard = any("audio" in held["columns"] or MEASUREMENT_FILE in held["records"] for held in configs.values())
     return DatasetCardData(
         language="en",
         license=licence,
         pretty_name=repo_id.split("/")[-1],
         task_categories=["text-classification", *(["audio-classification"] if heard else [])],
         tags=["speechcue_hf", "emotion-recognition-in-conversation"],
-        configs=[_config(name, view) for name, view in views.items()],
+        configs=[_config(name, held) for name, held in configs.items()],
     )
 
 
-def _config(name: str, view: Mapping[str, Any]) -> dict[str, Any]:
-    files = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in view["splits"]]
+def _config(name: str, held: Mapping[str, Any]) -> dict[str, Any]:
+    files = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in held["splits"]]
     return {"config_name": name, "data_files": files}
 
 
-def _describer(view: Mapping[str, Any]) -> dict[str, Any]:
+def _describer(held: Mapping[str, Any]) -> dict[str, Any]:
     """What the card shows of a describer: its settings, and the thresholds of its largest groups."""
-    record = view["records"][DESCRIBER_FILE]
+    record = held["records"][DESCRIBER_FILE]
     groups = sorted(record["groups"].items(), key=lambda item: -item[1]["rows"])
     return {**record, "largest": dict(groups[:_MOST_THRESHOLDS])}

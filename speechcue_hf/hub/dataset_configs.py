@@ -1,4 +1,4 @@
-"""What a published dataset consists of: views, each a config of the repository, and what is recorded of them."""
+"""The configs of a published dataset: their names, and what is recorded of each."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict, Features
 
-from speechcue_hf.corpora.identity import CorpusIdentity
+from speechcue_hf.corpora.identity import metadata_of
 from speechcue_hf.errors import PublishingError
-from speechcue_hf.filenames import (
+from speechcue_hf.records import (
     BIOGRAPHIES_FILE,
     CAPTIONS_FILE,
     DESCRIBER_FILE,
@@ -20,6 +20,7 @@ from speechcue_hf.filenames import (
     MEASUREMENT_FILE,
     PROMPT_FILE,
     PROMPT_TEMPLATE_FILE,
+    CorpusIdentity,
 )
 
 RECORDS = (
@@ -40,11 +41,11 @@ _TOLD_BY = {
     "described": "speech_description",
     "measured": "duration_s",
 }
-"""View → the column that makes it one; the first that fits names it."""
+"""Config → the column that makes it one; the first that fits names it."""
 
 
 def config_name(columns: Iterable[str], prompt: str | None = None) -> str:
-    """Name the view that rows are.
+    """Name the config that rows make.
 
     Args:
         columns: Their columns.
@@ -54,25 +55,25 @@ def config_name(columns: Iterable[str], prompt: str | None = None) -> str:
         ``utterances``, ``measured``, ``described``, ``biographies``, ``captions``, or ``sft-`` and the prompt's name.
 
     Raises:
-        PublishingError: If the prompt's name is more than letters, digits, ``-`` and ``_``: the view is a folder of the
-            repository, a config and, in the card's program, a variable.
+        PublishingError: If the prompt's name is more than letters, digits, ``-`` and ``_``: it is a folder of the
+            repository and, in the card's program, a variable.
 
     Example:
-        >>> view_name(["utterance_id", "duration_s", "speech_description"])
+        >>> config_name(["utterance_id", "duration_s", "speech_description"])
         'described'
     """
     columns = set(columns)
     if prompt is not None:
         if not _PROMPT_NAME.fullmatch(prompt):
             raise PublishingError(
-                f'the prompt {prompt!r} cannot name a view: give it a "name" of letters, digits, - and _ only'
+                f'the prompt {prompt!r} cannot name a config: give it a "name" of letters, digits, - and _ only'
             )
         return f"sft-{prompt}"
-    return next((view for view, column in _TOLD_BY.items() if column in columns), "utterances")
+    return next((name for name, column in _TOLD_BY.items() if column in columns), "utterances")
 
 
 def describe_config(dataset: DatasetDict, identity: CorpusIdentity | None, folder: Path) -> dict[str, Any]:
-    """Say what a view holds, for its card.
+    """Say what a config holds, for the card.
 
     Args:
         dataset: The rows as they are published.
@@ -90,7 +91,7 @@ def describe_config(dataset: DatasetDict, identity: CorpusIdentity | None, folde
         "splits": {str(split): _count(rows) for split, rows in dataset.items()},
         "columns": {name: _type_name(feature) for name, feature in features.items()},
         "labels": {str(split): _label_counts(rows) for split, rows in dataset.items() if "emotion" in features},
-        "corpus": identity and identity.facts,
+        "corpus": metadata_of(identity),
         "records": read,
         "pictures": [name for name in records if name.endswith(".png")],
     }

@@ -12,13 +12,14 @@ from urllib.parse import quote
 
 import numpy as np
 from datasets import Dataset, DatasetDict
-from datasets.utils import tqdm
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from speechcue_hf.audio import decode
 from speechcue_hf.corpora.parquet import read_dataset
 from speechcue_hf.errors import AudioError, PublishingError
+from speechcue_hf.progress import progress
 from speechcue_hf.prompts.build import build_prompts
+from speechcue_hf.records import write_json
+from speechcue_hf.templates import own_templates
 
 Tool = Literal["llama-factory", "ms-swift", "axolotl", "openai"]
 TOOLS: tuple[Tool, ...] = get_args(Tool)
@@ -179,7 +180,7 @@ def _write_clips(
         )
     (target / AUDIO_FOLDER / split).mkdir(parents=True, exist_ok=True)
     paths, unheard = {}, {}
-    for name in tqdm(asked, desc=f"Writing clips of {split}", unit="clip"):
+    for name in progress(asked, f"Writing clips of {split}", "clips"):
         path = f"{AUDIO_FOLDER}/{split}/{quote(name, safe='')}.wav"
         try:
             _write_wav(rows[places[name]]["audio"], target / path)
@@ -205,8 +206,8 @@ def _write_stub(name: str, splits: Iterable[str], target: Path, tool: Tool, with
         entry = {"formatting": "sharegpt", "columns": columns, "tags": _TAGS}
         prefix = re.sub(r"\W", "_", name)
         info = {f"{prefix}_{split}": {"file_name": f"{split}.jsonl", **entry} for split in splits}
-        (target / "dataset_info.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+        write_json(info, target / "dataset_info.json")
     if tool == "axolotl":
-        environment = Environment(loader=PackageLoader("speechcue_hf.hub", "templates"), undefined=StrictUndefined)
-        text = environment.get_template("axolotl.yaml.jinja").render(splits=list(splits), with_clips=with_clips)
-        (target / "axolotl.yaml").write_text(text + "\n", encoding="utf-8")
+        template = own_templates("hub/templates", documents=True).get_template("axolotl.yaml.jinja")
+        text = template.render(splits=list(splits), with_clips=with_clips)
+        (target / "axolotl.yaml").write_text(text.strip() + "\n", encoding="utf-8")

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
-from speechcue_hf.corpora.identity import read_identity
 from speechcue_hf.corpora.parquet import read_dataset, write_dataset
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.measure import measure_dataset
 from speechcue_hf.cues.settings import MeasurementSettings
-from speechcue_hf.filenames import MEASUREMENT_FILE
 from speechcue_hf.hub.licence import columns_that_may_leave, corpus_of
 from speechcue_hf.hub.publish_dataset import publish_dataset
+from speechcue_hf.records import CorpusIdentity, find_record, write_record
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +82,7 @@ def publish_corpus(
     has_clips = any(status != "none" for rows in dataset.values() for status in rows.unique("audio_status"))
     described = [_described(folder, num_proc)] if has_clips else []
     rows = next(iter(dataset.values()))
-    corpus = corpus_of(read_identity(folder), rows["utterance_id"])
+    corpus = corpus_of(find_record(CorpusIdentity, folder), rows["utterance_id"])
     whole = everybody_is_licensed or columns_that_may_leave(corpus, rows.column_names) == rows.column_names
     folders = [folder, *described] if whole else described or [folder]
     columns = None if whole else columns_that_may_leave(corpus, _columns(folders[0]))
@@ -111,5 +109,5 @@ def _described(folder: Path, num_proc: int | None) -> Path:
     target = folder.with_name(f"{folder.name}-described")
     write_dataset(describe_dataset(measured, describer).remove_columns("audio"), target)
     describer.save_pretrained(target)
-    (target / MEASUREMENT_FILE).write_text(json.dumps(settings.to_dict(), indent=2) + "\n", encoding="utf-8")
+    write_record(settings, target)
     return target

@@ -1,4 +1,4 @@
-"""Dataset folders go to the Hub: one config for each view, checked by licence and for traces, in one commit."""
+"""Dataset folders go to the Hub: one config for each, checked by licence and for traces, in one commit."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from typing import Any
 
 from datasets import DatasetDict
 
-from speechcue_hf.corpora.identity import CorpusIdentity, read_identity
+from speechcue_hf.corpora.catalogue import Corpus
 from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_shard
 from speechcue_hf.errors import PublishingError
-from speechcue_hf.filenames import CARD_FILE, CORPUS_FILE, VIEWS_FILE
 from speechcue_hf.hub.dataset_card import dataset_card
 from speechcue_hf.hub.dataset_configs import RECORDS, config_name, describe_config
 from speechcue_hf.hub.licence import check_columns, corpus_of
@@ -24,6 +23,7 @@ from speechcue_hf.hub.scan import check_files
 from speechcue_hf.hub.upload import commit_files, read_remote, repository
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
+from speechcue_hf.records import CARD_FILE, CORPUS_FILE, VIEWS_FILE, CorpusIdentity, find_record, write_json
 
 SHARD_BYTES = 500_000_000
 """Of Parquet, so that a shard downloads and a lost one is sent again in reasonable time."""
@@ -61,12 +61,12 @@ def publish_dataset(
     licence: str | None = None,
     everybody_is_licensed: bool = False,
 ) -> str:
-    """Publish dataset folders as one dataset, which plain ``load_dataset(repo_id, view)`` reads.
+    """Publish dataset folders as one dataset, which plain ``load_dataset(repo_id, config)`` reads.
 
-    Views that the repository has and that are not published now stay as they are.
+    Configs that the repository has and that are not published now stay as they are.
 
     Args:
-        folders: What the commands of this package wrote; each becomes the view that its columns make it:
+        folders: What the commands of this package wrote; each becomes the config that its columns make it:
             ``utterances``, ``measured``, ``described``, ``biographies`` or ``captions``.
         repo_id: ``user/name``; it is made if need be.
         prompts: Presets or prompt files; the rows of the last folder are published as ``sft-<prompt>`` for each.
@@ -80,7 +80,7 @@ def publish_dataset(
 
     Raises:
         LicenceError: If the licence does not let a column out, or is not known.
-        PublishingError: If two folders make the same view, a file tells of this machine, the repository holds another
+        PublishingError: If two folders make the same config, a file tells of this machine, the repository holds another
             corpus, or the Hub does not take the commit; nothing is published then.
         CorpusError: If a folder holds no dataset.
 
@@ -95,10 +95,10 @@ def publish_dataset(
         check_columns(corpus, _all_columns(config.dataset), restricted=restricted, agreed=everybody_is_licensed)
     with TemporaryDirectory(prefix="speechcue-publish-") as staging:
         files = _stage(configs, Path(staging))
-        facts = _merged_facts(configs, repo_id, Path(staging))
-        card = dataset_card(repo_id, facts, licence=licence)
+        held = _all_configs(configs, repo_id, Path(staging))
+        card = dataset_card(repo_id, held, licence=licence)
         (Path(staging) / CARD_FILE).write_text(str(card), encoding="utf-8")
-        (Path(staging) / VIEWS_FILE).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        write_json(held, Path(staging) / VIEWS_FILE)
         files |= {name: Path(staging) / name for name in (CARD_FILE, VIEWS_FILE)}
         check_files(list(files.values()), folders=[folder.parent for folder in folders])
         names = ", ".join(config.name for config in configs)
@@ -114,7 +114,7 @@ def _configs(folders: Sequence[Path], prompts: Sequence[str], columns: Sequence[
     configs += [_prompt_config(folders[-1], prompt) for prompt in prompts]
     names = [config.name for config in configs]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise PublishingError(f"two folders make the view {min(twice)!r}: publish one of them")
+        raise PublishingError(f"two folders make the config {min(twice)!r}: publish one of them")
     return configs
 
 
@@ -122,7 +122,7 @@ def _config(folder: Path, columns: Sequence[str] | None) -> DatasetConfig:
     dataset = read_dataset(folder)
     if columns is not None:
         dataset = DatasetDict({split: _selected(rows, columns, folder) for split, rows in dataset.items()})
-    return DatasetConfig(config_name(_all_columns(dataset)), dataset, folder, read_identity(folder))
+    return DatasetConfig(config_name(_all_columns(dataset)), dataset, folder, find_record(CorpusIdentity, folder))
 
 
 def _selected(rows: Any, columns: Sequence[str], folder: Path) -> Any:
@@ -140,16 +140,19 @@ def _selected(rows: Any, columns: Sequence[str], folder: Path) -> Any:
 def _prompt_config(folder: Path, prompt: str) -> DatasetConfig:
     specification = load_prompt(prompt)
     rows = build_prompts(read_dataset(folder), specification)
-    return DatasetConfig(config_name([], specification.name), rows, folder, read_identity(folder), specification)
+    return DatasetConfig(
+        config_name([], specification.name), rows, folder, find_record(CorpusIdentity, folder), specification
+    )
 
 
-def _one_corpus(configs: Sequence[DatasetConfig]) -> str:
-    """The corpus that all views come from."""
+def _one_corpus(configs: Sequence[DatasetConfig]) -> Corpus:
+    """The corpus that all configs come from."""
     corpora = {corpus_of(config.identity, _utterance_ids(config.dataset)) for config in configs}
     revisions = {config.identity.revision for config in configs if config.identity}
     if len(corpora) > 1 or len(revisions) > 1:
+        names = ", ".join(sorted(corpus.name for corpus in corpora))
         raise PublishingError(
-            f"the folders come from different rows ({', '.join(sorted(corpora))}; {len(revisions)} revisions): "
+            f"the folders come from different rows ({names}; {len(revisions)} revisions): "
             "publish each corpus, and each way of splitting it, in a repository of its own"
         )
     return corpora.pop()
@@ -191,21 +194,21 @@ def _stage_records(config: DatasetConfig, folder: Path) -> None:
         config.prompt.save(folder)
 
 
-def _merged_facts(configs: Sequence[DatasetConfig], repo_id: str, staging: Path) -> dict[str, Any]:
-    """Facts of the views published now and of those that the repository keeps."""
+def _all_configs(configs: Sequence[DatasetConfig], repo_id: str, staging: Path) -> dict[str, Any]:
+    """What the configs hold that are published now, and those that the repository keeps."""
     before = read_remote(repo_id, "dataset", VIEWS_FILE)
-    facts: dict[str, Any] = {} if before is None else json.loads(before)
+    held: dict[str, Any] = {} if before is None else json.loads(before)
     for config in configs:
-        facts[config.name] = describe_config(config.dataset, config.identity, staging / config.name)
-    _check_same_corpus(repo_id, facts)
-    return dict(sorted(facts.items()))
+        held[config.name] = describe_config(config.dataset, config.identity, staging / config.name)
+    _check_same_corpus(repo_id, held)
+    return dict(sorted(held.items()))
 
 
-def _check_same_corpus(repo_id: str, facts: Mapping[str, Any]) -> None:
-    """Refuse a repository whose views come from different rows: ids would not mean the same."""
-    revisions = {(config["corpus"] or {}).get("revision") for config in facts.values()}
+def _check_same_corpus(repo_id: str, held: Mapping[str, Any]) -> None:
+    """Refuse a repository whose configs come from different rows: ids would not mean the same."""
+    revisions = {(config["corpus"] or {}).get("revision") for config in held.values()}
     if len(revisions) > 1:
         raise PublishingError(
-            f"{repo_id} holds views of another corpus, release or split: publish all views again, "
+            f"{repo_id} holds configs of another corpus, release or split: publish all configs again, "
             "or take another repository"
         )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pyarrow.parquet as pq
 
-from speechcue_hf.corpora.registration import CORPORA, builder_of
+from speechcue_hf.corpora.catalogue import Corpus, corpus_of_ids, find_corpus
 from speechcue_hf.errors import LicenceError, PublishingError
-from speechcue_hf.evaluation.runs import read_record
-from speechcue_hf.filenames import (
+from speechcue_hf.hub.card import model_card
+from speechcue_hf.hub.run_records import HUB_ID
+from speechcue_hf.hub.scan import check_files
+from speechcue_hf.hub.upload import commit_files, repository
+from speechcue_hf.models.base import TINY_MODEL
+from speechcue_hf.records import (
     BASE_MODEL_FOLDER,
     BIOGRAPHIES_FILE,
     CAPTIONS_FILE,
@@ -27,13 +29,12 @@ from speechcue_hf.filenames import (
     RESULTS_FILE,
     SEEDS_FILE,
     TRAINING_FILE,
+    SeedsRecord,
+    TrainingRecord,
+    find_record,
+    read_json,
+    read_record,
 )
-from speechcue_hf.hub.card import model_card
-from speechcue_hf.hub.licence import has_iemocap_ids
-from speechcue_hf.hub.run_records import HUB_ID
-from speechcue_hf.hub.scan import check_files
-from speechcue_hf.hub.upload import commit_files, repository
-from speechcue_hf.models.base import TINY_MODEL
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +125,9 @@ def publish_model(
     card = model_card(run, repo_id=repo_id, licence=licence)
     restricted = repository(repo_id, "model", private=private)
     corpus = _corpus_of(training, run)
-    may_leave = (restricted and everybody_is_licensed) or _may_be_passed_on(corpus)
+    # Of a corpus that is not known, nothing may be passed on.
+    free = corpus is not None and corpus.may_leave == "everything"
+    may_leave = (restricted and everybody_is_licensed) or free
     _check_tokenizer(training, corpus, may_leave=may_leave)
     files |= _predictions(run, may_leave=may_leave)
     with TemporaryDirectory(prefix="speechcue-publish-") as staging:
@@ -149,25 +152,26 @@ def best_run(folder: Path) -> Path:
     """
     if not (folder / SEEDS_FILE).is_file():
         return folder
-    runs = [folder / f"seed-{seed}" for seed in read_record(folder / SEEDS_FILE)["seeds"]]
+    runs = [folder / f"seed-{seed}" for seed in read_record(SeedsRecord, folder).seeds]
     best = min(runs, key=lambda run: _selection_loss(_training_record(run)))
     logger.info("%s was best on the selection split and is published", best.name)
     return best
 
 
-def _selection_loss(training: Mapping[str, Any]) -> float:
+def _selection_loss(training: TrainingRecord) -> float:
     """What chose the best step of a run, as a number of which less is better."""
-    metric = str(training["settings"]["metric_for_best_model"] or "loss").removeprefix("eval_")
-    score: float = training["best"][f"eval_{metric}"]
+    metric = str(training.settings["metric_for_best_model"] or "loss").removeprefix("eval_")
+    score: float = training.best[f"eval_{metric}"]
     return score if metric == "loss" else -score
 
 
-def _training_record(run: Path) -> dict[str, Any]:
-    if not (run / TRAINING_FILE).is_file():
+def _training_record(run: Path) -> TrainingRecord:
+    training = find_record(TrainingRecord, run)
+    if training is None:
         raise PublishingError(
             f"{run} holds no {TRAINING_FILE}: publish what `speechcue train` or a recipe has finished"
         )
-    return read_record(run / TRAINING_FILE)
+    return training
 
 
 def _model_files(run: Path) -> dict[str, Path]:
@@ -175,7 +179,7 @@ def _model_files(run: Path) -> dict[str, Path]:
     files = _files_of(run)
     if "adapter_config.json" not in files:
         return files
-    base = str(read_record(run / "adapter_config.json")["base_model_name_or_path"])
+    base = str(read_json(run / "adapter_config.json", TrainingRecord.FIX)["base_model_name_or_path"])
     if base == BASE_MODEL_FOLDER and not (run / base).is_symlink():
         return files | {f"{base}/{name}": path for name, path in _files_of(run / base).items()}
     if base == BASE_MODEL_FOLDER or not HUB_ID.fullmatch(base):
@@ -203,30 +207,23 @@ def _records(run: Path, folder: Path) -> dict[str, Path]:
     return {path.name: path for path in (*(run / name for name in RECORDS), *of_seeds) if path.is_file()}
 
 
-def _corpus_of(training: Mapping[str, Any], run: Path) -> str | None:
-    """Name of the corpus that was trained on; IEMOCAP is known by the ids of what was predicted, too."""
-    predictions = run / PREDICTIONS_FILE
+def _corpus_of(training: TrainingRecord, run: Path) -> Corpus | None:
+    """The corpus that was trained on; some are known by the ids of what was predicted, too."""
+    predictions, known = run / PREDICTIONS_FILE, None
     if predictions.is_file():
-        ids = pq.read_table(predictions, columns=["utterance_id"])["utterance_id"].to_pylist()
-        if has_iemocap_ids(ids):
-            return "iemocap"
-    return (training.get("corpus") or {}).get("name")
+        known = corpus_of_ids(pq.read_table(predictions, columns=["utterance_id"])["utterance_id"].to_pylist())
+    return known or find_corpus((training.corpus or {}).get("name"))
 
 
-def _may_be_passed_on(corpus: str | None) -> bool:
-    """Whether texts and labels of a corpus may be in a public repository; of one that is not known, they may not."""
-    return corpus in CORPORA and builder_of(corpus).MAY_LEAVE == "everything"
-
-
-def _check_tokenizer(training: Mapping[str, Any], corpus: str | None, *, may_leave: bool) -> None:
+def _check_tokenizer(training: TrainingRecord, corpus: Corpus | None, *, may_leave: bool) -> None:
     """Refuse the tokenizer of a tiny model, whose tokens are pieces of the corpus, where those may not leave."""
-    part = {1: "qformer", 2: "language_model"}.get(training.get("stage", 0))
-    made_of = training["base_model"] if part is None else training["model"][part]
+    part = {1: "qformer", 2: "language_model"}.get(training.stage or 0)
+    made_of = training.base_model if part is None else (training.model or {})[part]
     if made_of == TINY_MODEL and not may_leave:
+        name = corpus.name if corpus else "an unknown corpus"
         raise LicenceError(
-            f"the tokenizer of this tiny model was trained on texts of {corpus or 'an unknown corpus'}, which may "
-            "not be passed on: train on a base model of the Hub, or publish to a private or gated repository with "
-            "--everybody-is-licensed"
+            f"the tokenizer of this tiny model was trained on texts of {name}, which may not be passed on: "
+            "train on a base model of the Hub, or publish to a private or gated repository with --everybody-is-licensed"
         )
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, hf_hub_download
 from huggingface_hub.errors import (
@@ -24,6 +22,7 @@ from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # is
 from huggingface_hub.hf_api import RepoFile
 
 from speechcue_hf.errors import PublishingError
+from speechcue_hf.retries import DEFAULT_RETRIES, Failure, RetriesEnded, RetryPolicy, persist, retry_after
 
 logger = logging.getLogger(__name__)
 
@@ -31,33 +30,10 @@ Kind = Literal["dataset", "model"]
 Result = TypeVar("Result")
 
 _CAN_HEAL = frozenset({408, 409, 412, 425, 429, 500, 502, 503, 504})
-_CURES = {
+_FIXES = {
     401: "log in with `hf auth login`, with a token that may write",
     403: "the token may not write there: take one with the right to write, or a namespace that is yours",
 }
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How often a request is tried again, and how long is waited before.
-
-    Args:
-        attempts: Tries in all.
-        first_wait: Before the second try, in s; it doubles each time, unless the server says how long to wait.
-        longest_wait: In s.
-    """
-
-    attempts: int = 6
-    first_wait: float = 1.0
-    longest_wait: float = 60.0
-
-    def wait(self, attempt: int, asked: float | None) -> float:
-        """Time before the next try, in s; a share of it is left to chance, lest many clients come back together."""
-        doubled = self.first_wait * 2**attempt * (0.5 + random.random() / 2)
-        return min(self.longest_wait, doubled if asked is None else asked)
-
-
-DEFAULT_RETRIES = RetryPolicy()
 
 
 def repository(repo_id: str, kind: Kind, *, private: bool, retries: RetryPolicy = DEFAULT_RETRIES) -> bool:
@@ -77,8 +53,8 @@ def repository(repo_id: str, kind: Kind, *, private: bool, retries: RetryPolicy 
             the Hub does not answer.
     """
     api = HfApi()
-    made = persist(lambda: api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True), repo_id, retries)
-    info = persist(lambda: api.repo_info(made.repo_id, repo_type=kind), repo_id, retries)
+    made = _persist(lambda: api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True), repo_id, retries)
+    info = _persist(lambda: api.repo_info(made.repo_id, repo_type=kind), repo_id, retries)
     restricted = bool(info.private or info.gated)
     if private and not restricted:
         raise PublishingError(
@@ -132,7 +108,7 @@ def commit_files(
         made = api.create_commit(repo_id, operations, commit_message=message, repo_type=kind, parent_commit=head)
         return str(made.oid)
 
-    return persist(attempt, repo_id, retries)
+    return _persist(attempt, repo_id, retries)
 
 
 def read_remote(repo_id: str, kind: Kind, path: str, *, retries: RetryPolicy = DEFAULT_RETRIES) -> bytes | None:
@@ -156,46 +132,35 @@ def read_remote(repo_id: str, kind: Kind, path: str, *, retries: RetryPolicy = D
             return None
         return Path(hf_hub_download(repo_id, path, repo_type=kind)).read_bytes()
 
-    return persist(attempt, repo_id, retries)
+    return _persist(attempt, repo_id, retries)
 
 
-def persist(request: Callable[[], Result], repo_id: str, retries: RetryPolicy) -> Result:
-    """Make a request, again where that can help.
-
-    Args:
-        request: What is asked; it may be asked more than once.
-        repo_id: For the message.
-        retries: How often a request is tried again, and when.
-
-    Returns:
-        What the request returns.
-
-    Raises:
-        PublishingError: If it cannot succeed, or has not after all tries.
-    """
-    for attempt in range(retries.attempts):
-        try:
-            return request()
-        except (LocalTokenNotFoundError, OfflineModeIsEnabled) as error:
-            raise PublishingError(f"nothing can be uploaded: {error}") from error
-        except (HTTPError, RuntimeError) as error:
-            # What fails in a large file's upload reaches us wrapped.
-            failure = error if isinstance(error, HTTPError) else error.__cause__
-            if not isinstance(failure, HTTPError):
-                raise
-            status = failure.response.status_code if isinstance(failure, HfHubHTTPError) else None
-            if (status is not None and status not in _CAN_HEAL) or attempt + 1 == retries.attempts:
-                raise _refusal(failure, status, repo_id) from error
-            wait = retries.wait(attempt, _asked_wait(failure))
-            logger.warning("%s: %s; trying again in %.0f s", repo_id, _short(failure, status), wait)
-            time.sleep(wait)
-    raise ValueError(f"patience must have 1 attempt or more, got {retries.attempts}")
+def _persist(request: Callable[[], Result], repo_id: str, retries: RetryPolicy) -> Result:
+    """Make a request, again where that can help, or say why it failed."""
+    try:
+        return cast(Result, persist(request, _explain, retries, _pause))
+    except RetriesEnded as end:
+        raise PublishingError(f"{repo_id}: {end.failure.reason}") from end.__cause__
 
 
-def _refusal(error: Exception, status: int | None, repo_id: str) -> PublishingError:
-    missing = isinstance(error, RepositoryNotFoundError)
-    fix = _CURES[401] if missing else _CURES.get(status or 0, "run the command again: what was uploaded is kept")
-    return PublishingError(f"{repo_id}: {_short(error, status)}. Nothing was published; {fix}")
+def _pause(seconds: float) -> None:
+    logger.warning("the Hub does not take it yet, trying again in %.0f s", seconds)
+    time.sleep(seconds)
+
+
+def _explain(error: Exception) -> Failure:
+    if isinstance(error, (LocalTokenNotFoundError, OfflineModeIsEnabled)):
+        return Failure(f"nothing can be uploaded: {error}", heals=False)
+    # What fails in a large file's upload reaches us wrapped.
+    cause = error.__cause__ if isinstance(error, RuntimeError) else error
+    if not isinstance(cause, HTTPError):
+        raise error
+    status = cause.response.status_code if isinstance(cause, HfHubHTTPError) else None
+    missing = isinstance(cause, RepositoryNotFoundError)
+    fix = _FIXES[401] if missing else _FIXES.get(status or 0, "run the command again: what was uploaded is kept")
+    reason = f"{_short(cause, status)}. Nothing was published; {fix}"
+    asked_wait = retry_after(cause.response.headers) if isinstance(cause, HfHubHTTPError) else None
+    return Failure(reason, heals=status is None or status in _CAN_HEAL, asked_wait=asked_wait)
 
 
 def _short(error: Exception, status: int | None) -> str:
@@ -204,12 +169,6 @@ def _short(error: Exception, status: int | None) -> str:
         return f"no answer from the Hub ({type(error).__name__})"
     said = getattr(error, "server_message", None)
     return f"the Hub answered {status}" + (f" ({said})" if said else "")
-
-
-def _asked_wait(error: Exception) -> float | None:
-    """Seconds that the server asks to wait, if it does."""
-    asked = error.response.headers.get("Retry-After", "") if isinstance(error, HfHubHTTPError) else ""
-    return float(asked) if asked.isdigit() else None
 
 
 def _is_same(there: RepoFile, content: Path | bytes) -> bool:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from datasets import ClassLabel, Dataset
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from speechcue_hf.hub.run_records import RunRecords
 from speechcue_hf.prompts.build import build_prompts, needed_columns
 from speechcue_hf.prompts.specification import PromptSpecification
+from speechcue_hf.templates import own_templates
 
 _CONVERSATION = (
     {
@@ -49,23 +50,21 @@ def usage_example(run: RunRecords, *, source: str) -> str:
     Returns:
         Python source.
     """
-    environment = Environment(
-        loader=PackageLoader("speechcue_hf.hub", "templates"),
-        undefined=StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["literal"] = lambda value: json.dumps(value, ensure_ascii=False)
-    told = [name for name in ("speaker", "gender", "text") if run.kind != "speech"]
-    told += ["biography"] if run.tells_biographies else []
-    tasks = list(run.captions["tasks"]) if run.captions else ["style"]
-    return environment.get_template(_template(run)).render(
-        source=source,
-        turns=[{name: turn[name] for name in told} for turn in _CONVERSATION],
-        clips=[turn["clip"] for turn in _CONVERSATION] if run.hears or run.kind == "speech" else None,
-        few_shot=run.prompt is not None and run.prompt.demonstrations > 0,
-        task=tasks[0],
+    speech = run.training.kind == "speech"
+    shown = [name for name in ("speaker", "gender", "text") if not speech]
+    shown += ["biography"] if run.tells_biographies else []
+    tasks = list(run.captions.tasks) if run.captions else ["style"]
+    return (
+        own_templates("hub/templates", documents=True)
+        .get_template(_template(run))
+        .render(
+            source=source,
+            turns=[{name: turn[name] for name in shown} for turn in _CONVERSATION],
+            clips=[turn["clip"] for turn in _CONVERSATION] if run.hears or speech else None,
+            literal=partial(json.dumps, ensure_ascii=False),
+            few_shot=run.prompt is not None and run.prompt.demonstrations > 0,
+            task=tasks[0],
+        )
     )
 
 
@@ -95,4 +94,4 @@ def _template(run: RunRecords) -> str:
     """A model of labels is asked for emotions, a SEmoLLM without them for captions, and stage 1 for nothing."""
     if run.labels:
         return "example.py.jinja"
-    return "pretraining_example.py.jinja" if run.training["stage"] == 1 else "caption_example.py.jinja"
+    return "pretraining_example.py.jinja" if run.training.stage == 1 else "caption_example.py.jinja"

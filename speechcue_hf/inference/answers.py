@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from datasets.utils import tqdm
-
 from speechcue_hf.inference.completions import encode_for_scoring
 from speechcue_hf.inference.scoring import evaluation_mode, pad
+from speechcue_hf.progress import progress
 from speechcue_hf.prompts.encoding import Message
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def generate_answers(
     answers = [""] * len(prompts)
     longest = new_tokens or encoded.longest_completion
     with evaluation_mode(model):
-        for start in tqdm(range(0, len(prompts), batch_size), desc="Generating answers", unit="batch"):
+        for start in progress(range(0, len(prompts), batch_size), "Generating answers", "batches"):
             batch = by_length[start : start + batch_size]
             texts = _generate(model, tokenizer, [encoded.prompts[row] for row in batch], longest)
             for row, text in zip(batch, texts, strict=True):
@@ -93,7 +92,7 @@ def edit_distance(first: str, second: str) -> int:
 
     Example:
         >>> edit_distance("happy", "unhappily")
-        5
+        4
     """
     previous = list(range(len(second) + 1))
     for row, left in enumerate(first, start=1):
@@ -110,6 +109,29 @@ MATCHING_RULES: dict[str, Callable[[str, Sequence[str]], int | None]] = {
     "instructerc": match_as_instructerc,
 }
 """Ways from a generated text to a label, by the name that results carry."""
+
+
+def match_outputs(outputs: Sequence[str], labels: Sequence[str], matching: str) -> list[int | None]:
+    """Make a label, or nothing, of each generated text.
+
+    Args:
+        outputs: Generated texts.
+        labels: The closed set.
+        matching: ``"strict"`` (exactly one label, else invalid) or ``"instructerc"`` (the published repair).
+
+    Returns:
+        The number of a label, or ``None``, for each text.
+
+    Raises:
+        ValueError: If there is no such rule.
+
+    Example:
+        >>> match_outputs(["sad", "unhappy"], ["happy", "sad"], "strict")
+        [1, None]
+    """
+    if matching not in MATCHING_RULES:
+        raise ValueError(f"matching must be one of {sorted(MATCHING_RULES)}, got {matching!r}")
+    return [MATCHING_RULES[matching](output, labels) for output in outputs]
 
 
 def _generate(

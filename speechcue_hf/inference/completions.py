@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from datasets.utils import tqdm
-
 from speechcue_hf.errors import EvaluationError
+from speechcue_hf.progress import progress
 from speechcue_hf.prompts.encoding import Message, answer_message, encode_completion, encode_prompts
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def encode_for_scoring(
         )
     if not prompts:
         raise ValueError("there are no prompts to score")
-    starts = tqdm(range(0, len(prompts), PROMPTS_PER_BATCH), desc="Tokenising prompts", unit="batch")
+    starts = progress(range(0, len(prompts), PROMPTS_PER_BATCH), "Tokenising prompts", "batches")
     batches = (encode_prompts(tokenizer, prompts[start : start + PROMPTS_PER_BATCH]) for start in starts)
     prompt_ids = [prompt for batch in batches for prompt in batch]
     encoded = EncodedPrompts(prompt_ids, _encode_labels(tokenizer, prompts, prompt_ids, labels))

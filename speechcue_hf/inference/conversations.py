@@ -8,9 +8,9 @@ from typing import Any
 
 from datasets import Audio, ClassLabel, Dataset, Features, Value, concatenate_datasets, load_dataset
 
+from speechcue_hf.corpora.catalogue import NAMESPACE
 from speechcue_hf.corpora.clips import clip_status
-from speechcue_hf.corpora.identity import put_beside
-from speechcue_hf.corpora.registration import NAMESPACE
+from speechcue_hf.corpora.joining import put_beside
 from speechcue_hf.corpora.schema import utterance_features
 from speechcue_hf.errors import AudioError
 

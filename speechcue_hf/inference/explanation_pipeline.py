@@ -19,8 +19,11 @@ import numpy as np
 from transformers import Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 
+from speechcue_hf.inference.context import ModelContext
 from speechcue_hf.inference.explain import Explainer, Explanation
-from speechcue_hf.inference.speech_model import Audio, SpeechLanguageModel
+from speechcue_hf.inference.loading import as_classifier
+from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings
+from speechcue_hf.inference.speech_model import Audio
 from speechcue_hf.models.semollm.modeling_semollm import SEmoLLMForConditionalGeneration
 
 TASK = "speech-emotion-explanation"
@@ -33,6 +36,7 @@ class SpeechEmotionExplanationPipeline(Pipeline):
         source: Folder or Hub id with ``describer.json`` and ``captions.json``; the model's by default. An adapter,
             which :func:`speechcue_hf.models.loading.load_speech_model` loads, needs it.
         emotions: The closed set, where there is no ``captions.json``.
+        inference: How it is asked.
         **settings: As for any pipeline.
 
     Example:
@@ -46,13 +50,21 @@ class SpeechEmotionExplanationPipeline(Pipeline):
     _load_feature_extractor = False  # type: ignore[assignment]
     _load_image_processor = False  # type: ignore[assignment]
 
-    def __init__(self, *, source: str | Path | None = None, emotions: list[str] | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        source: str | Path | None = None,
+        emotions: list[str] | None = None,
+        inference: InferenceSettings = CLOSED_SET,
+        **settings: Any,
+    ) -> None:
         super().__init__(**settings)
         processor: Any = self.processor
         # Batches are only made for a pipeline that has a tokenizer.
         self.tokenizer = processor.tokenizer
         beside = source or str(self.model.name_or_path)
-        self.explainer = Explainer.of(SpeechLanguageModel(self.model, processor), beside, emotions=emotions)
+        context = ModelContext(beside, settings=replace(inference, explain=True), names=emotions)
+        self.explainer = Explainer.of(as_classifier(self.model, processor, context), context)
 
     def _sanitize_parameters(self, gender: str | None = None, **settings: Any) -> tuple[dict[str, Any], ...]:
         return {}, {"gender": gender, "settings": settings}, {}
@@ -76,9 +88,11 @@ class SpeechEmotionExplanationPipeline(Pipeline):
 
     def _forward(self, input_tensors: dict[str, Any], **forward_parameters: Any) -> Any:
         clips, gender = input_tensors["clip"], forward_parameters["gender"]
-        explainer = replace(self.explainer, **forward_parameters["settings"])
+        classifier: Any = self.explainer.classifier
+        chosen = replace(classifier.settings, **forward_parameters["settings"])
+        explainer = replace(self.explainer, classifier=replace(classifier, settings=chosen))
         if isinstance(clips, list):
-            return {"explanation": list(explainer(clips, gender=gender))}
+            return {"explanation": list(explainer(clips, gender=gender, batch_size=len(clips)))}
         return {"explanation": next(explainer([clips], gender=gender))}
 
     def postprocess(self, model_outputs: Any, **postprocess_parameters: Any) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class ConversationEmotionPipeline(Pipeline):
             given as a loaded model, so it needs this: ``pipeline(..., model=model, tokenizer=tokenizer, source=...)``
             with ``model, tokenizer = load_model(source)``.
         commit: Branch, tag or commit of ``source`` on the Hub.
-        recognition: ``generator``, ``train`` and ``decoding`` of the recognizer.
+        recognition: ``generator``, ``train`` and ``settings`` of the recognizer.
         **settings: As for any pipeline.
 
     Example:

@@ -6,44 +6,25 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
 from datasets import Dataset, Features, Value
 
 from speechcue_hf.biographies.settings import BiographySettings, load_biography_prompt
 from speechcue_hf.biographies.write import write_biographies
-from speechcue_hf.corpora.identity import put_beside
+from speechcue_hf.corpora.joining import put_beside
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.measure import measure_dataset
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.evaluate import CLOSED_SET, InferenceSettings
-from speechcue_hf.evaluation.runs import model_type, prompt_beside, read_record
-from speechcue_hf.filenames import DESCRIBER_FILE, PROMPT_FILE, TRAINING_FILE
 from speechcue_hf.generation.request import TextGenerator
 from speechcue_hf.generation.store import open_store
-from speechcue_hf.inference.classifiers import (
-    ChatClassifier,
-    EmotionClassifier,
-    EncoderClassifier,
-    Prediction,
-    SpeechClassifier,
-)
+from speechcue_hf.inference.classifier import EmotionClassifier, Prediction, reads_descriptions
+from speechcue_hf.inference.context import ModelContext
 from speechcue_hf.inference.conversations import Conversation, rows_of
-from speechcue_hf.inference.explain import Explainer
-from speechcue_hf.inference.speech_model import SpeechLanguageModel
-from speechcue_hf.models.loading import find_beside, hub_commit, load_encoder, load_model, load_speech_model
-
-
-class Beside(NamedTuple):
-    """Where a model comes from and its records lie.
-
-    Args:
-        source: Folder or Hub id.
-        revision: Commit on the Hub.
-    """
-
-    source: str | Path
-    revision: str | None
+from speechcue_hf.inference.loading import as_classifier, load_classifier
+from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings
+from speechcue_hf.models.loading import hub_commit
+from speechcue_hf.records import DESCRIBER_FILE, TrainingRecord
 
 
 @dataclass(frozen=True)
@@ -80,8 +61,8 @@ class EmotionRecognizer:
     """A trained model with the describer, the prompt, the labels and the kind of biography of its training.
 
     Args:
-        judge: The model.
-        training: Its ``training.json``.
+        classifier: The model.
+        training: How it was trained.
         describer: Puts measurements in words; None for a model that reads none.
         generator: Writes biographies; None where the model reads none or they are given.
 
@@ -91,8 +72,8 @@ class EmotionRecognizer:
         'excited'
     """
 
-    judge: EmotionClassifier
-    training: Mapping[str, Any]
+    classifier: EmotionClassifier
+    training: TrainingRecord
     describer: SpeechDescriber | None
     generator: TextGenerator | None = None
 
@@ -104,7 +85,7 @@ class EmotionRecognizer:
         revision: str | None = None,
         generator: TextGenerator | None = None,
         train: Dataset | None = None,
-        decoding: InferenceSettings = CLOSED_SET,
+        settings: InferenceSettings = CLOSED_SET,
     ) -> EmotionRecognizer:
         """Load a model and what lies beside it, all from one commit.
 
@@ -115,7 +96,7 @@ class EmotionRecognizer:
             generator: Writes the biographies that a model reads, where conversations do not bring their own; it must be
                 the one of the training.
             train: The described training split, for a prompt that shows demonstrations.
-            decoding: How a chat model's labels are scored.
+            settings: How labels are read.
 
         Returns:
             The recognizer.
@@ -124,13 +105,13 @@ class EmotionRecognizer:
             OSError: If there is no model of that name, or it may not be read; the message says what to do.
             EvaluationError: If no training record lies beside the model, or what lies there does not belong together:
                 another describer, prompt or order of labels than those of the training, or another generator.
-            DescriberError: If the describer that the model needs is not there or not valid.
+            DescriberError: If the describer that the model needs is not there.
+            RecordError: If a record beside the model is damaged, or of a newer release.
         """
         commit = hub_commit(source, revision)
-        kind = model_type(source, commit)
-        loaders: dict[str | None, Any] = {"bioserc": load_encoder, "semollm": load_speech_model}
-        model, processor = loaders.get(kind, load_model)(source, commit)
-        return cls.of(model, processor, source, revision=commit, generator=generator, train=train, decoding=decoding)
+        context = ModelContext(source, commit, settings, train=train)
+        _check_trained(context)
+        return cls._made(load_classifier(source, revision=commit, settings=settings, train=train), context, generator)
 
     @classmethod
     def of(
@@ -142,7 +123,7 @@ class EmotionRecognizer:
         revision: str | None = None,
         generator: TextGenerator | None = None,
         train: Dataset | None = None,
-        decoding: InferenceSettings = CLOSED_SET,
+        settings: InferenceSettings = CLOSED_SET,
     ) -> EmotionRecognizer:
         """Put a loaded model together with what lies beside it.
 
@@ -153,22 +134,33 @@ class EmotionRecognizer:
             revision: Branch, tag or commit on the Hub.
             generator: Writes biographies.
             train: The described training split.
-            decoding: How a chat model's labels are scored.
+            settings: How labels are read.
 
         Returns:
             The recognizer.
         """
-        beside = Beside(source, revision)
-        training = _training_record(beside)
-        judge = _judge(model, processor, beside, training, train, decoding)
-        if judge.reads_biographies and generator is not None:
-            _check("generator of biographies", (training["biographies"] or {}).get("writer"), generator.identity)
-        return cls(judge, training, _described_by(beside, training) if judge.reads_descriptions else None, generator)
+        context = ModelContext(source, revision, settings, train=train)
+        _check_trained(context)
+        return cls._made(as_classifier(model, processor, context), context, generator)
+
+    @classmethod
+    def _made(
+        cls, classifier: EmotionClassifier, context: ModelContext, generator: TextGenerator | None
+    ) -> EmotionRecognizer:
+        training = _check_trained(context)
+        describer = None
+        if reads_descriptions(classifier):
+            describer = SpeechDescriber.from_pretrained(context.source, revision=context.revision)
+            context.check(DESCRIBER_FILE, training.describer_sha256, describer.fingerprint)
+        if "biography" in classifier.columns and generator is not None:
+            trained = (training.biographies or {}).get("writer")
+            context.check("generator of biographies", trained, generator.identity)
+        return cls(classifier, training, describer, generator)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The emotions, in the order of their classes; a chat model's by the words of its prompt."""
-        return self.judge.words
+        """The emotions, in the order of their class ids; a chat model's by the words of its prompt."""
+        return self.classifier.words
 
     def __call__(self, conversation: Conversation, *, text: str | None = None) -> list[RecognizedEmotion]:
         """Recognize the emotion of every utterance.
@@ -191,104 +183,57 @@ class EmotionRecognizer:
             PromptError: If turns lack what the prompt needs, such as a gender.
             ValueError: If a turn says something that has no meaning.
         """
-        rows = rows_of(conversation, self.judge.names, text)
+        rows = rows_of(conversation, self.classifier.names, text)
         if self.describer is not None:
             measured = measure_dataset(rows, self.describer.measurement_settings())
             rows = describe_dataset(measured, self.describer)
-        if self.judge.reads_biographies:
+        if "biography" in self.classifier.columns:
             rows = self._with_biographies(rows)
-        judgements = self.judge.judge(rows)
-        return [self._result(row, judged) for row, judged in zip(_seen(rows), judgements, strict=True)]
+        predictions = self.classifier.predict(rows)
+        return [self._result(row, made) for row, made in zip(_seen(rows), predictions, strict=True)]
 
     def _with_biographies(self, rows: Dataset) -> Dataset:
-        """Rows with biographies: those that they bring, or those that the generator writes as the training's were."""
-        scope = self.training["biography_scope"]
+        """Rows with biographies: those that they bring, or those that are written as the training's were."""
+        scope = self.training.biography_scope
         if "biography" in rows.column_names:
             return rows if "biography_scope" in rows.column_names else _with_scope(rows, scope)
-        facts = self.training["biographies"] or {}
+        shaped = self.training.biographies or {}
         if self.generator is None:
             raise EvaluationError(
                 f"the model was trained on biographies of the speakers (scope {scope}, by "
-                f"{(facts.get('writer') or {}).get('model')}): give each turn its biography, None where there is none, "
-                "or pass generator= to from_pretrained"
+                f"{(shaped.get('writer') or {}).get('model')}): give each turn its biography, None where there is "
+                "none, or pass generator= to from_pretrained"
             )
-        settings = _biography_settings(facts)
+        settings = _biography_settings(shaped)
         with TemporaryDirectory(prefix="speechcue-biographies-") as folder:
             path = Path(folder) / "store.jsonl"
             with open_store(path, generator=self.generator.identity, prompt=settings.prompt.identity) as store:
                 return write_biographies(rows, self.generator, store, settings)
 
-    def _result(self, row: Mapping[str, Any], judged: Prediction) -> RecognizedEmotion:
-        probabilities = judged.probabilities
-        likely = None if probabilities is None else dict(zip(self.labels, probabilities, strict=True))
-        notes = (row.get("measurement_note"), row.get("biography_note"), judged.note)
+    def _result(self, row: Mapping[str, Any], made: Prediction) -> RecognizedEmotion:
+        likely = None if made.probabilities is None else dict(zip(self.labels, made.probabilities, strict=True))
+        notes = (row.get("measurement_note"), row.get("biography_note"), made.note)
         return RecognizedEmotion(
             dialogue_id=row["dialogue_id"],
             utterance_id=row["utterance_id"],
             speaker=row["speaker"],
             text=row["text"],
-            emotion=None if likely is None else max(likely, key=likely.__getitem__),
+            emotion=None if made.label is None else self.labels[made.label],
             probabilities=likely,
             description=row.get("speech_description"),
             note="; ".join(note for note in notes if note) or None,
         )
 
 
-def _training_record(beside: Beside) -> dict[str, Any]:
-    path = find_beside(beside.source, TRAINING_FILE, beside.revision)
-    if path is None:
+def _check_trained(context: ModelContext) -> TrainingRecord:
+    """The record of the training, which a recognizer needs."""
+    training = context.training
+    if training is None:
         raise EvaluationError(
-            f"{Path(beside.source).name} has no {TRAINING_FILE}, so nothing says how it was trained: give a model that "
-            "this package trained"
+            f"{context.name} has no {TrainingRecord.FILE}, so nothing says how it was trained: give a model that this "
+            "package trained"
         )
-    return read_record(path)
-
-
-def _judge(
-    model: Any,
-    processor: Any,
-    beside: Beside,
-    training: Mapping[str, Any],
-    train: Dataset | None,
-    decoding: InferenceSettings,
-) -> EmotionClassifier:
-    """The model with what it is asked, compared with the record of its training."""
-    labels = training.get("labels")
-    if model.config.model_type == "semollm":
-        explainer = Explainer.of(SpeechLanguageModel(model, processor), beside.source, revision=beside.revision)
-        _check("emotions in captions.json", (labels or {}).get("words") or None, list(explainer.emotions))
-        _check(DESCRIBER_FILE, training["describer_sha256"], explainer.describer.fingerprint)
-        return SpeechClassifier(explainer)
-    if labels is None:
-        raise EvaluationError(f"{TRAINING_FILE} names no labels, so the model was not trained to tell emotions")
-    if model.config.model_type == "bioserc":
-        _check("labels in config.json", labels["names"], model.config.label_names)
-        return EncoderClassifier(model, processor)
-    prompt = prompt_beside(beside.source, beside.revision)
-    if prompt is None or prompt.fingerprint != training["prompt"]["sha256"]:
-        raise _mismatch(PROMPT_FILE, training["prompt"]["sha256"], prompt and prompt.fingerprint)
-    _check("labels in training.json", list(prompt.words(labels["names"])), labels["words"])
-    return ChatClassifier(model, processor, prompt, tuple(labels["names"]), training["token_budget"], train, decoding)
-
-
-def _described_by(beside: Beside, training: Mapping[str, Any]) -> SpeechDescriber:
-    """The describer beside a model, if it is that of the training."""
-    describer = SpeechDescriber.from_pretrained(beside.source, revision=beside.revision)
-    _check(DESCRIBER_FILE, training["describer_sha256"], describer.fingerprint)
-    return describer
-
-
-def _check(what: str, trained: Any, found: Any) -> None:
-    """Refuse a repository that does not hold together; what no record names cannot be compared."""
-    if trained is not None and trained != found:
-        raise _mismatch(what, trained, found)
-
-
-def _mismatch(what: str, trained: Any, found: Any) -> EvaluationError:
-    return EvaluationError(
-        f"{what}: the model was trained with {trained}, but here is {found}. Take the files that the training wrote, "
-        "or another revision of the repository"
-    )
+    return training
 
 
 def _with_scope(rows: Dataset, scope: str | None) -> Dataset:
@@ -297,16 +242,20 @@ def _with_scope(rows: Dataset, scope: str | None) -> Dataset:
     return put_beside(rows, scopes)
 
 
-def _biography_settings(facts: Mapping[str, Any]) -> BiographySettings:
+def _biography_settings(shaped: Mapping[str, Any]) -> BiographySettings:
     """What biographies must be made from to be like those of the training."""
-    if facts.get("source") != "written":
+    if shaped.get("source") != "written":
         raise EvaluationError(
             "the model was trained on published biographies, which nobody here can write: give each turn its biography"
         )
-    prompt = load_biography_prompt(facts["prompt"]["name"])
-    _check("prompt for biographies", facts["prompt"], prompt.identity)
-    refresh = {} if facts["refresh"] is None else {"refresh": facts["refresh"]}
-    return BiographySettings(scope=facts["scope"], word_limit=facts["word_limit"], prompt=prompt, **refresh)
+    prompt = load_biography_prompt(shaped["prompt"]["name"])
+    if shaped["prompt"] != prompt.identity:
+        raise EvaluationError(
+            f"the model was trained on biographies that were asked for with {shaped['prompt']}, and this release asks "
+            f"with {prompt.identity}: give each turn its biography"
+        )
+    refresh = {} if shaped.get("refresh") is None else {"refresh": shaped["refresh"]}
+    return BiographySettings(scope=shaped["scope"], word_limit=shaped["word_limit"], prompt=prompt, **refresh)
 
 
 def _seen(rows: Dataset) -> Dataset:

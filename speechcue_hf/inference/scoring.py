@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from datasets.utils import tqdm
 
 from speechcue_hf.inference.completions import EncodedPrompts, encode_for_scoring
+from speechcue_hf.inference.settings import Normalisation
+from speechcue_hf.progress import progress
 from speechcue_hf.prompts.encoding import Message
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-Normalisation = Literal["sum", "mean"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def score_labels(
     by_length = sorted(range(len(prompts)), key=lambda row: len(encoded.prompts[row]))
     summed = np.empty((len(prompts), len(labels)))
     with evaluation_mode(model):
-        for start in tqdm(range(0, len(prompts), batch_size), desc="Scoring labels", unit="batch"):
+        for start in progress(range(0, len(prompts), batch_size), "Scoring labels", "batches"):
             batch = by_length[start : start + batch_size]
             likelihood = _score_batch(model, [encoded.prompts[row] for row in batch], encoded.completions)
             summed[batch] = likelihood.cpu().numpy()

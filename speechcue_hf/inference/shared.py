@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from datasets.utils import tqdm
 
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.inference.completions import EncodedPrompts, encode_for_scoring
 from speechcue_hf.inference.scoring import (
     LabelScores,
-    Normalisation,
     check_label_set,
     evaluation_mode,
     normalise,
 )
+from speechcue_hf.inference.settings import Normalisation
+from speechcue_hf.models.base import has_plain_cache
+from speechcue_hf.progress import counting
 from speechcue_hf.prompts.encoding import Message
 
 if TYPE_CHECKING:
@@ -131,16 +132,19 @@ def check_branching(model: PreTrainedModel) -> None:
         EvaluationError: If a layer has no plain key-value cache (sliding window, linear attention), or the attention
             implementation takes no 4-D mask.
     """
-    from transformers import DynamicCache
-    from transformers.cache_utils import DynamicLayer
+    if (reason := why_not_branching(model)) is not None:
+        raise EvaluationError(
+            f"{reason}, so prompts cannot branch. Score each prompt by itself instead: score_labels, or speechcue "
+            "evaluate --sharing none."
+        )
 
-    fix = "Score each prompt by itself instead: score_labels, or speechcue evaluate --sharing none."
-    if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=model.config).layers):
-        name = type(model).__name__
-        raise EvaluationError(f"{name} has layers without full attention, so prompts cannot branch. {fix}")
+
+def why_not_branching(model: PreTrainedModel) -> str | None:
+    """Why prompts cannot branch off a shared beginning in a model; None where they can."""
+    if not has_plain_cache(model):
+        return f"{type(model).__name__} has layers without full attention"
     implementation = model.config._attn_implementation
-    if implementation not in ("sdpa", "eager"):
-        raise EvaluationError(f'Attention "{implementation}" takes no 4-D mask, so prompts cannot branch. {fix}')
+    return None if implementation in ("sdpa", "eager") else f'Attention "{implementation}" takes no 4-D mask'
 
 
 def _plan(encoded: EncodedPrompts) -> tuple[TokenTree, np.ndarray]:
@@ -171,7 +175,7 @@ def _run_tree(model: PreTrainedModel, tree: TokenTree, judgements: np.ndarray, t
     likelihood = np.empty(len(asked))
     cache = DynamicCache(config=model.config)
     kept = np.empty(0, dtype=int)
-    with tqdm(total=len(tree.tokens), desc="Scoring labels", unit="token") as progress:
+    with counting("Scoring labels", len(tree.tokens), "tokens") as count:
         for start in range(0, len(tree.tokens), tokens_per_pass):
             piece = np.arange(start, min(start + tokens_per_pass, len(tree.tokens)))
             keys = np.concatenate([kept, piece])
@@ -181,7 +185,7 @@ def _run_tree(model: PreTrainedModel, tree: TokenTree, judgements: np.ndarray, t
             followed = tree.ends[keys] > piece[-1] + 1
             _keep_in_cache(cache, torch.as_tensor(np.flatnonzero(followed), device=model.device))
             kept = keys[followed]
-            progress.update(len(piece))
+            count(len(piece))
     return likelihood[place.reshape(judgements.shape[:2])]
 
 

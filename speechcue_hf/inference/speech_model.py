@@ -13,16 +13,17 @@ import torch
 
 from speechcue_hf.audio import Clip, decode
 from speechcue_hf.captions.build import question
-from speechcue_hf.captions.tasks import CaptionTask
+from speechcue_hf.captions.tasks import CaptionTask, caption_task
 from speechcue_hf.captions.write import opening
 from speechcue_hf.errors import AudioError, EvaluationError
 from speechcue_hf.inference.scoring import (
     LabelScores,
-    Normalisation,
     check_label_set,
     evaluation_mode,
     score_after_prompts,
 )
+from speechcue_hf.inference.settings import Normalisation
+from speechcue_hf.models.loading import load_speech_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -51,6 +52,42 @@ class SpeechLanguageModel:
     model: PreTrainedModel
     processor: SEmoLLMProcessor
     long_audio: Literal["cut", "window"] = "cut"
+
+    @classmethod
+    def from_pretrained(
+        cls, source: str | Path, *, revision: str | None = None, long_audio: Literal["cut", "window"] = "cut"
+    ) -> SpeechLanguageModel:
+        """Load a model.
+
+        Args:
+            source: Folder or Hub id of a SEmoLLM of stage 2 or 3.
+            revision: Branch, tag or commit on the Hub.
+            long_audio: As above.
+
+        Returns:
+            The model in evaluation mode.
+
+        Raises:
+            OSError: If there is no model of that name.
+        """
+        return cls(*load_speech_model(source, revision), long_audio)
+
+    def answer(self, clip: Audio, task: str) -> str:
+        """Let the model answer a task's question about one clip.
+
+        Args:
+            clip: A path, or a value of the column ``audio``.
+            task: Such as ``style``, or parts joined by ``+``: ``gender+pitch``.
+
+        Returns:
+            What it writes.
+
+        Raises:
+            AudioError: If the clip cannot be decoded.
+            CaptionError: If there is no such task.
+        """
+        [text] = self.write_answers([decode(clip, limit=LONGEST_READ_S)], caption_task(task), [""])
+        return text
 
     def score_emotions(
         self, clips: Sequence[Clip], task: CaptionTask, emotions: Sequence[str], normalisation: Normalisation = "sum"

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from speechcue_hf.errors import TrainingError
-from speechcue_hf.filenames import BASE_MODEL_FOLDER
+from speechcue_hf.records import BASE_MODEL_FOLDER
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 TINY_MODEL = "tiny"
 """Given as model, it means the tiny chat model that is built on the spot."""
@@ -44,3 +48,16 @@ def place_base_model(name: str, output: Path, texts: Iterable[str], seed: int) -
     else:
         beside.symlink_to(Path(name).resolve(), target_is_directory=True)
     return str(beside)
+
+
+def base_model_name(name: str) -> str:
+    """Hub id of a model, or the name of its folder without the path to it."""
+    return Path(name).resolve().name if Path(name).is_dir() else name
+
+
+def has_plain_cache(model: PreTrainedModel) -> bool:
+    """Whether every layer of a model sees the whole of its key-value cache, as sliding windows and states do not."""
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
+
+    return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)

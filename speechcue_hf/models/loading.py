@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.errors import ModelError, PromptError
-from speechcue_hf.filenames import BASE_MODEL_FOLDER
+from speechcue_hf.records import BASE_MODEL_FOLDER, read_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
 
 logger = logging.getLogger(__name__)
+
+_FIX = "take another copy of the model"
 
 
 def load_model(source: str | Path, revision: str | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -134,6 +136,32 @@ def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTraine
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def model_type(source: str | Path, revision: str | None = None) -> str | None:
+    """Find the kind of a model, such as ``"bioserc"``, in its ``config.json`` or that of its base model.
+
+    Args:
+        source: A folder, or the id of a model on the Hub; of an adapter, its base model may be either, too.
+        revision: Branch, tag or commit on the Hub.
+
+    Returns:
+        Its kind; None where nothing says it.
+
+    Raises:
+        OSError: If there is no such model, or an adapter's base model is not found.
+        RecordError: If a configuration is no JSON.
+    """
+    path = find_beside(source, "config.json", revision)
+    adapter = None if path else find_beside(source, "adapter_config.json", revision)
+    if adapter is not None:
+        settings = read_json(adapter, _FIX)
+        base = settings["base_model_name_or_path"]
+        if base == BASE_MODEL_FOLDER:
+            path = find_beside(source, f"{base}/config.json", revision)
+        else:
+            path = find_beside(base, "config.json", settings.get("revision"))
+    return None if path is None else read_json(path, _FIX).get("model_type")
 
 
 def hub_commit(source: str | Path, revision: str | None = None) -> str | None:

@@ -14,26 +14,25 @@ there or not to be told.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from functools import cache
+from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import Template, TemplateSyntaxError
 
-from speechcue_hf.errors import PromptError
-from speechcue_hf.filenames import PROMPT_FILE, PROMPT_TEMPLATE_FILE
+from speechcue_hf.errors import PromptError, RecordError
+from speechcue_hf.records import PROMPT_FILE, PROMPT_TEMPLATE_FILE, Record, parse_record, write_record
+from speechcue_hf.templates import foreign_template
+from speechcue_hf.values import meant
 
 _PRESETS = files("speechcue_hf.prompts") / "presets"
 
 
 @dataclass(frozen=True)
-class PromptSpecification:
+class PromptSpecification(Record):
     """A prompt: its template and settings.
 
     Args:
@@ -82,19 +81,16 @@ class PromptSpecification:
     label_words: Mapping[str, str]
     replacements: Mapping[str, str]
 
+    FILE: ClassVar[str] = PROMPT_FILE
+    FIX: ClassVar[str] = "compare it with the presets of speechcue_hf.prompts, or take another copy of the run"
+
     def __post_init__(self) -> None:
         if self.history is not None and self.history < 0:
             raise ValueError(f"history must be 0 or more turns, or null for all, got {self.history}")
         if self.future < 0:
             raise ValueError(f"future must be 0 or more turns, got {self.future}")
-        if self.question not in ("fine_tuned", "zero_shot"):
-            raise ValueError(f"question must be fine_tuned or zero_shot, got {self.question!r}")
-        if self.speakers not in ("name", "appearance", "gender"):
-            raise ValueError(f"speakers must be name, appearance or gender, got {self.speakers!r}")
         if self.demonstrations < 0:
             raise ValueError(f"demonstrations must be 0 or more, got {self.demonstrations}")
-        if self.demonstrations_drawn not in ("balanced", "random"):
-            raise ValueError(f"demonstrations_drawn must be balanced or random, got {self.demonstrations_drawn!r}")
         if self.demonstrations and self.system_message:
             raise ValueError(
                 "demonstrations are earlier questions of a chat, which has one system message: "
@@ -109,15 +105,24 @@ class PromptSpecification:
         return self.description or self.impression
 
     @property
+    def tells_voice(self) -> bool:
+        """Whether the prompt tells anything of the voice of the target or of turns before it."""
+        return self.heard or self.context_cues > 0
+
+    @property
     def sees_future(self) -> bool:
         """Whether the prompt shows turns after the target; the biographies it tells may have seen some as well."""
         return self.future > 0
 
+    @staticmethod
+    def _identity(values: Mapping[str, Any]) -> str:
+        """Everything that shapes the prompt: template and settings, but not the name."""
+        return json.dumps({key: value for key, value in values.items() if key != "name"}, sort_keys=True)
+
     @property
-    def fingerprint(self) -> str:
-        """SHA-256 of everything that shapes the prompt: template and settings, but not the name."""
-        settings = {key: value for key, value in asdict(self).items() if key != "name"}
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    def named(self) -> dict[str, str]:
+        """Name and fingerprint, for records."""
+        return {"name": self.name, "sha256": self.fingerprint}
 
     def words(self, names: Sequence[str]) -> tuple[str, ...]:
         """The words that stand for labels.
@@ -136,9 +141,8 @@ class PromptSpecification:
         Args:
             folder: Folder of the model that was trained with this prompt.
         """
-        settings = asdict(self) | {"template": PROMPT_TEMPLATE_FILE}
         (folder / PROMPT_TEMPLATE_FILE).write_text(self.template, encoding="utf-8")
-        (folder / PROMPT_FILE).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_record(replace(self, template=PROMPT_TEMPLATE_FILE), folder)
 
 
 def presets() -> list[str]:
@@ -157,7 +161,8 @@ def load_prompt(prompt: str | Path | Mapping[str, Any] | PromptSpecification) ->
         The prompt, with the settings of those it extends.
 
     Raises:
-        PromptError: If there is no such prompt, or its file or template is not valid.
+        PromptError: If there is no such prompt, a setting is missing, does not exist or has no such value, its template
+            is not valid, or its file is of a newer release.
 
     Example:
         >>> load_prompt({"extends": "speechcuellm", "impression": True}).impression
@@ -166,20 +171,16 @@ def load_prompt(prompt: str | Path | Mapping[str, Any] | PromptSpecification) ->
     if isinstance(prompt, PromptSpecification):
         return prompt
     settings = _settings(prompt)
-    known = {field.name for field in fields(PromptSpecification)}
-    if set(settings) != known:
-        wrong = [f"unknown: {name}" for name in sorted(set(settings) - known)]
-        wrong += [f"missing: {name}" for name in sorted(known - set(settings))]
-        raise PromptError(f"prompt {settings.get('name', prompt)!r} has wrong settings ({', '.join(wrong)})")
+    if "format_version" not in settings:
+        _check_names(settings)
     try:
-        specification = PromptSpecification(**settings)
-    except ValueError as error:
-        raise PromptError(f"prompt {settings['name']!r}: {error}") from error
+        specification = parse_record(PromptSpecification, settings, f"prompt {settings['name']!r}")
+    except RecordError as error:
+        raise PromptError(str(error)) from error
     compile_template(specification.template)
     return specification
 
 
-@cache
 def compile_template(template: str) -> Template:
     """Compile a prompt template.
 
@@ -192,12 +193,18 @@ def compile_template(template: str) -> Template:
     Raises:
         PromptError: If it is not valid Jinja2.
     """
-    # As transformers does with chat templates: the prompt of a model from the Hub must not run code.
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     try:
-        return environment.from_string(template)
+        return foreign_template(template)
     except TemplateSyntaxError as error:
         raise PromptError(f"the prompt's template is not valid in line {error.lineno}: {error.message}") from error
+
+
+def _check_names(settings: Mapping[str, Any]) -> None:
+    """Refuse a setting that does not exist: what a person wrote, unlike a record of another release, is a mistake."""
+    known = [field.name for field in fields(PromptSpecification) if field.name != "unknown"]
+    for name in settings:
+        if name not in known:
+            raise PromptError(f"prompt {settings['name']!r} has a setting {name!r}, which {meant(name, known)}")
 
 
 def _settings(prompt: str | Path | Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The settings of a fine-tuning run, as dataclasses that TRL's parser reads from YAML and the command line."""
+"""The settings of a fine-tuning run, which recipes and command lines give."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import datasets
 import torch
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled
 from transformers import TrainingArguments
-from trl import ModelConfig, SFTConfig, TrlParser  # type: ignore[attr-defined]
+from trl import ModelConfig, SFTConfig  # type: ignore[attr-defined]
 
 from speechcue_hf.models.base import TINY_MODEL
 
@@ -44,7 +44,6 @@ class FineTuning(DataSettings):
             many as the model has positions for.
     """
 
-    # A union with None is how TrlParser takes a mapping from YAML and a name from the command line.
     prompt: dict[str, Any] | str | None = field(
         default=None, metadata={"help": "Preset, prompt file, or settings as JSON."}
     )
@@ -66,7 +65,7 @@ class TrainingSettings(SFTConfig):
     load_best_model_at_end: bool = field(default=True, metadata={"help": "Keep the best epoch."})
     gradient_checkpointing: bool = field(default=False, metadata={"help": "Trade compute for memory."})
     output_dir: str = field(default="runs/sft", metadata={"help": "Where the results go."})
-    report_to: str = field(default="none", metadata={"help": "Where to report to."})
+    report_to: str | list[str] | None = field(default="none", metadata={"help": "Where to report to."})
 
     def __post_init__(self) -> None:
         adapt_to_machine(self)
@@ -98,21 +97,3 @@ def adapt_to_machine(training: TrainingArguments) -> None:
         training.use_cpu, training.bf16, training.fp16 = True, False, False
     if datasets.are_progress_bars_disabled() or are_progress_bars_disabled():
         training.disable_tqdm = True
-
-
-def parse_arguments(arguments: list[str] | None = None) -> tuple[FineTuning, ModelSettings, TrainingSettings]:
-    """Read a recipe (``--config recipe.yaml``) and the overrides that follow it.
-
-    Args:
-        arguments: Command line without the program's name; ``sys.argv`` by default.
-
-    Returns:
-        What is trained on, the model, and how it is trained.
-
-    Raises:
-        ValueError: If the recipe holds a setting that does not exist.
-    """
-    kinds: Any = (FineTuning, ModelSettings, TrainingSettings)
-    parser = TrlParser(kinds)
-    data, model, training = parser.parse_args_and_config(args=arguments)
-    return data, model, training

@@ -71,13 +71,12 @@ def _check_utterances(dataset: DatasetDict, data: DataSettings) -> None:
                 )
 
 
-def check_settings(model: ModelSettings, training: TrainingSettings, *, judged: bool) -> None:
+def check_settings(model: ModelSettings, training: TrainingSettings) -> None:
     """Refuse settings that would lose rows or cannot work here.
 
     Args:
         model: The base model and its adapter.
         training: How it is trained.
-        judged: Whether there is a judge that scores the selection split.
 
     Raises:
         TrainingError: If a setting is one of those.
@@ -86,8 +85,22 @@ def check_settings(model: ModelSettings, training: TrainingSettings, *, judged: 
         raise TrainingError("max_length and packing cut rows off in silence: use token_budget, which shortens prompts")
     if (model.load_in_4bit or model.load_in_8bit) and not torch.cuda.is_available():
         raise TrainingError("a quantised base model needs a CUDA GPU: leave out load_in_4bit and load_in_8bit")
-    if training.metric_for_best_model == "weighted_f1" and not judged:
-        raise TrainingError("choosing by weighted_f1 needs a judge, such as speechcue_hf.evaluation.selection.judge")
+
+
+def check_quiet(training: TrainingArguments) -> None:
+    """Refuse a run whose trainer would push: each checkpoint with its optimizer, and a card with local paths.
+
+    Args:
+        training: How it is trained.
+
+    Raises:
+        TrainingError: If ``push_to_hub`` is on.
+    """
+    if training.push_to_hub:
+        raise TrainingError(
+            "push_to_hub is a setting of recipes, which publish the finished run: leave it out here, and call "
+            "publish_model(folder, repo_id) afterwards"
+        )
 
 
 def find_checkpoint(training: TrainingArguments) -> str | None:
@@ -109,7 +122,7 @@ def find_checkpoint(training: TrainingArguments) -> str | None:
         return last
     if wanted is None and last is not None:
         raise TrainingError(
-            f"{output.name} already holds {Path(last).name} of an earlier run: go on with it by "
-            "--resume_from_checkpoint true, or give another --output_dir"
+            f"{output.name} already holds {Path(last).name} of an earlier run: go on with it by --resume "
+            "(resume_from_checkpoint=true), or give another output folder"
         )
     return wanted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,40 +10,38 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
 from torch.nn import functional
-from transformers import AutoTokenizer, PrinterCallback, Trainer, set_seed
+from transformers import AutoTokenizer, PrinterCallback, set_seed
 
-from speechcue_hf.corpora.identity import identify
-from speechcue_hf.corpora.parquet import read_dataset
+from speechcue_hf.corpora.identity import identify, metadata_of
 from speechcue_hf.corpora.subset import share_of
 from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
 from speechcue_hf.errors import ModelError, TrainingError
-from speechcue_hf.filenames import BIOGRAPHIES_FILE, DESCRIBER_FILE, TRAINING_FILE
+from speechcue_hf.inference.classifier import Prediction
+from speechcue_hf.inference.encoder import EncoderClassifier
+from speechcue_hf.inference.scoring import evaluation_mode
+from speechcue_hf.inference.settings import InferenceSettings
+from speechcue_hf.models.base import base_model_name
 from speechcue_hf.models.bioserc import BiosErcConfig, BiosErcForUtteranceClassification
 from speechcue_hf.models.bioserc.dialogues import UNLABELLED, collate, dialogue_examples
 from speechcue_hf.models.bioserc.vectors import cache_vectors
-from speechcue_hf.models.loading import find_beside, hub_commit
-from speechcue_hf.prompts.biographies import biography_record
+from speechcue_hf.models.loading import find_beside, hub_commit, model_type
 from speechcue_hf.prompts.build import label_names
+from speechcue_hf.provenance import NOT_KNOWN, Provenance
+from speechcue_hf.records import TrainingRecord, read_record, write_record
 from speechcue_hf.training.arguments import DataSettings
-from speechcue_hf.training.checks import check_splits, find_checkpoint
+from speechcue_hf.training.checks import check_quiet, check_splits, find_checkpoint
 from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
-from speechcue_hf.training.publishing import Publish, check_quiet, train_and_publish
-from speechcue_hf.training.record import base_model_name, keep_beside, run_record, sha256_of, write_json
+from speechcue_hf.training.record import clean_folder, trainer_record
+from speechcue_hf.training.selection import SelectingTrainer
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import EvalPrediction
 
 
-Score = Callable[[Sequence[int], Sequence[int]], float]
-"""Weighted F1 of true and predicted classes. Evaluation comes after training, so whoever starts a run hands it over."""
-
-
-class DialogueTrainer(Trainer):
+class DialogueTrainer(SelectingTrainer):
     """The trainer with a learning rate of its own for the encoder, and a schedule of one cycle if asked for."""
 
     args: EncoderTraining
@@ -85,51 +82,13 @@ def parameter_groups(model: Any, training: EncoderTraining) -> list[dict[str, An
     ]
 
 
-def train_encoder_recipe(
-    data: DataSettings,
-    model: EncoderSettings,
-    training: EncoderTraining,
-    score: Score,
-    publish: Publish | None = None,
-) -> Path:
-    """Train on the dataset folder that a recipe names, once or with several seeds.
-
-    Args:
-        data: What is trained on; ``dataset`` must be set.
-        model: The model.
-        training: How it is trained.
-        score: Weighted F1, which chooses the best epoch on the selection split.
-        publish: Publishes the finished run, if the recipe says ``push_to_hub``.
-
-    Returns:
-        The output folder. With ``seeds`` it holds a folder for each, ``seed-1`` and so on, and ``seeds.json`` with mean
-        and standard deviation of their scores on the selection split.
-
-    Raises:
-        TrainingError: If no dataset is named, or as :func:`train_encoder` says.
-        CorpusError: If the folder holds no dataset.
-    """
-    if data.dataset is None:
-        raise TrainingError("no dataset is named: pass --dataset with a dataset folder")
-    folder = Path(data.dataset)
-    describer, biographies = (
-        folder / name if (folder / name).is_file() else None for name in (DESCRIBER_FILE, BIOGRAPHIES_FILE)
-    )
-    run = partial(
-        train_encoder, read_dataset(folder), data, model, score=score, describer=describer, biographies=biographies
-    )
-    return train_and_publish(run, data.seeds, training, publish)
-
-
 def train_encoder(
     dataset: DatasetDict,
     data: DataSettings,
     model: EncoderSettings,
     training: EncoderTraining,
     *,
-    score: Score,
-    describer: Path | None = None,
-    biographies: Path | None = None,
+    provenance: Provenance = NOT_KNOWN,
 ) -> Path:
     """Train an encoder classifier and write it with all that is needed to use and to judge it.
 
@@ -137,10 +96,9 @@ def train_encoder(
         dataset: The dataset, with the splits that ``data`` names.
         data: What is trained on.
         model: The model.
-        training: How it is trained; ``output_dir`` is where the results go.
-        score: Weighted F1, which chooses the best epoch on the selection split.
-        describer: The describer's file, if there is one; it is copied beside the model.
-        biographies: The record of the dataset's biographies, if there is one; it is copied as well.
+        training: How it is trained; ``output_dir`` is where the results go. The best epoch is chosen by weighted F1 on
+            the selection split.
+        provenance: How the rows were made; its records are copied beside the model.
 
     Returns:
         The output folder: model, tokenizer, the model's code for use without this package, ``describer.json``, and
@@ -173,15 +131,23 @@ def train_encoder(
     weights = class_weights(train["emotion"], len(network.config.label_names), training.class_weights)
     shifts = logit_shifts(train["emotion"], len(network.config.label_names), training.logit_adjustment)
     loss = partial(weighted_loss, weights=weights, smoothing=training.label_smoothing_factor, shifts=shifts)
-    trainer = _make_trainer(network, tokenizer, examples, training, loss, score)
+    trainer = _make_trainer(network, tokenizer, examples, training, loss)
     trainer.train(resume_from_checkpoint=checkpoint)
     output = Path(str(training.output_dir))
     trainer.save_model(str(output))
     if trainer.is_world_process_zero():
-        keep_beside(output, describer, biographies)
-        record = run_record(trainer, training) | _model_record(model, network, training, weights)
-        record |= origin | _data_record(dataset, data, examples, describer, biographies)
-        write_json(record, output / TRAINING_FILE)
+        provenance.copy_beside(output)
+        clean_folder(output)
+        record = TrainingRecord(
+            **_model_record(model, network, training, weights),
+            **origin,
+            corpus=metadata_of(identify(dataset)),
+            data_percent=data.data_percent,
+            rows={split: count_utterances(part) for split, part in examples.items()},
+            **trainer_record(trainer, training),
+            **{**provenance.shown, **EncoderClassifier(network, tokenizer).shown(train)},
+        )
+        write_record(record, output)
     trainer.accelerator.wait_for_everyone()
     return output
 
@@ -281,7 +247,7 @@ def weighted_loss(
     return total / max(int(count), 1)
 
 
-def count_rows(examples: Dataset) -> dict[str, int]:
+def count_utterances(examples: Dataset) -> dict[str, int]:
     """Count the utterances, those without a label, and those that lost context or their end to the token limit."""
     labels = [label for dialogue in examples["labels"] for label in dialogue]
     return {
@@ -297,7 +263,6 @@ def _make_trainer(
     examples: DatasetDict,
     training: EncoderTraining,
     loss: Callable[..., Tensor],
-    score: Score,
 ) -> DialogueTrainer:
     trainer = DialogueTrainer(
         model=network,
@@ -307,11 +272,23 @@ def _make_trainer(
         processing_class=tokenizer,
         data_collator=collate,
         compute_loss_func=loss,
-        compute_metrics=partial(_score_epoch, score=score),
     )
     # What stands for the bar where bars are off prints raw numbers among our lines; training.json has them.
     trainer.remove_callback(PrinterCallback)
+    labels = [label for dialogue in examples["validation"]["labels"] for label in dialogue]
+    classifier = EncoderClassifier(network, tokenizer, InferenceSettings(batch_size=training.eval_batch_size))
+    trainer.predictions = partial(_labelled_predictions, trainer, classifier, examples["validation"], labels)
+    trainer.references = [label for label in labels if label != UNLABELLED]
     return trainer
+
+
+def _labelled_predictions(
+    trainer: DialogueTrainer, classifier: EncoderClassifier, examples: Dataset, labels: Sequence[int]
+) -> list[Prediction]:
+    """Of dialogues that are encoded once for all epochs, in the precision of the training."""
+    with evaluation_mode(classifier.model), trainer.compute_loss_context_manager():
+        predictions = classifier.classify(examples)
+    return [prediction for prediction, label in zip(predictions, labels, strict=True) if label != UNLABELLED]
 
 
 def _model_record(
@@ -325,7 +302,6 @@ def _model_record(
     return {
         "encoder": asdict(model) | {"encoder": base_model_name(model.encoder), "cue_names": list(config.cue_names)},
         "labels": {"names": config.label_names, "words": config.label_names},
-        "token_budget": network.token_limit,
         "loss": {
             "class_weights": weights,
             "label_smoothing": training.label_smoothing_factor,
@@ -333,37 +309,22 @@ def _model_record(
             "encoder_learning_rate": training.encoder_learning_rate,
             "one_cycle": training.one_cycle,
         },
-        **config.future_record(),
     }
 
 
 def _origin(model: EncoderSettings, commit: str | None) -> dict[str, Any]:
     """Where the encoder comes from; one of a finished run keeps the base model of that, and the corpora before."""
-    config, found = (find_beside(model.encoder, name, commit) for name in ("config.json", TRAINING_FILE))
-    kind = None if config is None else json.loads(config.read_text(encoding="utf-8")).get("model_type")
+    found = find_beside(model.encoder, TrainingRecord.FILE, commit)
     # Beside another kind of model a file of that name is not ours.
-    if found is None or kind != BiosErcConfig.model_type:
-        return {"base_model": base_model_name(model.encoder), "base_model_revision": commit, "trained_before": []}
-    before = json.loads(found.read_text(encoding="utf-8"))
-    run = {"corpus": before["corpus"], "rows": before["rows"]["train"]["all"], "training_sha256": sha256_of(found)}
+    if found is None or model_type(model.encoder, commit) != BiosErcConfig.model_type:
+        return {"base_model": base_model_name(model.encoder), "base_model_revision": commit}
+    before = read_record(TrainingRecord, found)
+    rows = before.rows["train"]["all"]
+    run = {"corpus": before.corpus, "rows": rows, "training_sha256": before.fingerprint}
     return {
-        "base_model": before["base_model"],
-        "base_model_revision": before.get("base_model_revision"),
-        "trained_before": [*before.get("trained_before", ()), run],
-    }
-
-
-def _data_record(
-    dataset: DatasetDict, data: DataSettings, examples: DatasetDict, describer: Path | None, biographies: Path | None
-) -> dict[str, Any]:
-    """What the model was trained on, and what that was made with."""
-    identity = identify(dataset)
-    return {
-        "data_percent": data.data_percent,
-        "rows": {split: count_rows(part) for split, part in examples.items()},
-        "corpus": identity and identity.facts,
-        "describer_sha256": sha256_of(describer),
-        **biography_record(biographies),
+        "base_model": before.base_model,
+        "base_model_revision": before.base_model_revision,
+        "trained_before": (*before.trained_before, run),
     }
 
 
@@ -393,9 +354,3 @@ def _biography_scope(train: Dataset) -> str:
         if scope is not None:
             return str(scope)
     raise ModelError("no row has a biography: run `speechcue biographies`, or train with biographies: none")
-
-
-def _score_epoch(prediction: EvalPrediction, score: Score) -> dict[str, float]:
-    labels, logits = np.asarray(prediction.label_ids), np.asarray(prediction.predictions)
-    labelled = labels != UNLABELLED
-    return {"weighted_f1": score(labels[labelled].tolist(), logits.argmax(-1)[labelled].tolist())}

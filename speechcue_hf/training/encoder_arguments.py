@@ -1,16 +1,15 @@
-"""The settings of an encoder's training, as dataclasses that TRL's parser reads from YAML and the command line."""
+"""The settings of an encoder's training, which recipes and command lines give."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from transformers import TrainingArguments
-from trl import TrlParser  # type: ignore[attr-defined]
 
-from speechcue_hf.training.arguments import DataSettings, adapt_to_machine
+from speechcue_hf.training.arguments import adapt_to_machine
 
 logger = logging.getLogger(__name__)
 
@@ -90,22 +89,3 @@ def cpu_has_bfloat16() -> bool:
     """Whether the CPU has instructions for bfloat16."""
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name, False) for name in BFLOAT16_INSTRUCTIONS)
-
-
-def parse_encoder_arguments(
-    arguments: list[str] | None = None,
-) -> tuple[DataSettings, EncoderSettings, EncoderTraining]:
-    """Read a recipe (``--config recipe.yaml``) and the overrides that follow it.
-
-    Args:
-        arguments: Command line without the program's name; ``sys.argv`` by default.
-
-    Returns:
-        What is trained on, the model, and how it is trained.
-
-    Raises:
-        ValueError: If the recipe holds a setting that does not exist.
-    """
-    kinds: Any = (DataSettings, EncoderSettings, EncoderTraining)
-    data, model, training = TrlParser(kinds).parse_args_and_config(args=arguments)
-    return data, model, training

@@ -1,19 +1,14 @@
-"""What a run leaves beside its model: how its dataset was made, what was done and how it went."""
+"""What a run leaves beside its model: what was done, and how it went."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datasets import Dataset
-
 from speechcue_hf.environment import library_versions
-from speechcue_hf.filenames import BASE_MODEL_FOLDER, BIOGRAPHIES_FILE, DESCRIBER_FILE, DISTRIBUTIONS_FILE
-from speechcue_hf.training.arguments import ModelSettings, TrainingSettings
+from speechcue_hf.records import BASE_MODEL_FOLDER, read_json, write_json
+from speechcue_hf.training.arguments import ModelSettings
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainingArguments
@@ -42,19 +37,12 @@ _LOGGED = (*_SCORES, *_STAGE1, *(f"eval_{name}" for name in _STAGE1))
 _ADAPTER = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save")
 
 
-def keep_beside(output: Path, describer: Path | None, biographies: Path | None) -> None:
-    """Put what a dataset was made with beside a saved model, and take out what tells of the machine it was made on.
+def clean_folder(output: Path) -> None:
+    """Take out of a saved model what tells of the machine it was made on.
 
     Args:
         output: The output folder, with the model saved in it.
-        describer: The describer's file, or None; the picture of its thresholds beside it goes along.
-        biographies: The record of the dataset's biographies, or None.
     """
-    picture = None if describer is None else describer.with_name(DISTRIBUTIONS_FILE)
-    beside = ((describer, DESCRIBER_FILE), (picture, DISTRIBUTIONS_FILE), (biographies, BIOGRAPHIES_FILE))
-    for source, name in beside:
-        if source is not None and source.is_file():
-            shutil.copyfile(source, output / name)
     # A pickle with the paths of this run; training.json has the settings.
     (output / "training_args.bin").unlink(missing_ok=True)
     for path in (output / "adapter_config.json", *output.glob("checkpoint-*/adapter_config.json")):
@@ -62,26 +50,12 @@ def keep_beside(output: Path, describer: Path | None, biographies: Path | None) 
             _name_base_beside(path, output / BASE_MODEL_FOLDER)
 
 
-def training_record(trainer: Trainer, model: ModelSettings, training: TrainingSettings) -> dict[str, Any]:
-    """Say what chat model was trained and how it went, without paths.
-
-    Args:
-        trainer: The trainer, after training.
-        model: The base model and its adapter.
-        training: How it was trained.
-
-    Returns:
-        The base model, its adapter, and what :func:`run_record` returns.
-    """
-    return {
-        "base_model": base_model_name(str(model.model_name_or_path)),
-        "adapter": {name: getattr(model, name) for name in _ADAPTER} if model.use_peft else None,
-        "quantised": bool(model.load_in_4bit or model.load_in_8bit),
-        **run_record(trainer, training),
-    }
+def adapter_record(model: ModelSettings) -> dict[str, Any] | None:
+    """Settings of the adapter of a chat model; None for one that is trained whole."""
+    return {name: getattr(model, name) for name in _ADAPTER} if model.use_peft else None
 
 
-def run_record(trainer: Trainer, training: TrainingArguments) -> dict[str, Any]:
+def trainer_record(trainer: Trainer, training: TrainingArguments) -> dict[str, Any]:
     """Say how a run went, whatever its model.
 
     Args:
@@ -89,7 +63,8 @@ def run_record(trainer: Trainer, training: TrainingArguments) -> dict[str, Any]:
         training: How it was trained.
 
     Returns:
-        Settings, seed, number of parameters and steps, the best step with its scores, losses, library versions.
+        Settings, seed, number of parameters and steps, the best step with its scores, losses, library versions: values
+        of :class:`speechcue_hf.records.TrainingRecord`.
     """
     return {
         "seed": training.seed,
@@ -103,33 +78,9 @@ def run_record(trainer: Trainer, training: TrainingArguments) -> dict[str, Any]:
     }
 
 
-def count_rows(rows: Dataset) -> dict[str, int]:
-    """Count the rows of a split, those without a label, and those whose prompt the token budget shortened."""
-    return {
-        "all": len(rows),
-        "unlabelled": sum(emotion is None for emotion in rows["emotion"]),
-        "shortened": sum(count > 0 for count in rows["turns_dropped"]),
-    }
-
-
-def sha256_of(path: Path | None) -> str | None:
-    """SHA-256 of a file, None without one."""
-    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def base_model_name(name: str) -> str:
-    """Hub id of a base model, or the name of its folder without the path to it."""
-    return Path(name).resolve().name if Path(name).is_dir() else name
-
-
-def write_json(content: Mapping[str, Any], path: Path) -> None:
-    """Write JSON that people can read."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 def _name_base_beside(path: Path, base: Path) -> None:
     """Name a base model that lies beside the adapter by its folder alone, which :func:`load_model` looks for there."""
-    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings = read_json(path, "train again")
     if Path(settings["base_model_name_or_path"]) == base:
         write_json(settings | {"base_model_name_or_path": BASE_MODEL_FOLDER}, path)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import TypeVar
 
 from transformers import TrainingArguments
 
-from speechcue_hf.filenames import SEEDS_FILE, TRAINING_FILE
 from speechcue_hf.metrics.spread import spread_of
-from speechcue_hf.training.record import write_json
+from speechcue_hf.records import SeedsRecord, TrainingRecord, read_record, write_record
 
 Settings = TypeVar("Settings", bound=TrainingArguments)
 
@@ -31,7 +29,7 @@ def train_with_seeds(run: Callable[[Settings], Path], seeds: Sequence[int], trai
     output = Path(str(training.output_dir))
     runs = [run(replace(training, seed=seed, output_dir=str(output / f"seed-{seed}"))) for seed in seeds]
     if training.process_index == 0:
-        best = [json.loads((folder / TRAINING_FILE).read_text(encoding="utf-8"))["best"] for folder in runs]
+        best = [read_record(TrainingRecord, folder).best for folder in runs]
         scores = [{name: value for name, value in scores.items() if name != "step"} for scores in best]
-        write_json({"seeds": list(seeds), **spread_of(scores)}, output / SEEDS_FILE)
+        write_record(SeedsRecord(tuple(seeds), spread_of(scores)), output)
     return output

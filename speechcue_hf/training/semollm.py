@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +12,29 @@ from datasets import Dataset, DatasetDict
 from peft import PeftModel, get_peft_model
 from transformers import PrinterCallback, set_seed
 
-from speechcue_hf.corpora.identity import carry_records, read_identity
-from speechcue_hf.corpora.parquet import read_dataset
+from speechcue_hf.corpora.identity import carry_records, metadata_of
+from speechcue_hf.corpora.joining import clip_places
 from speechcue_hf.corpora.subset import share_of
 from speechcue_hf.errors import TrainingError
-from speechcue_hf.filenames import CAPTIONS_FILE, DESCRIBER_FILE, TRAINING_FILE
-from speechcue_hf.models.base import TINY_MODEL, place_base_model
+from speechcue_hf.models.base import TINY_MODEL, base_model_name, place_base_model
 from speechcue_hf.models.loading import hub_commit
 from speechcue_hf.models.semollm.lora import lora_settings
 from speechcue_hf.models.semollm.pretraining_semollm import LossWeights, SEmoLLMForPretraining
 from speechcue_hf.models.semollm_stages import start_stage1, start_stage2, start_stage3
 from speechcue_hf.models.tiny_parts import LANGUAGE_MODEL, QFORMER, SPEECH_ENCODER, build_tiny_parts
+from speechcue_hf.provenance import NOT_KNOWN, Provenance
+from speechcue_hf.records import (
+    CAPTIONS_FILE,
+    DESCRIBER_FILE,
+    CorpusIdentity,
+    TrainingRecord,
+    find_record,
+    write_record,
+)
 from speechcue_hf.training.arguments import DataSettings
 from speechcue_hf.training.augmentation import Augmentation
-from speechcue_hf.training.checks import check_split_use, find_checkpoint
-from speechcue_hf.training.publishing import Publish, check_quiet, train_and_publish
-from speechcue_hf.training.record import base_model_name, keep_beside, run_record, sha256_of, write_json
+from speechcue_hf.training.checks import check_quiet, check_split_use, find_checkpoint
+from speechcue_hf.training.record import clean_folder, trainer_record
 from speechcue_hf.training.semollm_arguments import StageSettings, StageTraining
 from speechcue_hf.training.semollm_batches import AnswerCollator, CaptionCollator, ClipLoader, StateLoader
 from speechcue_hf.training.semollm_trainer import StageTrainer
@@ -40,30 +45,6 @@ TINY_PARTS = "tiny_parts"
 
 if TYPE_CHECKING:
     from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
-
-
-def train_stage_recipe(
-    data: DataSettings, model: StageSettings, training: StageTraining, publish: Publish | None = None
-) -> Path:
-    """Train a stage on the folders that a recipe names, once or with several seeds.
-
-    Args:
-        data: What is trained on; ``dataset`` must be set: the folder with the clips.
-        model: The model of the stage; ``captions`` must be set.
-        training: How it is trained.
-        publish: Publishes the finished run, if the recipe says ``push_to_hub``.
-
-    Returns:
-        The output folder; with ``seeds`` as :func:`speechcue_hf.training.seeds.train_with_seeds` says.
-
-    Raises:
-        TrainingError: If a folder is not named, or as :func:`train_stage` says.
-        CorpusError: If a folder holds no dataset.
-    """
-    if data.dataset is None or model.captions is None:
-        raise TrainingError("name the folder of the clips by --dataset and that of their captions by --captions")
-    run = partial(train_stage, read_dataset(Path(data.dataset)), read_dataset(Path(model.captions)), data, model)
-    return train_and_publish(run, data.seeds, training, publish)
 
 
 def train_stage(
@@ -103,11 +84,11 @@ def train_stage(
     output = Path(training.output_dir)
     trainer.save_model(str(output))
     if trainer.is_world_process_zero():
-        keep_beside(output, None, None)
+        clean_folder(output)
         if model.captions is not None:
             carry_records(Path(model.captions), output, [CAPTIONS_FILE, DESCRIBER_FILE])
         record = _stage_record(model, rows, captions, data)
-        write_json(run_record(trainer, training) | record, output / TRAINING_FILE)
+        write_record(TrainingRecord(**record, **trainer_record(trainer, training)), output)
     trainer.accelerator.wait_for_everyone()
     return output
 
@@ -151,10 +132,10 @@ def _check_stage_before(model: StageSettings) -> None:
     if model.start_from is None:
         raise TrainingError(f"stage {model.stage} starts from stage {model.stage - 1}: name its folder by start_from")
     folder = Path(model.start_from)
-    path = folder / TRAINING_FILE
-    if not path.is_file():
-        raise TrainingError(f"{folder} holds no finished stage: there is no {TRAINING_FILE}")
-    stage = json.loads(path.read_text(encoding="utf-8")).get("stage")
+    before = find_record(TrainingRecord, folder)
+    if before is None:
+        raise TrainingError(f"{folder} holds no finished stage: there is no {TrainingRecord.FILE}")
+    stage = before.stage
     if stage != model.stage - 1:
         raise TrainingError(
             f"{folder} is of stage {stage}, but stage {model.stage} starts from stage {model.stage - 1}"
@@ -229,7 +210,8 @@ def _with_speech(
 ) -> DatasetDict:
     """Rows that load their speech when they are read; only training rows are augmented."""
     named = {"train": clips[data.train_split], "validation": clips[data.selection_split]}
-    chosen = DatasetDict({split: _clips_of(rows[split], named[split], split) for split in rows})
+    asked = {split: list(dict.fromkeys(part["utterance_id"])) for split, part in rows.items()}
+    chosen = DatasetDict({split: named[split].select(clip_places(asked[split], named[split])) for split in rows})
     changes = {"train": augmentation, "validation": None}
     seconds = network.config.train_seconds
     if model.states is None:
@@ -251,20 +233,6 @@ def _speech_part(network: Any) -> Any:
     """What holds speech encoder and adapter, in the network of any stage."""
     network = network.get_base_model() if isinstance(network, PeftModel) else network
     return network if isinstance(network, SEmoLLMForPretraining) else network.model
-
-
-def _clips_of(rows: Dataset, clips: Dataset, split: str) -> Dataset:
-    """The clips that captions of a split are about."""
-    if "audio" not in clips.column_names:
-        raise TrainingError("the dataset has no column audio: name the folder that `speechcue prepare` wrote")
-    places = {utterance: place for place, utterance in enumerate(clips["utterance_id"])}
-    asked = list(dict.fromkeys(rows["utterance_id"]))
-    if missing := [utterance for utterance in asked if utterance not in places]:
-        raise TrainingError(
-            f"{len(missing)} captions of {split} are about utterances that the clips do not have, such as "
-            f"{missing[0]!r}: name the dataset that the captions were made of"
-        )
-    return clips.select([places[utterance] for utterance in asked])
 
 
 def _make_trainer(
@@ -303,24 +271,25 @@ def _part_revisions(model: StageSettings) -> dict[str, str | None]:
 
 
 def _stage_record(model: StageSettings, rows: DatasetDict, captions: DatasetDict, data: DataSettings) -> dict[str, Any]:
-    """What was trained, without paths."""
+    """What was trained, without paths: values of :class:`speechcue_hf.records.TrainingRecord`."""
     named = {name: base_model_name(getattr(model, name)) for name in ("speech_encoder", "qformer", "language_model")}
     settings = asdict(model) | named | {"captions": None, "start_from": None, "states": None}
-    before = None if model.start_from is None else Path(model.start_from) / TRAINING_FILE
-    describer = None if model.captions is None else Path(model.captions) / DESCRIBER_FILE
-    identity = None if model.captions is None else read_identity(Path(model.captions))
+    before = None if model.start_from is None else find_record(TrainingRecord, Path(model.start_from))
+    folder = None if model.captions is None else Path(model.captions)
+    identity = None if folder is None else find_record(CorpusIdentity, folder)
     emotion = captions[data.train_split].features.get("emotion")
+    names = [] if emotion is None else list(emotion.names)
     splits = {"train": data.train_split, "validation": data.selection_split}
     return {
         "stage": model.stage,
         "base_model": named["speech_encoder"] if model.stage == 1 else base_model_name(str(model.start_from)),
-        "stage_before_sha256": sha256_of(before),
+        "stage_before_sha256": None if before is None else before.fingerprint,
         "part_revisions": _part_revisions(model),
         "model": {name: value for name, value in settings.items() if value is not None},
         "states_kept": None if model.states is None else model.states_kind,
-        "corpus": identity and identity.facts,
-        "labels": {"words": [] if emotion is None else list(emotion.names)},
-        "describer_sha256": sha256_of(describer if describer and describer.is_file() else None),
+        "corpus": metadata_of(identity),
+        "labels": {"names": names, "words": names},
+        **(NOT_KNOWN if folder is None else Provenance.of(folder)).shown,
         "sees_future": False,
         "data_percent": data.data_percent,
         "rows": {

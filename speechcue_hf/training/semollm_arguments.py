@@ -1,4 +1,4 @@
-"""The settings of SEmoLLM's three stages, as dataclasses that TRL's parser reads from YAML and the command line."""
+"""The settings of SEmoLLM's three stages, which recipes and command lines give."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from transformers import TrainingArguments
-from trl import TrlParser  # type: ignore[attr-defined]
 
 from speechcue_hf.models.base import TINY_MODEL
-from speechcue_hf.training.arguments import DataSettings, adapt_to_machine
+from speechcue_hf.training.arguments import adapt_to_machine
 
 
 @dataclass
@@ -60,7 +59,6 @@ class StageSettings:
     contrastive_weight: float = field(default=1.0, metadata={"help": "Stage 1: of SCC."})
     generation_weight: float = field(default=1.0, metadata={"help": "Stage 1: of SCG."})
     collapse_threshold: float = field(default=0.98, metadata={"help": "Stage 1: query similarity that stops the run."})
-    # A union with None is how TrlParser takes a mapping from YAML.
     augmentation: dict[str, Any] | None = field(default=None, metadata={"help": "Settings, as JSON."})
     lora_r: int = field(default=8, metadata={"help": "Stage 3: rank."})
     lora_alpha: int = field(default=32, metadata={"help": "Stage 3: scale."})
@@ -87,20 +85,3 @@ class StageTraining(TrainingArguments):
     def __post_init__(self) -> None:
         adapt_to_machine(self)
         super().__post_init__()  # type: ignore[no-untyped-call]
-
-
-def parse_stage_arguments(arguments: list[str] | None = None) -> tuple[DataSettings, StageSettings, StageTraining]:
-    """Read a recipe (``--config recipe.yaml``) and the overrides that follow it.
-
-    Args:
-        arguments: Command line without the program's name; ``sys.argv`` by default.
-
-    Returns:
-        What is trained on, the model, and how it is trained.
-
-    Raises:
-        ValueError: If the recipe holds a setting that does not exist.
-    """
-    kinds: Any = (DataSettings, StageSettings, StageTraining)
-    data, model, training = TrlParser(kinds).parse_args_and_config(args=arguments)
-    return data, model, training

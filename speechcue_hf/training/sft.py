@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,32 +14,28 @@ from datasets import Dataset, DatasetDict
 from transformers import AutoConfig, AutoModelForCausalLM, PrinterCallback, set_seed
 from trl import SFTTrainer, get_peft_config, get_quantization_config  # type: ignore[attr-defined]
 
-from speechcue_hf.corpora.identity import identify
-from speechcue_hf.corpora.parquet import read_dataset
+from speechcue_hf.corpora.identity import identify, metadata_of
 from speechcue_hf.corpora.subset import share_of
 from speechcue_hf.errors import TrainingError
-from speechcue_hf.filenames import BIOGRAPHIES_FILE, DESCRIBER_FILE, TRAINING_FILE
-from speechcue_hf.models.base import TINY_MODEL, place_base_model
+from speechcue_hf.inference.chat import ChatClassifier, shown_by_prompt
+from speechcue_hf.inference.settings import InferenceSettings
+from speechcue_hf.inference.shared import why_not_branching
+from speechcue_hf.models.base import TINY_MODEL, base_model_name, place_base_model
 from speechcue_hf.models.loading import hub_commit, load_tokenizer
 from speechcue_hf.models.tiny import one_thread
-from speechcue_hf.prompts.biographies import biography_record
 from speechcue_hf.prompts.budget import TokenBudget
 from speechcue_hf.prompts.build import build_prompts, label_names
 from speechcue_hf.prompts.encoding import encode_completion
-from speechcue_hf.prompts.future import future_record
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
+from speechcue_hf.provenance import NOT_KNOWN, Provenance
+from speechcue_hf.records import TrainingRecord, write_record
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
-from speechcue_hf.training.checks import check_settings, check_splits, find_checkpoint
-from speechcue_hf.training.publishing import Publish, check_quiet, train_and_publish
-from speechcue_hf.training.record import count_rows, keep_beside, sha256_of, training_record, write_json
+from speechcue_hf.training.checks import check_quiet, check_settings, check_splits, find_checkpoint
+from speechcue_hf.training.record import adapter_record, clean_folder, trainer_record
+from speechcue_hf.training.selection import SelectingTrainer
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-Judge = Callable[["PreTrainedModel", "PreTrainedTokenizerBase", Dataset, Sequence[str]], Mapping[str, float]]
-"""Scores a model: given model, tokenizer, labelled prompt–completion rows and label words, it returns scores by name.
-Evaluation comes after training, so whoever starts a run hands the judge over."""
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -53,9 +49,9 @@ class TrainingInputs:
         specification: The prompt.
         budget: The token budget that prompts were shortened to.
         names: Label names, in the order of their class ids.
+        train: The rows of the training split that are trained on.
         rows: Prompt–completion rows, splits ``train`` and ``validation``.
         encoded: The labelled ones of them as tokens.
-        future: What the prompts have of later turns, as :func:`speechcue_hf.prompts.future.future_record` says it.
     """
 
     base: str
@@ -64,67 +60,27 @@ class TrainingInputs:
     specification: PromptSpecification
     budget: TokenBudget
     names: list[str]
+    train: Dataset
     rows: DatasetDict
     encoded: DatasetDict
-    future: Mapping[str, Any]
 
     @property
     def words(self) -> tuple[str, ...]:
         """Label words, in the order of their class ids."""
         return self.specification.words(self.names)
 
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What the model is shown: values of :class:`speechcue_hf.records.Shown`."""
+        scopes = (scope for part in self.rows.values() for scope in part["biography_scope"])
+        return shown_by_prompt(self.specification, self.budget.limit, scopes)
 
-class CueTrainer(SFTTrainer):
-    """TRL's trainer that also asks a judge, and writes no card: ``speechcue card`` writes it once, from the scores."""
 
-    judge: Callable[[], Mapping[str, float]] | None = None
+class CueTrainer(SelectingTrainer, SFTTrainer):
+    """TRL's trainer, which selects by score, and writes no card: ``speechcue card`` writes it once, from the scores."""
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write nothing."""
-
-    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Loss on the selection split, and the judge's scores as ``eval_<name>``."""
-        metrics: dict[str, float] = super().evaluate(*args, **kwargs)
-        if self.judge is not None:
-            scores = {f"eval_{name}": score for name, score in self.judge().items()}
-            self.log(dict(scores))
-            metrics |= scores
-        return metrics
-
-
-def train_recipe(
-    data: FineTuning,
-    model: ModelSettings,
-    training: TrainingSettings,
-    judge: Judge | None = None,
-    publish: Publish | None = None,
-) -> Path:
-    """Fine-tune on the dataset folder that a recipe names, once or with several seeds.
-
-    Args:
-        data: What is trained on; ``dataset`` must be set.
-        model: The base model and its adapter.
-        training: How it is trained.
-        judge: Scores each epoch on the selection split.
-        publish: Publishes the finished run, if the recipe says ``push_to_hub``.
-
-    Returns:
-        The output folder. With ``seeds`` it holds a folder for each, ``seed-1`` and so on, and ``seeds.json`` with mean
-        and standard deviation of their scores on the selection split.
-
-    Raises:
-        TrainingError: If no dataset is named, or as :func:`fine_tune` says.
-        CorpusError: If the folder holds no dataset.
-    """
-    if data.dataset is None:
-        raise TrainingError("no dataset is named: pass --dataset with the folder that `speechcue describe` wrote")
-    folder = Path(data.dataset)
-    dataset = read_dataset(folder)
-    describer, biographies = (
-        folder / name if (folder / name).is_file() else None for name in (DESCRIBER_FILE, BIOGRAPHIES_FILE)
-    )
-    run = partial(fine_tune, dataset, data, model, describer=describer, biographies=biographies, judge=judge)
-    return train_and_publish(run, data.seeds, training, publish)
 
 
 def fine_tune(
@@ -133,9 +89,7 @@ def fine_tune(
     model: ModelSettings,
     training: TrainingSettings,
     *,
-    describer: Path | None = None,
-    biographies: Path | None = None,
-    judge: Judge | None = None,
+    provenance: Provenance = NOT_KNOWN,
 ) -> Path:
     """Fine-tune a chat model and write it with all that is needed to use and to judge it.
 
@@ -143,10 +97,9 @@ def fine_tune(
         dataset: The described dataset, with the splits that ``data`` names.
         data: What is trained on.
         model: The base model and its adapter.
-        training: How it is trained; ``output_dir`` is where the results go.
-        describer: The describer's file, if there is one; it is copied beside the model.
-        biographies: The record of the dataset's biographies, if there is one; it is copied as well.
-        judge: Scores each epoch on the selection split; without one the loss chooses.
+        training: How it is trained; ``output_dir`` is where the results go. Each epoch is scored on the selection
+            split; ``metric_for_best_model`` says whether ``weighted_f1`` or the loss chooses.
+        provenance: How the rows were made; its records are copied beside the model.
 
     Returns:
         The output folder: adapter or model, tokenizer, ``prompt.json`` with its template, ``describer.json``,
@@ -163,12 +116,12 @@ def fine_tune(
         PosixPath('runs/a')
     """
     check_splits(dataset, data)
-    check_settings(model, training, judged=judge is not None)
+    check_settings(model, training)
     check_quiet(training)
     checkpoint = find_checkpoint(training)
     with training.main_process_first(desc="preparing model and rows"):
         inputs = prepare_inputs(dataset, data, model, training)
-    trainer = _make_trainer(inputs, model, training, judge)
+    trainer = _make_trainer(inputs, dataset[data.selection_split], model, training)
     # A tiny model gains nothing from threads, and on busy cores waits for them: eight times the time of one.
     with one_thread() if model.model_name_or_path == TINY_MODEL else nullcontext():
         trainer.train(resume_from_checkpoint=checkpoint)
@@ -176,12 +129,21 @@ def fine_tune(
     trainer.save_model(str(output))
     if trainer.is_world_process_zero():
         inputs.specification.save(output)
-        keep_beside(output, describer, biographies)
-        identity = identify(dataset)
-        record = training_record(trainer, model, training) | _inputs_record(inputs, data)
-        record |= {"describer_sha256": sha256_of(describer), **biography_record(biographies)}
-        record["corpus"] = identity and identity.facts
-        write_json(record, output / TRAINING_FILE)
+        provenance.copy_beside(output)
+        clean_folder(output)
+        record = TrainingRecord(
+            base_model=base_model_name(str(model.model_name_or_path)),
+            base_model_revision=inputs.commit,
+            adapter=adapter_record(model),
+            quantised=bool(model.load_in_4bit or model.load_in_8bit),
+            labels={"names": inputs.names, "words": list(inputs.words)},
+            corpus=metadata_of(identify(dataset)),
+            data_percent=data.data_percent,
+            rows={split: count_rows(rows) for split, rows in inputs.rows.items()},
+            **trainer_record(trainer, training),
+            **{**provenance.shown, **inputs.shown},
+        )
+        write_record(record, output)
     trainer.accelerator.wait_for_everyone()
     return output
 
@@ -207,8 +169,7 @@ def prepare_inputs(
     budget = TokenBudget(tokenizer, _token_limit(data.token_budget, _context(base, commit)))
     rows = build_prompts(chosen, specification, budget=budget)
     encoded = DatasetDict({split: encode_rows(part, tokenizer) for split, part in rows.items()})
-    future = future_record(specification, (scope for part in rows.values() for scope in part["biography_scope"]))
-    return TrainingInputs(base, commit, tokenizer, specification, budget, names, rows, encoded, future)
+    return TrainingInputs(base, commit, tokenizer, specification, budget, names, train, rows, encoded)
 
 
 def encode_rows(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> Dataset:
@@ -264,8 +225,17 @@ def _token_limit(asked: int | None, context: int) -> int:
     return context if asked is None else asked
 
 
+def count_rows(rows: Dataset) -> dict[str, int]:
+    """Count the rows of a split, those without a label, and those whose prompt the token budget shortened."""
+    return {
+        "all": len(rows),
+        "unlabelled": sum(emotion is None for emotion in rows["emotion"]),
+        "shortened": sum(count > 0 for count in rows["turns_dropped"]),
+    }
+
+
 def _make_trainer(
-    inputs: TrainingInputs, model: ModelSettings, training: TrainingSettings, judge: Judge | None
+    inputs: TrainingInputs, selection: Dataset, model: ModelSettings, training: TrainingSettings
 ) -> CueTrainer:
     # Before the adapter is made, so that its parameters follow the seed too; not every release of TRL sees to that.
     set_seed(training.seed)
@@ -287,10 +257,17 @@ def _make_trainer(
         # PEFT writes a card with every checkpoint, which names the base model by its path on this machine.
         network.create_or_update_model_card = lambda folder: None
     _check_row_count(trainer, inputs.encoded)
-    if judge is not None:
-        rows = _labelled(inputs.rows["validation"])
-        trainer.judge = partial(judge, network, inputs.tokenizer, rows, inputs.words)
+    wanted = [place for place, emotion in enumerate(selection["emotion"]) if emotion is not None]
+    trainer.predictions = partial(_classifier(inputs, network).predict, selection, wanted)
+    trainer.references = [selection["emotion"][place] for place in wanted]
     return trainer
+
+
+def _classifier(inputs: TrainingInputs, network: Any) -> ChatClassifier:
+    """The model in training as it will be evaluated; each prompt runs by itself where prompts cannot branch."""
+    settings = InferenceSettings(sharing="prefix" if why_not_branching(network) is None else "none")
+    names, budget = tuple(inputs.names), inputs.budget.limit
+    return ChatClassifier(network, inputs.tokenizer, inputs.specification, names, budget, inputs.train, settings)
 
 
 def _check_row_count(trainer: CueTrainer, encoded: DatasetDict) -> None:
@@ -309,15 +286,3 @@ def _load_base(inputs: TrainingInputs, model: ModelSettings) -> Any:
         attn_implementation=model.attn_implementation,
         quantization_config=get_quantization_config(model),
     )
-
-
-def _inputs_record(inputs: TrainingInputs, data: FineTuning) -> dict[str, Any]:
-    return {
-        "base_model_revision": inputs.commit,
-        "prompt": {"name": inputs.specification.name, "sha256": inputs.specification.fingerprint},
-        "labels": {"names": inputs.names, "words": inputs.words},
-        **inputs.future,
-        "token_budget": inputs.budget.limit,
-        "data_percent": data.data_percent,
-        "rows": {split: count_rows(rows) for split, rows in inputs.rows.items()},
-    }

@@ -19,7 +19,7 @@ from datasets import Dataset, DatasetDict, Features, Value
 
 from speechcue_hf.audio import decode
 from speechcue_hf.errors import TrainingError
-from speechcue_hf.training.record import write_json
+from speechcue_hf.records import read_json, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -208,7 +208,7 @@ def _check_kept(path: Path, identity: dict[str, Any]) -> None:
     if not path.is_file():
         write_json(identity, path)
         return
-    kept = json.loads(path.read_text(encoding="utf-8"))
+    kept = read_json(path, "delete the folder")
     differing = sorted(name for name in identity if kept.get(name) != identity[name])
     if differing:
         raise TrainingError(

@@ -66,8 +66,8 @@ def test_what_was_not_published_is_null_with_its_reason(tmp_path):
     assert joined["train"]["biography_note"][:] == [None, NOTHING_WRITTEN, None, *[missing] * 3]
     assert joined["test"]["biography_note"][:] == [NOT_PUBLISHED] * 3
     record = published_record(joined, published)
-    assert record["sees_future"] is True and record["writer"] == {"model": LLM}
-    assert record["rows"]["train"]["with_biography"] == 2
+    assert record.sees_future is True and record.writer == {"model": LLM}
+    assert record.rows["train"]["with_biography"] == 2
 
 
 def test_a_prompt_that_was_left_in_is_taken_out(tmp_path):

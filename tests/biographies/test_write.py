@@ -9,13 +9,14 @@ from datasets import Dataset, DatasetDict, IterableDatasetDict, load_dataset
 import speechcue_hf  # noqa: F401
 from speechcue_hf.biographies.cleaning import NOTHING_WRITTEN, STILL_REASONING
 from speechcue_hf.biographies.estimate import estimate_biographies
-from speechcue_hf.biographies.record import save_record, written_record
+from speechcue_hf.biographies.record import written_record
 from speechcue_hf.biographies.requests import NO_TURN_BEFORE, SILENT_SO_FAR
 from speechcue_hf.biographies.settings import BiographySettings, load_biography_prompt
 from speechcue_hf.biographies.write import BIOGRAPHY_FEATURES, BiographyWriter, write_biographies
 from speechcue_hf.errors import CorpusError, GenerationError
 from speechcue_hf.generation.run import EMPTY
 from speechcue_hf.generation.store import open_store
+from speechcue_hf.records import write_record
 from tests.biographies.dialogues import dataset_of, random_dialogue, rows_of
 from tests.generation.scripted import ScriptedGenerator
 
@@ -106,7 +107,7 @@ def test_a_run_that_was_killed_goes_on_and_loses_none(opened):
     assert all(resumed[split][:] == at_once[split][:] for split in splits)
     asked = [request.key for request in (*first.asked[:9], *second.asked)]
     assert sorted(asked) == sorted({request.key for request in whole.asked})
-    assert record["requests"] == {"all": len(asked), "failed": 0}
+    assert record.requests == {"all": len(asked), "failed": 0}
 
 
 def test_a_store_of_another_model_or_prompt_is_refused(opened):
@@ -181,7 +182,7 @@ def test_the_record_says_what_was_done(opened, tmp_path):
     generator = ScriptedGenerator(lambda request: long if "Describe Ann" in request.messages[0]["content"] else None)
     with opened(generator, WHOLE) as store:
         splits = write_biographies(DatasetDict(train=rows), generator, store, WHOLE)
-        save_record(written_record(splits, generator, store, WHOLE), tmp_path)
+        write_record(written_record(splits, generator, store, WHOLE), tmp_path)
     record = json.loads((tmp_path / "biographies.json").read_text())
     assert record["scope"] == "dialogue" and record["sees_future"] is True and record["refresh"] is None
     assert record["writer"] == generator.identity and record["prompt"] == WHOLE.prompt.identity

@@ -38,7 +38,7 @@ def test_writes_with_the_tiny_model_and_asks_nothing_twice(folder, tmp_path, cap
     assert main(line) == 0
     said = capsys.readouterr()
     assert "history           4         4" in said.out and "<- this run" in said.out
-    assert "sees no later turn" in said.out and "texts" in said.err
+    assert "sees no later turn" in said.out and said.err == ""
     written = load_dataset(str(output))
     assert written["train"]["biography_turns"][:] == [None, None, 2, 3]
     record = json.loads((output / "biographies.json").read_text())
@@ -75,7 +75,6 @@ def test_an_estimate_writes_nothing(folder, tmp_path, capsys):
         (["--model", "tiny"], "-o is missing"),
         (["-o", "OUT"], "--model is missing"),
         (["-o", "OUT", "--model", "m", "--vllm", "--server", "http://localhost:1"], "exclude each other"),
-        (["-o", "OUT", "--model", "tiny", "--refresh", "0"], "refresh must be 1 or more"),
         (["-o", "OUT", "--model", "tiny", "--prompt", "none.jinja"], "neither a prompt for biographies"),
         (["-o", "OUT", "--model", "m", "--server", "http://localhost:1", "--token-from", "NOT_SET"], "NOT_SET"),
     ],

@@ -8,6 +8,7 @@ from datasets import Dataset, config
 from speechcue_hf.cli import main
 from speechcue_hf.commands import compare
 from speechcue_hf.evaluation.report import summarise, write_report
+from speechcue_hf.records import ResultsRecord
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def runs(tmp_path):
                 "prediction": predictions,
             }
         )
-        write_report(tmp_path / name, summarise(table, ["happy", "sad"]), table)
+        write_report(tmp_path / name, ResultsRecord(**summarise(table, ["happy", "sad"])), table)
     return tmp_path
 
 

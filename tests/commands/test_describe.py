@@ -1,5 +1,3 @@
-import json
-
 import pytest
 from datasets import DatasetDict, load_dataset
 
@@ -7,6 +5,7 @@ from speechcue_hf.cli import main
 from speechcue_hf.corpora.parquet import write_dataset
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.settings import MeasurementSettings
+from speechcue_hf.records import write_record
 from tests.cues.test_describe import rows
 
 COLUMNS = ["dialogue_id", "turn", "speaker", "gender", "duration_s", "intensity_mean_db", "f0_mean_hz"]
@@ -21,7 +20,7 @@ def few(*arguments, **options):
 def measured(tmp_path):
     folder = tmp_path / "measured"
     write_dataset(DatasetDict(train=few(), test=few(16, seed=1, split="test")), folder)
-    (folder / "measurement.json").write_text(json.dumps(MeasurementSettings().to_dict()))
+    write_record(MeasurementSettings(), folder)
     return folder
 
 
@@ -31,13 +30,17 @@ def test_fits_on_train_and_describes_all_splits(measured, tmp_path, capsys):
     expected = SpeechDescriber.fit(
         load_dataset(str(measured))["train"], levels=4, baseline="running", settings=MeasurementSettings()
     )
-    assert SpeechDescriber.from_pretrained(output).to_json() == expected.to_json()
+    assert SpeechDescriber.from_pretrained(output).fingerprint == expected.fingerprint
     described = load_dataset(str(output))
     assert described["test"][:] == describe_dataset(few(16, seed=1, split="test"), expected)[:]
     assert described["train"].num_rows == 80
     assert (output / "distributions.png").stat().st_size > 10_000
     said = capsys.readouterr().out
-    assert "train 80" in said and "overall (80)" in said and "speechcue train --dataset" in said
+    assert (
+        "train 80" in said
+        and "overall (80)" in said
+        and f"speechcue train --config quickstart --dataset {output}" in said
+    )
 
 
 def test_uses_a_given_describer(measured, tmp_path):
@@ -73,12 +76,12 @@ def test_a_given_describer_takes_no_options_of_fitting(measured, tmp_path, capsy
     assert "brings its own levels, wording: leave --levels, --wording out" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("damaged", ["{", "{}", "[]", '{"groups": [], "preset": "other"}'])
+@pytest.mark.parametrize("damaged", ["{", "{}", "[]", '{"groups": [], "preset": "other", "release": "0"}'])
 def test_damaged_settings_are_named(measured, tmp_path, capsys, damaged):
     (measured / "measurement.json").write_text(damaged)
     assert main(["describe", str(measured), "-o", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
-    assert f"{measured / 'measurement.json'} holds no settings" in error and "measure again" in error
+    assert str(measured / "measurement.json") in error and "measure again" in error
 
 
 def test_a_speaker_who_says_nothing_is_named(measured, tmp_path, capsys):

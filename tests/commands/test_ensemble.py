@@ -6,6 +6,7 @@ from datasets import Dataset
 
 from speechcue_hf.cli import main
 from speechcue_hf.evaluation.report import summarise, write_report
+from speechcue_hf.records import ResultsRecord
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def runs(tmp_path: Path) -> list[str]:
                 "probabilities": [[right[0], 1 - right[0]], [1 - right[1], right[1]]],
             }
         )
-        write_report(tmp_path / name, {**summarise(table, ["happy", "sad"]), "split": "test"}, table)
+        write_report(tmp_path / name, ResultsRecord(**summarise(table, ["happy", "sad"]), split="test"), table)
     return [str(tmp_path / "a"), str(tmp_path / "b")]
 
 

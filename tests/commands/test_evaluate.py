@@ -5,8 +5,8 @@ import pytest
 from datasets import Dataset
 
 from speechcue_hf.cli import main
-from speechcue_hf.evaluation import evaluate
 from speechcue_hf.models.tiny import build_tiny_model
+from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import load_prompt
 
 
@@ -36,9 +36,12 @@ def test_scores_a_model_that_was_not_trained_here(described_folder, model_folder
 
 def test_few_shot_shows_rows_of_train(described_folder, model_folder, tmp_path, monkeypatch):
     shown = []
-    monkeypatch.setattr(
-        evaluate, "predict", lambda rows, *rest, real=evaluate.predict: shown.append(rows) or real(rows, *rest)
-    )
+
+    def build(*arguments, **settings):
+        shown.append(build_prompts(*arguments, **settings))
+        return shown[-1]
+
+    monkeypatch.setattr("speechcue_hf.inference.chat.build_prompts", build)
     arguments = ["evaluate", "--dataset", str(described_folder), "--model", str(model_folder), "-o", str(tmp_path)]
     prompt = {"extends": "speechcue", "history": 1, "demonstrations": 3}
     assert main([*arguments, "--prompt", json.dumps(prompt)]) == 0

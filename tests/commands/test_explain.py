@@ -8,7 +8,7 @@ from datasets import Dataset, DatasetDict
 from speechcue_hf.cli import main
 from speechcue_hf.commands.explain import as_text
 from speechcue_hf.corpora.parquet import write_dataset
-from speechcue_hf.inference.explain import Explanation, judge
+from speechcue_hf.inference.explain import Explanation, check_claims
 from tests.speech_models import EMOTIONS, describe, spoken_rows, write_clip, write_model
 
 
@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
 
 def test_lines_for_people():
     text = "The emotion is sad. The speaker speaks with low pitch and loud volume."
-    claims = judge(text, {"pitch": "high", "volume": None})
+    claims = check_claims(text, {"pitch": "high", "volume": None})
     explanation = Explanation("a.wav", "sad", {"happy": 0.25, "sad": 0.75}, text, claims, note="no voiced frames")
     assert as_text(explanation) == [
         "a.wav: sad (sad 0.75, happy 0.25)",

@@ -7,6 +7,7 @@ import pytest
 
 from speechcue_hf.cli import main
 from speechcue_hf.commands import train
+from speechcue_hf.training.recipes import parse_recipe
 from tests.models.bioserc.tiny_encoders import save_tiny_encoder
 
 RECIPE = """
@@ -69,6 +70,8 @@ def test_failures_are_one_line(
     assert main([*command, "selection_split=test"]) == 1
     assert "speechcue train: the test split must not choose the best epoch" in capsys.readouterr().err
     assert main([*command, "seed"]) == 1
+    assert "dataset is given twice, as 'seed' and" in capsys.readouterr().err
+    assert main([*command[:3], "data", "seed"]) == 1
     assert "'seed' is not of the form setting=value" in capsys.readouterr().err
 
 
@@ -77,16 +80,18 @@ def test_a_setting_that_does_not_exist_is_refused(
 ) -> None:
     recipe.write_text(RECIPE + "learning_rte: 1\n")
     assert main(["train", "--config", str(recipe), "--dataset", str(described_folder)]) == 1
-    assert "learning_rte" in capsys.readouterr().err
+    assert "'learning_rte' does not exist: did you mean learning_rate?" in capsys.readouterr().err
 
 
 def test_examples_parse() -> None:
+    lines = [line.split()[2:] for line in train.EXAMPLES.splitlines() if line.strip().startswith("speechcue train")]
+    assert len(lines) == 5
     parser = ArgumentParser()
     train.add_arguments(parser)
-    lines = [line.split()[2:] for line in train.EXAMPLES.splitlines() if line.strip().startswith("speechcue train")]
-    assert len(lines) == 2
     for line in lines:
-        assert "--config" in train.recipe_arguments(parser.parse_args(line))
+        arguments, settings = parser.parse_known_args(line)
+        arguments.settings = settings
+        assert parse_recipe(train.recipe_words(arguments)).training.output_dir.startswith("runs/")
 
 
 def test_a_recipe_that_names_an_encoder_trains_a_classifier(

@@ -7,7 +7,7 @@ from datasets import Audio, load_dataset, load_dataset_builder
 
 import speechcue_hf  # noqa: F401
 from speechcue_hf.corpora import builder
-from speechcue_hf.corpora.registration import CORPORA
+from speechcue_hf.corpora.catalogue import corpora
 from speechcue_hf.errors import CorpusError
 from tests.corpora import trees
 
@@ -38,7 +38,7 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path):
         load_dataset("speechcue/iemocap", data_dir=str(tmp_path / "nowhere"), cache_dir=str(tmp_path / "cache"))
 
 
-@pytest.mark.parametrize("corpus", CORPORA)
+@pytest.mark.parametrize("corpus", corpora())
 def test_a_config_or_option_that_a_corpus_does_not_have_is_refused(corpus):
     with pytest.raises(ValueError, match="'nonsense' not found"):
         load_dataset_builder(f"speechcue/{corpus}", "nonsense")

@@ -6,9 +6,10 @@ from datasets import Dataset, DatasetDict, load_dataset
 
 import speechcue_hf  # noqa: F401
 from speechcue_hf.cli import main
-from speechcue_hf.corpora.identity import identify, read_identity
+from speechcue_hf.corpora.identity import identify
 from speechcue_hf.corpora.parquet import read_dataset, write_dataset
-from speechcue_hf.errors import CorpusError
+from speechcue_hf.errors import RecordError
+from speechcue_hf.records import CorpusIdentity, find_record
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_revision_changes_with_a_label_and_not_with_another_column(demo):
 def test_identity_travels_from_folder_to_folder(demo, tmp_path):
     write_dataset(demo, tmp_path / "a")
     write_dataset(read_dataset(tmp_path / "a").map(lambda row: {"more": 1}), tmp_path / "b")
-    assert read_identity(tmp_path / "b") == identify(demo)
+    assert find_record(CorpusIdentity, tmp_path / "b") == identify(demo)
     assert str(tmp_path) not in (tmp_path / "b" / "corpus.json").read_text()
 
 
@@ -58,10 +59,10 @@ def test_rows_of_nobody_leave_no_identity_of_an_earlier_time(demo, tmp_path):
     write_dataset(demo, tmp_path)
     text = {split: Dataset.from_dict({"text": rows["text"]}) for split, rows in demo.items()}
     write_dataset(DatasetDict(text), tmp_path)
-    assert read_identity(tmp_path) is None
+    assert find_record(CorpusIdentity, tmp_path) is None
 
 
 def test_damaged_file_is_named(tmp_path):
     (tmp_path / "corpus.json").write_text(json.dumps({"corpus": "meld"}))
-    with pytest.raises(CorpusError, match=r"corpus\.json is damaged .*prepare"):
-        read_identity(tmp_path)
+    with pytest.raises(RecordError, match=r"corpus\.json has no 'config': prepare the corpus again"):
+        find_record(CorpusIdentity, tmp_path)

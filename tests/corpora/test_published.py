@@ -2,11 +2,12 @@ import pytest
 from datasets import Dataset, DatasetDict, load_dataset
 
 import speechcue_hf  # noqa: F401
-from speechcue_hf.corpora.identity import identify, read_identity
+from speechcue_hf.corpora.identity import identify
 from speechcue_hf.corpora.parquet import read_dataset, write_dataset
 from speechcue_hf.corpora.published import commit_of, join_published, read_published
 from speechcue_hf.errors import CorpusError
 from speechcue_hf.hub.publish_dataset import publish_dataset
+from speechcue_hf.records import CorpusIdentity, find_record
 from tests.corpora import trees
 
 NAME = "tester/iemocap-cues"
@@ -54,7 +55,7 @@ def test_the_commit_that_was_joined_stays_with_the_rows(hub, release, own, tmp_p
     write_dataset(load(release, published=NAME).remove_columns("audio"), tmp_path / "joined")
     assert identify(own).joined == ""
     read = read_dataset(tmp_path / "joined").map(lambda row: {"more": 1})
-    assert read_identity(tmp_path / "joined").joined == identify(read).joined == f"{NAME}@{commit}"
+    assert find_record(CorpusIdentity, tmp_path / "joined").joined == identify(read).joined == f"{NAME}@{commit}"
 
 
 def test_a_new_commit_there_makes_new_rows_here(hub, release, own, tmp_path):

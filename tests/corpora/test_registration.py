@@ -10,6 +10,7 @@ from datasets.load import PackagedDatasetModuleFactory
 
 import speechcue_hf
 from speechcue_hf.corpora import registration
+from speechcue_hf.corpora.catalogue import corpora
 from tests.corpora import trees
 
 
@@ -32,7 +33,7 @@ def cached(dataset) -> set[str]:
     return {file["filename"] for rows in dataset.values() for file in rows.cache_files}
 
 
-@pytest.mark.parametrize("corpus", registration.CORPORA)
+@pytest.mark.parametrize("corpus", corpora())
 def test_each_corpus_is_known_by_name(corpus):
     assert get_dataset_config_names(f"speechcue/{corpus}")
 

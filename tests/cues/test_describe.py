@@ -12,8 +12,8 @@ from huggingface_hub import HfApi
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
 from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
-from speechcue_hf.errors import DescriberError
-from speechcue_hf.filenames import DESCRIBER_FILE
+from speechcue_hf.errors import DescriberError, RecordError
+from speechcue_hf.records import DESCRIBER_FILE, with_nulls
 from tests.cues import published_meld
 
 PAPER = tuple(published_meld.COLUMNS.values())
@@ -160,7 +160,8 @@ def test_cue_that_was_never_measured():
     described = describe_dataset(rows(), describer)
     assert set(described["hnr_mean_db_level"]) == set(described["hnr_mean_db_z"]) == {None}
     assert described.features["hnr_mean_db_level"].dtype == "string"
-    assert SpeechDescriber.from_json(describer.to_json()).to_json() == describer.to_json()
+    values = json.loads(json.dumps(with_nulls(describer.to_values())))
+    assert SpeechDescriber.from_values(values).fingerprint == describer.fingerprint
 
 
 def test_constant_cue_is_neither_high_nor_low():
@@ -222,7 +223,7 @@ def test_file_records_where_the_statistics_come_from(tmp_path, train):
     assert len(written["trained_on"]["fingerprint"]) == 64
     assert written["groups"]["speaker: Ann"]["rows"] == 20
     assert written["groups"]["overall"]["cues"]["f0_mean_hz"]["count"] == 80
-    assert written["settings"] == MeasurementSettings().to_dict()
+    assert written["settings"] == json.loads(json.dumps(MeasurementSettings().to_values()))
     assert written["package_version"]
 
 
@@ -238,30 +239,35 @@ def test_save_and_load(tmp_path, train):
 
 
 def edited(describer: SpeechDescriber, folder: Path, **changes: object) -> Path:
-    fields = json.loads(describer.to_json())
-    (folder / DESCRIBER_FILE).write_text(json.dumps({**fields, **changes}))
+    describer.save_pretrained(folder)
+    values = json.loads((folder / DESCRIBER_FILE).read_text())
+    (folder / DESCRIBER_FILE).write_text(json.dumps({**values, **changes}))
     return folder
 
 
 def test_files_that_do_not_fit_are_refused(tmp_path, train):
     describer = SpeechDescriber.fit(train)
-    with pytest.raises(
-        DescriberError, match=rf"{DESCRIBER_FILE}: written in format 2, .* reads format 1.*fit the describer"
-    ):
+    with pytest.raises(RecordError, match=rf"{DESCRIBER_FILE} is in format 2, .*: install a newer one"):
         SpeechDescriber.from_pretrained(edited(describer, tmp_path, format_version=2))
-    with pytest.raises(DescriberError, match=r"cues \(loudness\) do not fit this package"):
+    with pytest.raises(RecordError, match=r"cues \(loudness\) do not fit this package"):
         SpeechDescriber.from_pretrained(edited(describer, tmp_path, cues=["loudness"]))
-    with pytest.raises(DescriberError, match="do not fit this package"):
+    with pytest.raises(RecordError, match="do not fit this package"):
         SpeechDescriber.from_pretrained(edited(describer, tmp_path, cues=list(describer.cues)[:3]))
-    with pytest.raises(DescriberError, match=r"wording \(pirate\)"):
+    with pytest.raises(RecordError, match=r"wording \(pirate\)"):
         SpeechDescriber.from_pretrained(edited(describer, tmp_path, wording="pirate"))
-    with pytest.raises(DescriberError, match="not a valid describer"):
-        SpeechDescriber.from_pretrained(edited(describer, tmp_path, surprise=1))
-    with pytest.raises(DescriberError, match="not a valid describer"):
+    with pytest.raises(RecordError, match=rf"{DESCRIBER_FILE} has no 'cues': fit the describer again"):
         SpeechDescriber.from_pretrained(edited(describer, tmp_path, groups={"overall": {"rows": 1}}))
     (tmp_path / DESCRIBER_FILE).write_text("[]")
-    with pytest.raises(DescriberError, match="not a describer"):
+    with pytest.raises(RecordError, match=rf"{DESCRIBER_FILE} holds a list and no table"):
         SpeechDescriber.from_pretrained(tmp_path)
+
+
+def test_what_a_later_release_adds_is_kept_and_changes_nothing(tmp_path, train):
+    describer = SpeechDescriber.fit(train)
+    later = SpeechDescriber.from_pretrained(edited(describer, tmp_path, surprise=1))
+    assert later == describer and later.fingerprint == describer.fingerprint
+    later.save_pretrained(tmp_path / "again")
+    assert json.loads((tmp_path / "again" / DESCRIBER_FILE).read_text())["surprise"] == 1
 
 
 def test_other_wording_warns(tmp_path, train, caplog):
@@ -288,7 +294,7 @@ def test_loads_from_the_hub_at_a_commit(hub, tmp_path, train):
     ).oid
     api.upload_file(path_or_fileobj=b"{}", path_in_repo=DESCRIBER_FILE, repo_id="tester/model")
     assert SpeechDescriber.from_pretrained("tester/model", revision=commit).fingerprint == describer.fingerprint
-    with pytest.raises(DescriberError, match="not a describer"):
+    with pytest.raises(RecordError, match="has no 'groups': fit the describer again"):
         SpeechDescriber.from_pretrained("tester/model")
 
 

@@ -1,5 +1,6 @@
 """Clips that are hard to measure, and datasets of clips."""
 
+import json
 import tracemalloc
 import warnings
 
@@ -276,7 +277,7 @@ def test_a_missing_column_is_named(folder):
 
 def test_settings_travel_as_json():
     for settings in (MeasurementSettings(), MeasurementSettings.speechcuellm(), ALL):
-        assert MeasurementSettings.from_dict(settings.to_dict()) == settings
+        assert MeasurementSettings.from_values(json.loads(json.dumps(settings.to_values()))) == settings
     with pytest.raises(ValueError, match="no group 'recording'"):
         MeasurementSettings(groups=("recording",), preset="speechcuellm")
     with pytest.raises(ValueError, match="preset 'paper' is unknown"):

@@ -4,37 +4,48 @@ import numpy as np
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
+from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.cues.groups import Group
 from speechcue_hf.cues.levels import CueStatistics
-from speechcue_hf.cues.serialization import dump, find_describer, parse
-from speechcue_hf.errors import DescriberError
-from speechcue_hf.filenames import DESCRIBER_FILE
+from speechcue_hf.cues.serialization import canonical_text, find_describer, group_of
+from speechcue_hf.errors import DescriberError, RecordError
+from speechcue_hf.records import DESCRIBER_FILE
+from tests.records import simple_describer
 
 STATISTICS = {"count": 2, "mean": 0.1, "sd": 1 / 3, "median": 0.1, "thresholds": [-1.0, 1e-9]}
-FIELDS = {"package_version": "0.1.0", "cues": ["a"], "groups": {"overall": {"rows": 2, "cues": {"a": STATISTICS}}}}
+ENTRY = {"rows": 2, "cues": {"a": STATISTICS}}
 
 
 def test_numbers_come_back_exactly():
-    parsed = parse(dump(FIELDS))
-    assert parsed["cues"] == ("a",)
-    assert parsed["groups"] == {"overall": Group(2, {"a": CueStatistics(2, 0.1, 1 / 3, 0.1, (-1.0, 1e-9))})}
+    group = group_of(json.loads(canonical_text(ENTRY)))
+    assert group == Group(2, {"a": CueStatistics(2, 0.1, 1 / 3, 0.1, (-1.0, 1e-9))})
+    assert group_of(group) is group
 
 
 def test_nan_is_null():
-    empty = {**STATISTICS, "sd": np.nan, "thresholds": (np.nan, np.nan)}
-    text = dump({**FIELDS, "groups": {"overall": {"rows": 0, "cues": {"a": empty}}}})
-    assert json.loads(text)["groups"]["overall"]["cues"]["a"]["thresholds"] == [None, None]
-    assert np.isnan(parse(text)["groups"]["overall"].cues["a"].thresholds).all()
+    text = canonical_text({"rows": 0, "cues": {"a": {**STATISTICS, "thresholds": (np.nan, np.nan)}}})
+    assert json.loads(text)["cues"]["a"]["thresholds"] == [None, None]
+    assert np.isnan(group_of(json.loads(text)).cues["a"].thresholds).all()
 
 
-def test_equal_fields_give_equal_text():
-    assert dump(FIELDS) == dump(dict(reversed(FIELDS.items())))
+def test_equal_values_give_equal_text():
+    assert canonical_text(ENTRY) == canonical_text(dict(reversed(ENTRY.items())))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", '{"format_version": 1}'])
-def test_what_is_no_describer(text):
-    with pytest.raises(DescriberError, match="not a describer"):
-        parse(text)
+def test_what_is_no_describer(tmp_path, text):
+    (tmp_path / DESCRIBER_FILE).write_text(text)
+    with pytest.raises(RecordError, match=r"describer\.json"):
+        SpeechDescriber.from_pretrained(tmp_path)
+
+
+def test_white_space_in_its_file_makes_no_other_describer(tmp_path):
+    describer = simple_describer()
+    describer.save_pretrained(tmp_path)
+    path = tmp_path / DESCRIBER_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=7))
+    assert SpeechDescriber.from_pretrained(tmp_path).fingerprint == describer.fingerprint
+    assert simple_describer(loudest=71.0).fingerprint != describer.fingerprint
 
 
 def test_folder(tmp_path):

@@ -9,6 +9,7 @@ from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.compare import compare_runs
 from speechcue_hf.evaluation.report import summarise, write_report
 from speechcue_hf.metrics.scores import weighted_f1
+from speechcue_hf.records import ResultsRecord
 
 LABELS = ["happy", "sad", "neutral"]
 
@@ -27,7 +28,7 @@ def write_run(folder, hit_rate, *, seed, labels=LABELS, rows=400):
     )
     # The order of rows must not matter.
     table = table.select(np.random.default_rng(seed).permutation(rows))
-    write_report(folder, summarise(table, labels), table)
+    write_report(folder, ResultsRecord(**summarise(table, labels)), table)
     return true, predicted
 
 

@@ -9,20 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset, DatasetDict, load_dataset
+from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
 
 from speechcue_hf.cli import main
 from speechcue_hf.corpora.parquet import read_dataset, write_dataset
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.encoder import evaluate_encoder
-from speechcue_hf.metrics.scores import weighted_f1
+from speechcue_hf.evaluation.evaluate import evaluate
+from speechcue_hf.inference.loading import load_classifier
 from speechcue_hf.models.bioserc.dialogues import collate, dialogue_examples
 from speechcue_hf.models.loading import load_encoder
+from speechcue_hf.provenance import Provenance
 from speechcue_hf.training.arguments import DataSettings
-from speechcue_hf.training.encoder import train_encoder_recipe
 from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
+from speechcue_hf.training.recipes import Recipe, train_recipe
 from tests.models.bioserc.tiny_encoders import save_tiny_encoder
 
 
@@ -49,7 +50,7 @@ def runs(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         training = EncoderTraining(
             output_dir=str(folder / name), num_train_epochs=1, learning_rate=1e-2, disable_tqdm=True
         )
-        train_encoder_recipe(DataSettings(dataset=str(dataset_folder)), shape, training, weighted_f1)
+        train_recipe(Recipe("encoder", DataSettings(dataset=str(dataset_folder)), shape, training))
         shutil.rmtree(next((folder / name).glob("checkpoint-*")))
         line = ["evaluate", "--dataset", str(dataset_folder), "--model", str(folder / name), "-o", str(folder / name)]
         assert main(line) == 0
@@ -120,7 +121,7 @@ def test_card_of_a_model_that_sees_the_future_says_so_and_its_example_runs(
         causal=False,
     )
     training = EncoderTraining(output_dir=str(tmp_path / "run"), max_steps=1, disable_tqdm=True)
-    folder = train_encoder_recipe(DataSettings(dataset=str(tmp_path / "told")), shape, training, weighted_f1)
+    folder = train_recipe(Recipe("encoder", DataSettings(dataset=str(tmp_path / "told")), shape, training))
     assert main(["card", str(folder)]) == 0
     card = (folder / "README.md").read_text()
     assert "**Sees the future.** It reads the whole dialogue" in card
@@ -136,13 +137,21 @@ def test_card_of_a_model_that_sees_the_future_says_so_and_its_example_runs(
 
 def test_other_labels_and_describers_are_refused(runs: Path, dataset_folder: Path) -> None:
     rows = read_dataset(dataset_folder)["test"]
-    model, tokenizer = load_encoder(runs / "cues")
-    training = json.loads((runs / "cues" / "training.json").read_text())
+    classifier = load_classifier(runs / "cues")
     with pytest.raises(EvaluationError, match="worded by describer none, this dataset was worded by abc"):
-        evaluate_encoder(rows, model, tokenizer, training=training, describer_sha256="abc")
-    model.config.id2label = {0: "happy", 1: "angry", 2: "neutral"}
-    with pytest.raises(EvaluationError, match="trained on the labels happy, angry, neutral"):
-        evaluate_encoder(rows, model, tokenizer)
+        evaluate(classifier, rows, Provenance(describer_sha256="abc"))
+    turned = rows.cast_column("emotion", ClassLabel(names=["happy", "angry", "neutral"]))
+    with pytest.raises(EvaluationError, match="knows the labels angry, happy, neutral, the dataset has happy, angry"):
+        evaluate(classifier, turned)
+
+
+def test_labels_that_are_not_those_of_the_training_are_refused(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "cues", tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "training.json").read_text())
+    record["labels"]["names"] = ["happy", "angry", "neutral"]
+    (tmp_path / "run" / "training.json").write_text(json.dumps(record))
+    with pytest.raises(EvaluationError, match=r"labels in config\.json of run: the model was trained with"):
+        load_classifier(tmp_path / "run")
 
 
 def test_a_prompt_for_a_model_without_one_is_refused(

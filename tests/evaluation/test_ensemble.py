@@ -10,6 +10,7 @@ from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.ensemble import ensemble_runs
 from speechcue_hf.evaluation.report import summarise, write_report
 from speechcue_hf.metrics.scores import weighted_f1
+from speechcue_hf.records import ResultsRecord
 
 LABELS = ["happy", "sad", "neutral"]
 TRUE = [0, 1, 2, 0]
@@ -30,7 +31,7 @@ def write_run(folder: Path, probabilities: list[list[float]], labels: list[str],
         }
     )
     table = table.select(np.random.default_rng(len(facts)).permutation(4))
-    write_report(folder, {**summarise(table, labels), **facts}, table)
+    write_report(folder, ResultsRecord(**summarise(table, labels), **facts), table)
     return folder
 
 
@@ -49,36 +50,36 @@ def runs(tmp_path: Path) -> list[Path]:
 def test_mean_probabilities_name_the_label_whatever_the_order_of_rows_and_labels(runs: list[Path]) -> None:
     results, predictions = ensemble_runs(runs)
     expected = (np.array(FIRST) + np.array(SECOND)) / 2
-    assert results["labels"] == LABELS
+    assert results.labels == tuple(LABELS)
     assert predictions["utterance_id"][:] == ["u0", "u1", "u2", "u3"]
     np.testing.assert_allclose(predictions["probabilities"][:], expected, atol=1e-12)
     assert predictions["prediction"][:] == ["sad", "sad", "happy", "sad"]
-    assert results["weighted_f1"] == pytest.approx(weighted_f1(TRUE, expected.argmax(1).tolist()))
+    assert results.weighted_f1 == pytest.approx(weighted_f1(TRUE, expected.argmax(1).tolist()))
     ranked = np.sort(expected, axis=1)
     np.testing.assert_allclose(predictions["margin"][:], ranked[:, -1] - ranked[:, -2], atol=1e-12)
 
 
 def test_members_and_what_they_have_in_common_are_recorded_without_paths(runs: list[Path]) -> None:
     results, _ = ensemble_runs(runs)
-    assert (results["corpus"]["task"], results["split"], results["decode"]) == ("meld-7-erc", "test", "ensemble")
-    assert [member.get("seed") for member in results["members"]] == [1, None]
+    assert (results.corpus["task"], results.split, results.decode) == ("meld-7-erc", "test", "ensemble")
+    assert [member.get("seed") for member in results.members] == [1, None]
     scores = [json.loads((run / "results.json").read_text())["weighted_f1"] for run in runs]
-    assert [member["weighted_f1"] for member in results["members"]] == scores
-    assert str(runs[0].parent) not in json.dumps(results)
+    assert [member["weighted_f1"] for member in results.members] == scores
+    assert str(runs[0].parent) not in str(results)
 
 
 @pytest.mark.parametrize(("states", "seen"), [((False, False), False), ((False, None), None), ((None, True), True)])
 def test_one_member_that_saw_the_future_is_enough(runs: list[Path], states: tuple[object, ...], seen: object) -> None:
     for run, state in zip(runs, states, strict=True):
         edit(run / "results.json", sees_future=state)
-    assert ensemble_runs(runs)[0]["sees_future"] is seen
+    assert ensemble_runs(runs)[0].sees_future is seen
 
 
 def test_a_probability_of_nothing_stays_one(tmp_path: Path) -> None:
     certain = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     results, predictions = ensemble_runs([write_run(tmp_path / name, certain, LABELS) for name in ("a", "b")])
     np.testing.assert_allclose(predictions["probabilities"][:], certain, atol=1e-300)
-    assert results["weighted_f1"] == 1
+    assert results.weighted_f1 == 1
 
 
 def test_what_cannot_be_averaged_is_refused(runs: list[Path], tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import soundfile
 from datasets import Audio, Dataset
 
 from speechcue_hf.captions.build import caption_dataset
+from speechcue_hf.captions.check import contradicted
 from speechcue_hf.captions.reading import Claim
 from speechcue_hf.captions.tasks import caption_task
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.measure import MeasurementSettings, measure_dataset
-from speechcue_hf.evaluation.faithfulness import caption_faithfulness, contradicted
+from speechcue_hf.evaluation.faithfulness import caption_faithfulness
 
 
 def test_worked_by_hand():

@@ -4,9 +4,10 @@ from datasets import Dataset
 
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.evaluate import InferenceSettings
-from speechcue_hf.evaluation.intervention import SHUFFLED, TRUE, WITHOUT, compare_answers, cue_variants, intervene
-from speechcue_hf.inference.scoring import LabelScores
+from speechcue_hf.evaluation.intervention import SHUFFLED, TRUE, WITHOUT, compare_answers, intervene, variants
+from speechcue_hf.inference.chat import ChatClassifier
+from speechcue_hf.inference.classifier import Prediction
+from speechcue_hf.inference.settings import InferenceSettings
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import load_prompt
 from tests.tiny_chat import LABELS, full_forward_log_likelihood, make_model
@@ -34,14 +35,18 @@ def measured(described, describer) -> Dataset:
     return describe_dataset(rows.add_column("intensity_mean_db", levels), describer)
 
 
+def classifier(model, tokenizer, prompt=PROMPT, **settings):
+    return ChatClassifier(model, tokenizer, prompt, tuple(LABELS), settings=InferenceSettings(**settings))
+
+
 def test_report_equals_full_forward_passes_of_each_variant(measured, describer, tokenizer):
     model = make_model().eval()
-    report = intervene(measured, model, tokenizer, PROMPT, describer, cues=["intensity_mean_db"])
+    chat = classifier(model, tokenizer)
+    report = intervene(chat, measured, describer, cues=["intensity_mean_db"])
     assert list(report["variants"]) == VARIANTS and report["n"] == 11
     likelihoods = {}
-    variants = cue_variants(measured, PROMPT, describer, cues=["intensity_mean_db"], shift=2.0, seed=0)
-    for name, rows, prompt in variants:
-        prompts = [row["prompt"] for row in build_prompts(rows, prompt) if row["emotion"] is not None]
+    for name, rows, judge in variants(chat, measured, describer, cues=["intensity_mean_db"], shift=2.0, seed=0):
+        prompts = [row["prompt"] for row in build_prompts(rows, judge.prompt) if row["emotion"] is not None]
         likelihoods[name] = full_forward_log_likelihood(model, tokenizer, prompts, LABELS)
     base = likelihoods[TRUE]
     for name, likelihood in likelihoods.items():
@@ -57,22 +62,21 @@ def test_report_equals_full_forward_passes_of_each_variant(measured, describer, 
 
 def test_changes_are_counted_with_their_direction():
     before, after = (
-        LabelScores(("a", "b"), np.log(np.array(rows)), "sum", tokens=0)
+        [Prediction(int(row[1] > row[0]), tuple(row)) for row in rows]
         for rows in ([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]], [[0.2, 0.8], [0.7, 0.3], [0.1, 0.9], [0.4, 0.6]])
     )
-    changes = compare_answers(before, after, [0, 0, 1, 1])
+    changes = compare_answers(before, after, [0, 0, 1, 1], ["a", "b"])
     assert changes["changed"] == 0.5
     assert changes["transitions"] == [[1, 2], [0, 1]]
     assert changes["probability_shift"] == pytest.approx({"a": -0.3, "b": 0.3})
     assert changes["accuracy"] == 0.75
 
 
-def test_variants_change_the_voice_and_nothing_else(measured, describer):
+def test_variants_change_the_voice_and_nothing_else(measured, describer, tokenizer):
+    chat = classifier(None, tokenizer)
     rows = {
-        name: (variant, prompt)
-        for name, variant, prompt in cue_variants(
-            measured, PROMPT, describer, cues=["intensity_mean_db"], shift=2.0, seed=0
-        )
+        name: (variant, judge.prompt)
+        for name, variant, judge in variants(chat, measured, describer, cues=["intensity_mean_db"], shift=2.0, seed=0)
     }
     for variant, _ in rows.values():
         for column in ("utterance_id", "text", "emotion", "f0_mean_hz"):
@@ -93,8 +97,7 @@ def test_variants_change_the_voice_and_nothing_else(measured, describer):
 def test_without_sharing_the_report_is_the_same(measured, describer, tokenizer):
     model = make_model().eval()
     reports = [
-        intervene(measured, model, tokenizer, PROMPT, describer, decoding=InferenceSettings(sharing=sharing))
-        for sharing in ("prefix", "none")
+        intervene(classifier(model, tokenizer, sharing=sharing), measured, describer) for sharing in ("prefix", "none")
     ]
     for name in (SHUFFLED, WITHOUT):
         first, second = (report["variants"][name]["probability_shift"].values() for report in reports)
@@ -103,7 +106,7 @@ def test_without_sharing_the_report_is_the_same(measured, describer, tokenizer):
 
 def test_what_cannot_be_intervened_in_is_refused(measured, describer, tokenizer):
     model = make_model()
-    with pytest.raises(EvaluationError, match="tells nothing of the voice"):
-        intervene(measured, model, tokenizer, load_prompt("speechcue_text"), describer)
+    with pytest.raises(EvaluationError, match="told nothing of the voice"):
+        intervene(classifier(model, tokenizer, load_prompt("speechcue_text")), measured, describer)
     with pytest.raises(EvaluationError, match="no cue 'hnr_mean_db'; it has"):
-        intervene(measured, model, tokenizer, PROMPT, describer, cues=["hnr_mean_db"])
+        intervene(classifier(model, tokenizer), measured, describer, cues=["hnr_mean_db"])

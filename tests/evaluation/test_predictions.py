@@ -2,7 +2,7 @@ import pytest
 from datasets import Dataset
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.predictions import label_numbers, match_outputs, read_predictions, references
+from speechcue_hf.evaluation.predictions import label_numbers, read_predictions, references
 from tests.tiny_chat import LABELS
 
 COLUMNS = {
@@ -60,8 +60,3 @@ def test_words_outside_the_label_set_are_named():
 def test_a_row_without_label_is_named():
     with pytest.raises(EvaluationError, match="u1 has no label"):
         references(Dataset.from_dict({**COLUMNS, "label": ["happy", None]}), LABELS)
-
-
-def test_unknown_matching_rule_is_refused():
-    with pytest.raises(ValueError, match="matching must be one of"):
-        match_outputs(["sad"], LABELS, "fuzzy")

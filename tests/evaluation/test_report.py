@@ -4,8 +4,9 @@ from datasets import Dataset
 from matplotlib import image
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.report import read_results, summarise, write_report
+from speechcue_hf.evaluation.report import summarise, write_report
 from speechcue_hf.metrics.scores import classification_metrics
+from speechcue_hf.records import ResultsRecord, read_record
 
 LABELS = ["happy", "sad"]
 
@@ -34,29 +35,21 @@ def test_summary_holds_the_metrics_and_an_interval_around_them(predictions):
 
 
 def test_files_are_written_and_read_back(predictions, tmp_path):
-    results = {"corpus": None, "split": "test", **summarise(predictions, LABELS)}
+    results = ResultsRecord(split="test", **summarise(predictions, LABELS))
     write_report(tmp_path / "run", results, predictions)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "confusion_matrix.png",
         "predictions.parquet",
         "results.json",
     ]
-    assert read_results(tmp_path / "run") == results
+    assert read_record(ResultsRecord, tmp_path / "run") == results
     assert Dataset.from_parquet(str(tmp_path / "run" / "predictions.parquet")).to_dict() == predictions.to_dict()
     assert image.imread(tmp_path / "run" / "confusion_matrix.png").std() > 0.05
 
 
 def test_nothing_local_reaches_the_results(predictions, tmp_path):
-    write_report(tmp_path, summarise(predictions, LABELS), predictions)
+    write_report(tmp_path, ResultsRecord(**summarise(predictions, LABELS)), predictions)
     assert str(tmp_path) not in (tmp_path / "results.json").read_text()
-
-
-def test_missing_or_broken_results_are_named(tmp_path):
-    with pytest.raises(EvaluationError, match=r"holds no results\.json"):
-        read_results(tmp_path)
-    (tmp_path / "results.json").write_text("{")
-    with pytest.raises(EvaluationError, match=r"results\.json is no JSON"):
-        read_results(tmp_path)
 
 
 def test_nothing_to_score_is_refused(predictions):

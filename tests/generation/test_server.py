@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from speechcue_hf.errors import GenerationError
-from speechcue_hf.generation.failures import Patience
 from speechcue_hf.generation.run import EMPTY, generate_missing
 from speechcue_hf.generation.server import ServerGenerator
 from speechcue_hf.generation.settings import GenerationSettings
 from speechcue_hf.generation.store import open_store
+from speechcue_hf.retries import RetryPolicy
 from tests.generation import openai_server
 from tests.generation.openai_server import ChatServer, text_for
 from tests.generation.scripted import request
 
-HURRIED = Patience(timeout=10, retries=3, first_wait=0.001, longest_wait=0.002)
+HURRIED = RetryPolicy(retries=3, first_wait=0.001, longest_wait=0.002)
 QUESTIONS = [f"Given this conversation, who is speaker {number}?" for number in range(48)]
 REQUESTS = [request(question) for question in QUESTIONS]
 QUESTION_OF = {asked.key: asked.messages[-1]["content"] for asked in REQUESTS}
@@ -49,7 +49,7 @@ def no_token(monkeypatch):
 
 
 def writer_for(server, **options):
-    return ServerGenerator("tiny", **{"base_url": server.base_url, "patience": HURRIED} | options)
+    return ServerGenerator("tiny", **{"base_url": server.base_url, "timeout": 10, "retries": HURRIED} | options)
 
 
 def write(server, requests=REQUESTS, **options):
@@ -128,7 +128,7 @@ def test_what_is_no_chat_server_stops_the_run(serve, body):
 
 def test_a_slow_answer_times_out_and_has_its_reason(serve):
     server = serve(delay=0.5)
-    [answer] = write(server, REQUESTS[:1], patience=Patience(timeout=0.05, retries=1, first_wait=0)).values()
+    [answer] = write(server, REQUESTS[:1], timeout=0.05, retries=RetryPolicy(retries=1, first_wait=0)).values()
     assert (answer.text, answer.reason) == (None, "the server did not answer in time (asked 2 times)")
 
 
@@ -150,7 +150,7 @@ def test_what_befalls_every_request_stops_the_run_and_keeps_what_is_written(serv
 def test_nobody_at_the_address_stops_the_run():
     with ChatServer() as server:
         port = server.server_port
-    generator = ServerGenerator("tiny", base_url=f"http://user:secret@127.0.0.1:{port}/v1", patience=HURRIED)
+    generator = ServerGenerator("tiny", base_url=f"http://user:secret@127.0.0.1:{port}/v1", retries=HURRIED)
     with pytest.raises(GenerationError, match=f"127.0.0.1:{port} cannot be used for tiny: nothing answers") as caught:
         list(generator.generate(REQUESTS))
     assert "secret" not in str(caught.value)
@@ -168,7 +168,7 @@ def test_as_many_requests_are_in_flight_as_allowed(serve):
 
 
 @dataclass(frozen=True)
-class Noted(Patience):
+class Noted(RetryPolicy):
     """Waits for nothing, and remembers how long it was asked to."""
 
     asked: list = field(default_factory=list)
@@ -179,19 +179,19 @@ class Noted(Patience):
 
 
 def test_the_server_says_how_long_it_wants_to_be_left_alone(serve):
-    patience = Noted()
+    policy = Noted()
     server = serve(faults={QUESTIONS[0]: ["429", "503", "drop"]}, retry_after="7")
-    assert write(server, REQUESTS[:1], patience=patience)[QUESTIONS[0]].text == text_for(QUESTIONS[0])
-    assert patience.asked == [(1, 7.0), (2, 7.0), (3, None)]
+    assert write(server, REQUESTS[:1], retries=policy)[QUESTIONS[0]].text == text_for(QUESTIONS[0])
+    assert policy.asked == [(1, 7.0), (2, 7.0), (3, None)]
     in_an_hour = format_datetime(datetime.now(timezone.utc) + timedelta(hours=1), usegmt=True)
     for header, least, most in (
         (in_an_hour, 3500, 3601),
         ("Fri, 01 Jan 2021 00:00:00 GMT", 0, 0),
         ("soon", None, None),
     ):
-        patience.asked.clear()
-        write(serve(faults={QUESTIONS[0]: ["429"]}, retry_after=header), REQUESTS[:1], patience=patience)
-        [(_, asked_for)] = patience.asked
+        policy.asked.clear()
+        write(serve(faults={QUESTIONS[0]: ["429"]}, retry_after=header), REQUESTS[:1], retries=policy)
+        [(_, asked_for)] = policy.asked
         assert asked_for is None if least is None else least <= asked_for <= most
 
 
@@ -267,7 +267,7 @@ def test_a_killed_server_costs_no_text_and_none_twice(tmp_path):
     port, stopped = 0, 0
     for die_after in (15, 20, None):
         process, port = start_process(tmp_path / "plan.json", **plan, delay=0.002, port=port, die_after=die_after)
-        generator = ServerGenerator("tiny", base_url=f"http://127.0.0.1:{port}/v1", patience=HURRIED, concurrency=4)
+        generator = ServerGenerator("tiny", base_url=f"http://127.0.0.1:{port}/v1", retries=HURRIED, concurrency=4)
         try:
             stopped += run_until_done_or_refused(generator, tmp_path / "store.jsonl")
         finally:

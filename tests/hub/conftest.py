@@ -49,11 +49,12 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run: a tiny adapter after two steps. Copy it to write into it."""
     from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
-    from speechcue_hf.training.sft import train_recipe
+    from speechcue_hf.training.recipes import Recipe, train_recipe
 
     output = tmp_path_factory.mktemp("trained") / "my-run"
     settings = TrainingSettings(output_dir=str(output), max_steps=2, seed=3, disable_tqdm=True)
-    return train_recipe(FineTuning(dataset=str(dataset_folder)), ModelSettings(), settings)
+    data = FineTuning(dataset=str(dataset_folder))
+    return train_recipe(Recipe("chat", data, ModelSettings(), settings))
 
 
 @pytest.fixture(scope="session")

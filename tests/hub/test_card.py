@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 
 from speechcue_hf.cli import main
 from speechcue_hf.cues.describe import SpeechDescriber
-from speechcue_hf.errors import EvaluationError
+from speechcue_hf.errors import EvaluationError, RecordError
 from speechcue_hf.hub.card import model_card
 from speechcue_hf.hub.publish_model import publish_model
 from speechcue_hf.hub.run_records import read_run
@@ -52,8 +52,8 @@ def test_card_is_filled_from_the_records(run):
         f"Measured on {results['n']} labelled utterances in 2 dialogues: the split `test` of demo (task `demo-3-erc`).",
         f"Config `default`, revision `{results['corpus']['revision'][:12]}`",
         f"**{results['weighted_f1_interval']['warning']}**",
-        f"`speechcue`, SHA-256 `{training['prompt']['sha256']}`",
-        f"(SHA-256 `{training['describer_sha256']}`)",
+        f"`speechcue`, fingerprint `{training['prompt']['sha256']}`",
+        f"(fingerprint `{training['describer_sha256']}`)",
         "| rows | 6 labelled of 6 (train), 6 of 6 (choice of the best epoch) |",
         "| seed | 3 |",
         "| lora_r | 16 |",
@@ -148,7 +148,7 @@ def test_corpora_that_an_encoder_was_trained_on_before_are_named_with_their_lice
     unknown = {"corpus": None, "rows": 7, "training_sha256": "b" * 64}
     change(run / "training.json", trained_before=[unknown, earlier])
     card = model_card(run).content
-    assert f"on iemocap, 5,810 rows, by a run whose training.json has SHA-256 `{'a' * 64}` |" in card
+    assert f"on iemocap, 5,810 rows, by a run whose record is `{'a' * 64}` |" in card
     assert "| trained before | on a corpus that its records do not name, 7 rows, by a run whose" in card
     licences = card.split("## Data and licence")[1]
     assert licences.index("Trained before on iemocap (task `iemocap-6-erc`") < licences.index("\nTrained on ")
@@ -259,7 +259,7 @@ def test_another_describer_is_refused(run):
 
 
 def test_a_folder_without_training_record_is_refused(tmp_path):
-    with pytest.raises(EvaluationError, match=r"holds no training\.json"):
+    with pytest.raises(RecordError, match=r"holds no training\.json"):
         model_card(tmp_path)
 
 
@@ -318,7 +318,7 @@ def test_a_model_taught_no_emotions_is_asked_for_captions(stages, tmp_path, monk
     monkeypatch.chdir(tmp_path / "stage2")
     capsys.readouterr()
     exec(code(card), {})
-    assert 'caption_task("pitch+volume")' in card and capsys.readouterr().out
+    assert 'answer(clip, "pitch+volume")' in card and capsys.readouterr().out
 
 
 def test_a_base_model_that_was_published_later_is_named_by_its_id(run):

@@ -128,7 +128,7 @@ def test_publishing_again_changes_nothing(hub, folders):
 
 def test_a_cut_upload_is_resumed(hub: Hub, folders, monkeypatch):
     monkeypatch.setattr("speechcue_hf.hub.upload.time.sleep", lambda seconds: None)
-    hub.faults.append(Fault("POST", "/commit/", cut=True, times=6))
+    hub.faults.append(Fault("POST", "/commit/", cut=True, times=9))
     with pytest.raises(PublishingError, match="run the command again"):
         publish_dataset(folders, NAME)
     assert hub.files("dataset", NAME) == {}
@@ -175,7 +175,7 @@ def test_a_gated_repository_of_iemocap_asks_for_the_flag(hub, iemocap):
 @pytest.mark.parametrize("name", ["../../out", "my prompt", "a.b", ""])
 def test_the_name_of_a_prompt_leads_nowhere_else(hub, folders, tmp_path, name):
     (tmp_path / "own.json").write_text(json.dumps({"extends": "speechcue", "name": name}))
-    with pytest.raises(PublishingError, match="cannot name a view"):
+    with pytest.raises(PublishingError, match="cannot name a config"):
         publish_dataset(folders[1:], NAME, prompts=[str(tmp_path / "own.json")])
     assert not hub.repositories
 
@@ -205,7 +205,7 @@ def test_two_corpora_do_not_mix(hub, folders, tmp_path):
     write_dataset(other, tmp_path / "fewer")
     with pytest.raises(PublishingError, match="different rows"):
         publish_dataset([folders[0], tmp_path / "fewer"], NAME)
-    with pytest.raises(PublishingError, match="views of another corpus, release or split"):
+    with pytest.raises(PublishingError, match="configs of another corpus, release or split"):
         publish_dataset([tmp_path / "fewer"], NAME)
 
 

@@ -163,7 +163,7 @@ def test_a_model_that_hears_and_an_adapter_on_it_load_by_id(hub, speech, tmp_pat
 def test_a_describer_loads_from_the_model_it_lies_beside(hub, encoder):
     commit = publish_model(encoder, NAME)
     here = SpeechDescriber.from_pretrained(encoder)
-    assert SpeechDescriber.from_pretrained(NAME, revision=commit).to_json() == here.to_json()
+    assert SpeechDescriber.from_pretrained(NAME, revision=commit).fingerprint == here.fingerprint
     with pytest.raises(DescriberError, match="tester/nothing is neither a folder nor a"):
         SpeechDescriber.from_pretrained("tester/nothing")
 
@@ -171,8 +171,8 @@ def test_a_describer_loads_from_the_model_it_lies_beside(hub, encoder):
 def test_a_describer_loads_from_the_dataset_it_described(hub, described_conversations):
     commit = publish_dataset([described_conversations], "tester/cues")
     here = SpeechDescriber.from_pretrained(described_conversations)
-    assert SpeechDescriber.from_pretrained("tester/cues").to_json() == here.to_json()
-    assert SpeechDescriber.from_pretrained("tester/cues", revision=commit).to_json() == here.to_json()
+    assert SpeechDescriber.from_pretrained("tester/cues").fingerprint == here.fingerprint
+    assert SpeechDescriber.from_pretrained("tester/cues", revision=commit).fingerprint == here.fingerprint
     with pytest.raises(DescriberError, match=r"nor a dataset repository with described/describer\.json"):
         SpeechDescriber.from_pretrained("tester/cues", revision="nothing")
 
@@ -355,8 +355,9 @@ def test_push_to_hub_publishes_the_finished_run_and_no_checkpoint(hub, kind, dat
 
 def test_push_to_hub_of_a_model_that_hears_publishes_the_finished_stage(hub, speech, tmp_path):
     from speechcue_hf.models.semollm.pretraining_semollm import SEmoLLMForPretraining
+    from speechcue_hf.run_recipe import run_recipe
     from speechcue_hf.training.arguments import DataSettings
-    from speechcue_hf.training.semollm import train_stage_recipe
+    from speechcue_hf.training.recipes import Recipe
     from speechcue_hf.training.semollm_arguments import StageSettings, StageTraining
     from tests.speech_runs import SMALL
 
@@ -364,7 +365,7 @@ def test_push_to_hub_of_a_model_that_hears_publishes_the_finished_stage(hub, spe
     model = StageSettings(stage=1, captions=str(corpus / "captions"), **SMALL)
     pushed = {"push_to_hub": True, "hub_model_id": NAME, "max_steps": 1, "disable_tqdm": True}
     training = StageTraining(output_dir=str(output), **pushed)
-    train_stage_recipe(DataSettings(dataset=str(corpus / "clips")), model, training, publish=publish_model)
+    run_recipe(Recipe("speech", DataSettings(dataset=str(corpus / "clips")), model, training))
     files = hub.files("model", NAME)
     assert [commit.title for commit in hub.repositories["model", NAME].commits] == [
         "initial commit",

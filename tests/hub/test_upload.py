@@ -4,11 +4,12 @@ import pytest
 from huggingface_hub import HfApi, hf_hub_download
 
 from speechcue_hf.errors import PublishingError
-from speechcue_hf.hub.upload import RetryPolicy, commit_files, repository
+from speechcue_hf.hub.upload import commit_files, repository
+from speechcue_hf.retries import RetryPolicy
 from tests.hub.hub_server import TOKEN, Fault, Hub
 
 NAME = "tester/cues"
-FAST = RetryPolicy(attempts=4, first_wait=0.0)
+FAST = RetryPolicy(retries=3, first_wait=0.0)
 FILES = {"README.md": b"# Cues\n", "cues/test-00000-of-00001.parquet": b"rows " * 1000}
 
 

@@ -12,9 +12,12 @@ import soundfile
 
 from speechcue_hf.captions.tasks import SEMOLLM_TASKS, caption_task
 from speechcue_hf.cues.describe import SpeechDescriber
-from speechcue_hf.errors import DescriberError, EvaluationError, ModelError
-from speechcue_hf.inference.explain import Explainer, Explanation, caption_facts, find_clips, judge
+from speechcue_hf.errors import DescriberError, EvaluationError
+from speechcue_hf.inference.explain import Explainer, Explanation, check_claims, find_clips
+from speechcue_hf.inference.settings import InferenceSettings
+from speechcue_hf.inference.speech import taught_tasks
 from speechcue_hf.inference.speech_model import SpeechLanguageModel
+from speechcue_hf.records import CaptionsRecord, read_record
 from tests.speech_models import EMOTIONS, describe, spoken_rows, write_clip, write_model
 
 
@@ -27,12 +30,12 @@ def model_folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def explainer(model_folder):
-    return Explainer.from_pretrained(model_folder, batch_size=2, new_tokens=4)
+    return Explainer.from_pretrained(model_folder, settings=InferenceSettings(batch_size=2, new_tokens=4))
 
 
 def test_claims_beside_measurements():
     text = "The emotion is sad. The speaker speaks with low pitch, slow speed and loud volume."
-    claims = judge(text, {"pitch": "high", "speed": None, "volume": "loud"})
+    claims = check_claims(text, {"pitch": "high", "speed": None, "volume": "loud"})
     assert [(claim.cue, claim.stated, claim.measured, claim.contradicted) for claim in claims] == [
         ("pitch", "low", "high", True),
         ("speed", "slow", None, False),
@@ -46,7 +49,7 @@ def test_claims_beside_measurements():
 
 def test_a_level_that_is_denied_though_measured_is_marked():
     text = "Not loud, but the pitch isn't low."
-    explanation = Explanation("clip", explanation=text, claims=judge(text, {"pitch": "high", "volume": "loud"}))
+    explanation = Explanation("clip", explanation=text, claims=check_claims(text, {"pitch": "high", "volume": "loud"}))
     assert [(claim.stated, claim.contradicted) for claim in explanation.claims] == [
         ("not loud", True),
         ("not low", False),
@@ -56,7 +59,7 @@ def test_a_level_that_is_denied_though_measured_is_marked():
 
 def test_two_false_claims_are_both_marked():
     text = "Low pitch and loud volume."
-    explanation = Explanation("clip", explanation=text, claims=judge(text, {"pitch": "high", "volume": "quiet"}))
+    explanation = Explanation("clip", explanation=text, claims=check_claims(text, {"pitch": "high", "volume": "quiet"}))
     assert explanation.marked == "Low pitch [measured: high] and loud volume [measured: quiet]."
 
 
@@ -134,19 +137,19 @@ def test_bytes_are_explained_like_their_file(explainer, tmp_path):
     assert from_bytes.claims == from_path.claims
 
 
-def test_what_a_model_was_taught(model_folder, tmp_path):
-    emotions, recognise, explain = caption_facts(model_folder)
-    assert (emotions, recognise.name, explain.name) == (tuple(EMOTIONS), "emotion", "explanation")
-    record = json.loads((model_folder / "captions.json").read_text())
-    (tmp_path / "config.json").write_text("{}")
+def test_what_a_model_was_taught(model_folder):
+    record = read_record(CaptionsRecord, model_folder)
+    assert record.emotions == tuple(EMOTIONS)
+    assert [task.name for task in taught_tasks(record)] == ["emotion", "explanation"]
+    assert [task.name for task in taught_tasks(None)] == ["emotion", "explanation"]
     for names, found in [
         (["emotion+pitch"], ("emotion+pitch", "emotion+pitch")),
         (SEMOLLM_TASKS, ("emotion", "style")),
         (["pitch+volume", "emotion+pitch"], ("emotion+pitch", "emotion+pitch")),
         (["style"], ("emotion", "style")),
     ]:
-        (tmp_path / "captions.json").write_text(json.dumps({**record, "tasks": dict.fromkeys(names)}))
-        assert tuple(task.name for task in caption_facts(tmp_path)[1:]) == found
+        taught = replace(record, tasks=dict.fromkeys(names))
+        assert tuple(task.name for task in taught_tasks(taught)) == found
 
 
 def test_a_voice_described_apart_from_its_emotion_explains_it_too(explainer, tmp_path, monkeypatch):
@@ -158,7 +161,7 @@ def test_a_voice_described_apart_from_its_emotion_explains_it_too(explainer, tmp
 
     monkeypatch.setattr(SpeechLanguageModel, "write_answers", write)
     clip = write_clip(tmp_path / "clip.wav", 95, 0.1)
-    (explanation,) = replace(explainer, explain=caption_task("style"))([clip])
+    (explanation,) = replace(explainer, classifier=replace(explainer.classifier, explain=caption_task("style")))([clip])
     assert asked == [("style", [""])]
     opening = f"The emotion is {explanation.emotion}."
     assert explanation.marked == f"{opening} The speaker speaks with high pitch [measured: low]."
@@ -181,7 +184,7 @@ def test_what_must_lie_beside_a_model(model_folder, tmp_path, missing, error, me
 def test_emotions_can_be_named(model_folder, tmp_path):
     folder = shutil.copytree(model_folder, tmp_path / "model")
     (folder / "captions.json").unlink()
-    assert Explainer.from_pretrained(folder, emotions=["sad", "glad"]).emotions == ("sad", "glad")
+    assert Explainer.from_pretrained(folder, names=["sad", "glad"]).classifier.names == ("sad", "glad")
 
 
 def test_another_kind_of_model_is_refused(model_folder, tmp_path):
@@ -192,8 +195,8 @@ def test_another_kind_of_model_is_refused(model_folder, tmp_path):
     tokenizer.save_pretrained(tmp_path)
     for name in ("describer.json", "captions.json"):
         shutil.copyfile(model_folder / name, tmp_path / name)
-    with pytest.raises(ModelError, match="holds no SEmoLLM"):
-        Explainer.from_pretrained(tmp_path)
+    with pytest.raises(EvaluationError, match="does not hear them: it cannot explain one"):
+        Explainer.from_pretrained(tmp_path, names=EMOTIONS)
 
 
 def test_files_and_folders(tmp_path):
@@ -207,6 +210,6 @@ def test_files_and_folders(tmp_path):
         find_clips([tmp_path / "empty"])
 
 
-def test_a_batch_needs_a_clip(explainer):
+def test_a_batch_needs_a_clip():
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
-        replace(explainer, batch_size=0)
+        InferenceSettings(batch_size=0)

@@ -10,6 +10,7 @@ from transformers import pipeline
 import speechcue_hf.inference.explanation_pipeline  # noqa: F401
 from speechcue_hf.errors import DescriberError
 from speechcue_hf.inference.explain import Explainer
+from speechcue_hf.inference.settings import InferenceSettings
 from speechcue_hf.models.loading import load_speech_model
 from tests.speech_models import describe, spoken_rows, write_clip, write_model
 
@@ -41,7 +42,7 @@ def likely(found):
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_files_one_by_one_and_in_batches(explain, model_folder, clips, batch_size):
-    expected = list(Explainer.from_pretrained(model_folder, new_tokens=4)(clips))
+    expected = list(Explainer.from_pretrained(model_folder, settings=InferenceSettings(new_tokens=4))(clips))
     found = explain(clips, batch_size=batch_size, new_tokens=4)
     assert [entry["clip"] for entry in found] == clips
     assert "No such file" in found[3]["error"] and found[3]["emotion"] is None
@@ -82,4 +83,4 @@ def test_a_loaded_model_is_told_where_its_records_lie(model_folder, clips, tmp_p
     found = pipeline(TASK, model=model, processor=processor, source=model_folder, emotions=["sad", "glad"], device=-1)
     assert set(found(clips[0], new_tokens=1)["probabilities"]) == {"sad", "glad"}
     with pytest.raises(DescriberError, match=r"holds no describer\.json"):
-        pipeline(TASK, model=model, processor=processor, source=tmp_path, device=-1)
+        pipeline(TASK, model=model, processor=processor, source=tmp_path, emotions=["sad", "glad"], device=-1)

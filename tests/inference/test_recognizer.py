@@ -61,7 +61,7 @@ def test_biographies_that_are_given_are_taken_and_missing_ones_are_named(chat, t
     np.testing.assert_allclose(found, [expected[row["utterance_id"]] for row in rows], atol=1e-5)
     with pytest.raises(EvaluationError, match=r"trained on biographies.*scope history, by scripted.*generator="):
         recognizer(turns[0]["audio"], text="Yes.")
-    with pytest.raises(EvaluationError, match="generator of biographies: the model was trained with"):
+    with pytest.raises(EvaluationError, match="generator of biographies of run: the model was trained with"):
         EmotionRecognizer.from_pretrained(chat, generator=biographer(temperature=1.0))
 
 
@@ -130,10 +130,28 @@ def change(path: Path, old: str, new: str) -> None:
     ("kind", "name", "old", "new", "message"),
     [
         ("chat", "describer.json", '"levels": 5', '"levels": 5 ', None),
-        ("chat", "describer.json", '"min_past": 3', '"min_past": 4', r"describer\.json: the model was trained with"),
-        ("encoder", "describer.json", '"min_past": 3', '"min_past": 4', r"describer\.json: the model was trained with"),
+        (
+            "chat",
+            "describer.json",
+            '"min_past": 3',
+            '"min_past": 4',
+            r"describer\.json of copy: the model was",
+        ),
+        (
+            "encoder",
+            "describer.json",
+            '"min_past": 3',
+            '"min_past": 4',
+            r"describer\.json of copy: the model was",
+        ),
         ("chat", "prompt.jinja", "emotion", "feeling", r"prompt\.json: the model was trained with"),
-        ("encoder", "config.json", '"0": "angry"', '"0": "sad"', r"labels in config\.json: the model was trained with"),
+        (
+            "encoder",
+            "config.json",
+            '"0": "angry"',
+            '"0": "sad"',
+            r"labels in config\.json of copy: the model was",
+        ),
         ("chat", "training.json", '"words": [\n      "angry"', '"words": [\n      "sad"', r"labels in training\.json"),
     ],
 )

@@ -7,9 +7,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from speechcue_hf.errors import PromptError
-from speechcue_hf.filenames import BASE_MODEL_FOLDER
 from speechcue_hf.models.loading import load_model, load_tokenizer
 from speechcue_hf.models.tiny import build_tiny_model
+from speechcue_hf.records import BASE_MODEL_FOLDER
 
 
 @pytest.fixture

@@ -54,8 +54,8 @@ def test_prompt_keeps_the_cache_of_map() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"extends": "speechcue", "windw": 3}, "unknown: windw"),
-        ({"history": 3}, "missing: audio_only"),
+        ({"extends": "speechcue", "windw": 3}, "'windw', which does not exist"),
+        ({"history": 3}, "has no 'template'"),
         ({"extends": "speechcue", "history": -1}, "history must be 0 or more"),
         ({"extends": "speechcue", "question": "few_shot"}, "fine_tuned or zero_shot"),
         ({"extends": "speechcue", "speakers": "age"}, "name, appearance or gender"),

@@ -1,8 +1,8 @@
 """A BiosERC recipe, scaled down, from biographies to the card: it says what it saw and refuses what does not fit."""
 
-import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,17 @@ from datasets import Dataset, DatasetDict
 from speechcue_hf.cli import main
 from speechcue_hf.corpora.parquet import write_dataset
 from speechcue_hf.errors import EvaluationError, PromptError
-from speechcue_hf.evaluation.evaluate import evaluate_model
-from speechcue_hf.evaluation.selection import judge
+from speechcue_hf.evaluation.evaluate import evaluate
+from speechcue_hf.evaluation.report import write_report
 from speechcue_hf.hub.card import model_card
+from speechcue_hf.inference.chat import ChatClassifier
+from speechcue_hf.inference.loading import load_classifier
 from speechcue_hf.models.loading import load_model
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import load_prompt
-from speechcue_hf.training.arguments import parse_arguments
-from speechcue_hf.training.sft import train_recipe
+from speechcue_hf.provenance import Provenance
+from speechcue_hf.records import BiographiesRecord, find_record, read_record
+from speechcue_hf.training.recipes import parse_recipe, train_recipe
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "bioserc" / "smollm2-135m" / "qlora_meld.yaml"
 SMALL = ["--model_name_or_path", "tiny", "--load_in_4bit", "false", "--num_train_epochs", "1", "--disable_tqdm", "true"]
@@ -64,7 +67,7 @@ def folders(all_splits: DatasetDict, tmp_path_factory: pytest.TempPathFactory) -
 
 def train(folder: Path, output: Path, *overrides: str) -> Path:
     arguments = ["--config", str(RECIPE), "--dataset", str(folder), "--output_dir", str(output), *SMALL, *overrides]
-    return train_recipe(*parse_arguments(arguments), judge=judge)
+    return train_recipe(parse_recipe(arguments))
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +98,7 @@ def test_the_run_has_the_recipes_settings_and_says_what_it_saw(runs: dict[str, P
         )
         beside = (run / "biographies.json").read_bytes()
         assert beside == (folders[scope] / "biographies.json").read_bytes()
-        assert training["biographies_sha256"] == hashlib.sha256(beside).hexdigest()
+        assert training["biographies_sha256"] == read_record(BiographiesRecord, run).fingerprint
 
 
 def test_the_score_is_that_of_full_forward_passes_over_its_messages(
@@ -104,8 +107,9 @@ def test_the_score_is_that_of_full_forward_passes_over_its_messages(
     """Later turns and the system message do not disturb prompts that share what they have in common."""
     test = with_biographies(all_splits["test"], "dialogue")
     model, tokenizer = load_model(runs["dialogue"])
-    results, predictions = evaluate_model(test, model, tokenizer, load_prompt(runs["dialogue"] / "prompt.json"))
-    assert results["sees_future"] and results["biography_scope"] == "dialogue"
+    chat = ChatClassifier(model, tokenizer, load_prompt(runs["dialogue"] / "prompt.json"), tuple(EMOTIONS))
+    results, predictions = evaluate(chat, test)
+    assert results.sees_future and results.biography_scope == "dialogue"
     for row, found in zip(build_prompts(test, "bioserc"), predictions["probabilities"], strict=True):
         assert [message["role"] for message in row["prompt"]] == ["system", "user"]
         likelihood = []
@@ -155,11 +159,13 @@ def test_evaluation_card_and_comparison_say_it_too(
     assert read(comparison)["future_warning"] is None
 
 
-def test_a_card_with_results_on_other_biographies_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_a_card_with_results_on_other_biographies_is_refused(
+    runs: dict[str, Path], all_splits: DatasetDict, tmp_path: Path
+) -> None:
     shutil.copytree(runs["history"], tmp_path / "run", symlinks=True, ignore=shutil.ignore_patterns("checkpoint-*"))
-    training = read(tmp_path / "run" / "training.json")
-    results = {key: training[key] for key in ("prompt", "describer_sha256")} | {"biography_scope": "dialogue"}
-    (tmp_path / "run" / "results.json").write_text(json.dumps(results))
+    classifier = replace(load_classifier(runs["history"]), training=None)
+    results, table = evaluate(classifier, with_biographies(all_splits["test"], "dialogue"))
+    write_report(tmp_path / "run", results, table)
     with pytest.raises(EvaluationError, match=r"scored with biography_scope dialogue, the model .* history"):
         model_card(tmp_path / "run")
 
@@ -183,27 +189,21 @@ def test_biographies_made_otherwise_are_refused(
     change: dict[str, Any] | None,
     message: str | None,
 ) -> None:
-    path = None if change is None else tmp_path / "biographies.json"
-    if path is not None:
-        path.write_text(json.dumps(record("history") | (change or {})))
-    model, tokenizer = load_model(runs["history"])
-    known = {"training": read(runs["history"] / "training.json"), "biographies": path}
-    test = with_biographies(all_splits["test"], "history")
+    if change is not None:
+        (tmp_path / "biographies.json").write_text(json.dumps(record("history") | change))
+    made = Provenance(biographies=find_record(BiographiesRecord, tmp_path))
+    classifier, test = load_classifier(runs["history"]), with_biographies(all_splits["test"], "history")
     if message is None:
-        assert evaluate_model(test, model, tokenizer, load_prompt("bioserc_history"), **known)[0]["n"] == 12
+        assert evaluate(classifier, test, made)[0].n == 12
         return
     with pytest.raises(EvaluationError, match=message):
-        evaluate_model(test, model, tokenizer, load_prompt("bioserc_history"), **known)
+        evaluate(classifier, test, made)
 
 
 def test_rows_of_another_scope_than_the_record_says_are_refused(
     runs: dict[str, Path], folders: dict[str, Path], all_splits: DatasetDict, tmp_path: Path
 ) -> None:
-    model, tokenizer = load_model(runs["history"])
-    known = {
-        "training": read(runs["history"] / "training.json"),
-        "biographies": folders["history"] / "biographies.json",
-    }
+    classifier, made = load_classifier(runs["history"]), Provenance.of(folders["history"])
     for scope, error, message in (
         ("dialogue", EvaluationError, "with scope history, those of this dataset have dialogue"),
         ("mixed", PromptError, "some rows have a biography of scope dialogue, some of scope history"),
@@ -212,7 +212,7 @@ def test_rows_of_another_scope_than_the_record_says_are_refused(
         if scope == "mixed":
             test = test.map(lambda row: {"biography_scope": "history"} if row["turn"] == 1 else {})
         with pytest.raises(error, match=message):
-            evaluate_model(test, model, tokenizer, load_prompt("bioserc_history"), **known)
+            evaluate(classifier, test, made)
 
 
 def test_training_on_mixed_biographies_is_refused_before_it_starts(all_splits: DatasetDict, tmp_path: Path) -> None:

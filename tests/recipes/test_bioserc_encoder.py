@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from speechcue_hf.models.bioserc import BiosErcConfig
-from speechcue_hf.training.encoder_arguments import parse_encoder_arguments
+from speechcue_hf.training.recipes import parse_recipe
 from tests.models.bioserc.tiny_encoders import save_tiny_encoder
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -24,7 +24,9 @@ def test_there_is_a_recipe_for_each_corpus_and_fusion() -> None:
 @pytest.mark.parametrize("path", ENCODER, ids=lambda path: path.stem)
 def test_recipe_has_the_settings_of_the_paper(path: Path) -> None:
     corpus, underscore, kind = path.stem.partition("_")
-    data, model, training = parse_encoder_arguments(["--config", str(path)])
+    recipe = parse_recipe(["--config", str(path)])
+    data, model, training = recipe.data, recipe.model, recipe.training
+    assert recipe.kind == "encoder"
     window, rate = (4, 1e-5) if corpus == "iemocap" else (2, 5e-6)
     assert (model.encoder, model.frozen_layers, model.max_tokens) == ("FacebookAI/roberta-large", 10, 512)
     assert (model.context_before, model.num_attention_heads, model.dropout) == (window, 8, 0.2)

@@ -1,17 +1,32 @@
 """Every recipe is read by the parser that trains with it, and those of the papers' models have the papers' settings."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from accelerate.commands.config.config_args import ClusterConfig
 
 from speechcue_hf.prompts.specification import load_prompt
-from speechcue_hf.training.arguments import ModelSettings, TrainingSettings, parse_arguments
+from speechcue_hf.training.arguments import ModelSettings, TrainingSettings
+from speechcue_hf.training.recipes import packaged_recipes, parse_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SPEECHCUELLM = sorted((RECIPES / "speechcuellm").rglob("*.yaml"))
 BIOSERC = sorted((RECIPES / "bioserc").glob("*/qlora_*.yaml"))
+
+
+def settings_of(path: Path, output: Path, *more: str) -> tuple[Any, ModelSettings, TrainingSettings]:
+    recipe = parse_recipe(["--config", str(path), "--output_dir", str(output), *more])
+    assert recipe.kind == "chat"
+    return recipe.data, recipe.model, recipe.training
+
+
+def test_every_recipe_is_found_by_its_name() -> None:
+    folders = (RECIPES / "speechcuellm", RECIPES / "bioserc", RECIPES / "semollm")
+    files = [RECIPES / "quickstart.yaml", *(path for folder in folders for path in folder.rglob("*.yaml"))]
+    assert {path.resolve() for path in packaged_recipes().values()} == set(files)
+    assert parse_recipe(["--config", "speechcuellm/llama-3.1-8b/lora_meld"]).model.model_name_or_path
 
 
 def test_there_is_a_recipe_for_each_model_method_and_corpus() -> None:
@@ -28,7 +43,7 @@ def test_there_is_a_recipe_for_each_model_method_and_corpus() -> None:
 @pytest.mark.parametrize("path", SPEECHCUELLM, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_recipe_parses(path: Path, tmp_path: Path) -> None:
     # bf16 and 4 bits need a GPU to run, not to be read.
-    data, model, training = parse_arguments(["--config", str(path), "--output_dir", str(tmp_path), "--bf16", "false"])
+    data, model, training = settings_of(path, tmp_path, "--bf16", "false")
     method, corpus = path.stem.split("_")
     assert load_prompt(data.prompt or "").name == f"speechcuellm_{corpus}"
     assert (model.use_peft, model.load_in_4bit) == {
@@ -44,7 +59,7 @@ def test_recipe_parses(path: Path, tmp_path: Path) -> None:
 def test_llama_2_has_the_settings_of_the_paper(corpus: str, tmp_path: Path) -> None:
     def read(method: str) -> tuple[int | None, ModelSettings, TrainingSettings]:
         recipe = RECIPES / "speechcuellm" / "llama-2-7b" / f"{method}_{corpus}.yaml"
-        data, model, training = parse_arguments(["--config", str(recipe), "--output_dir", str(tmp_path)])
+        data, model, training = settings_of(recipe, tmp_path)
         return data.token_budget, model, training
 
     budget, model, training = read("lora")
@@ -66,7 +81,7 @@ def test_there_is_a_bioserc_recipe_for_each_model_and_corpus() -> None:
 
 @pytest.mark.parametrize("path", BIOSERC, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_bioserc_has_the_settings_of_the_paper(path: Path, tmp_path: Path) -> None:
-    data, model, training = parse_arguments(["--config", str(path), "--output_dir", str(tmp_path)])
+    data, model, training = settings_of(path, tmp_path)
     assert data.prompt == "bioserc" and data.seeds == [42, 43, 44, 45, 46]
     assert (model.lora_r, model.lora_alpha, model.lora_dropout) == (32, 128, 0.05)
     assert model.lora_target_modules == "all-linear"

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from speechcue_hf.corpora.parquet import write_dataset
-from speechcue_hf.training.semollm_arguments import parse_stage_arguments
+from speechcue_hf.training.recipes import parse_recipe
 from tests.models.semollm.test_pretraining_semollm import batch, build
 from tests.training.spoken_corpus import spoken_corpus
 
@@ -29,7 +29,9 @@ def test_there_is_a_recipe_for_each_size_and_stage() -> None:
 @pytest.mark.parametrize("path", STAGES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_recipe_parses(path: Path, tmp_path: Path) -> None:
     line = ["--config", str(path), "--output_dir", str(tmp_path), "--bf16", "false"]
-    data, model, training = parse_stage_arguments(line)
+    recipe = parse_recipe(line)
+    data, model, training = recipe.data, recipe.model, recipe.training
+    assert recipe.kind == "speech"
     assert model.stage == int(path.stem[-1])
     assert (data.train_split, data.selection_split) == ("train", "validation")
     assert training.load_best_model_at_end and training.metric_for_best_model == "loss"

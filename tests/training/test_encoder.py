@@ -1,6 +1,5 @@
 """Real runs of the encoder classifier on twelve tiny dialogues, whose emotion follows from the words."""
 
-import hashlib
 import json
 import math
 import shutil
@@ -15,9 +14,10 @@ import torch
 from datasets import Dataset, DatasetDict
 from safetensors.torch import load_file
 
+from speechcue_hf import records
 from speechcue_hf.errors import ModelError, TrainingError
-from speechcue_hf.metrics.scores import weighted_f1
 from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
+from speechcue_hf.records import TrainingRecord
 from speechcue_hf.training.arguments import DataSettings
 from speechcue_hf.training.encoder import class_weights, logit_shifts, parameter_groups, train_encoder, weighted_loss
 from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
@@ -42,7 +42,7 @@ def settings(output: Path, **changes: Any) -> EncoderTraining:
 
 def train(dataset: DatasetDict, encoder: Path, training: EncoderTraining, **model: Any) -> Path:
     shape = EncoderSettings(encoder=str(encoder), num_attention_heads=4, dropout=0.0, **model)
-    return train_encoder(dataset, DataSettings(), shape, training, score=weighted_f1)
+    return train_encoder(dataset, DataSettings(), shape, training)
 
 
 def read_record(output: Path) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def test_a_run_goes_on_from_the_encoder_of_another_and_says_so(
     earlier = {
         "corpus": first["corpus"],
         "rows": 24,
-        "training_sha256": hashlib.sha256((finished / "training.json").read_bytes()).hexdigest(),
+        "training_sha256": records.read_record(TrainingRecord, finished).fingerprint,
     }
     assert first["trained_before"] == [] and record["trained_before"] == [earlier]
     third = train(described_corpus, output, settings(tmp_path / "third", max_steps=1), frozen_layers=2)
@@ -125,15 +125,15 @@ def test_every_head_and_layer_that_is_not_frozen_moves(finished: Path) -> None:
 
 
 def test_best_epoch_is_kept_and_scores_again_as_recorded(finished: Path, all_splits: DatasetDict) -> None:
-    from speechcue_hf.evaluation.encoder import evaluate_encoder
-    from speechcue_hf.models.loading import load_encoder
+    from speechcue_hf.evaluation.evaluate import evaluate
+    from speechcue_hf.inference.loading import load_classifier
 
     record = read_record(finished)
     scores = [line["eval_weighted_f1"] for line in record["log"] if "eval_weighted_f1" in line]
     assert record["best"]["eval_weighted_f1"] == max(scores)
     told = with_biographies(DatasetDict(all_splits), "history")["validation"]
-    results, _ = evaluate_encoder(told, *load_encoder(finished), training=record)
-    assert results["weighted_f1"] == pytest.approx(max(scores))
+    results, _ = evaluate(load_classifier(finished), told)
+    assert results.weighted_f1 == pytest.approx(max(scores))
 
 
 def test_frozen_encoder_is_read_once_and_learns_as_well(
@@ -198,9 +198,7 @@ def test_bfloat16_is_left_off_on_a_cpu_without_it(
 def test_test_split_is_refused(described_corpus: DatasetDict, encoders: Path, tmp_path: Path) -> None:
     shape = EncoderSettings(encoder=str(encoders / "bert"))
     with pytest.raises(TrainingError, match="the test split must not choose the best epoch"):
-        train_encoder(
-            described_corpus, DataSettings(selection_split="test"), shape, settings(tmp_path), score=weighted_f1
-        )
+        train_encoder(described_corpus, DataSettings(selection_split="test"), shape, settings(tmp_path))
 
 
 def test_an_encoder_without_access_or_that_is_not_there_is_named(

@@ -10,7 +10,7 @@ from datasets import DatasetDict
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoProcessor
 
-from speechcue_hf.errors import TrainingError
+from speechcue_hf.errors import CorpusError, TrainingError
 from speechcue_hf.models.semollm.configuration_semollm import SEmoLLMConfig, count_frames
 from speechcue_hf.models.semollm.modeling_semollm import SEmoLLMForConditionalGeneration
 from speechcue_hf.models.semollm.pretraining_semollm import SEmoLLMForPretraining
@@ -239,10 +239,10 @@ def test_the_test_split_and_unknown_clips_are_refused(corpus: tuple[DatasetDict,
     renamed = DatasetDict(train=captions["train"], test=captions["validation"])
     with pytest.raises(TrainingError, match="the test split must not choose"):
         train_stage(clips, renamed, DataSettings(selection_split="test"), StageSettings(), training(tmp_path))
-    with pytest.raises(TrainingError, match="no column audio: name the folder that `speechcue prepare` wrote"):
+    with pytest.raises(CorpusError, match="no column 'audio': give what `speechcue prepare` wrote"):
         train_stage(clips.remove_columns("audio"), captions, DataSettings(), StageSettings(**SMALL), training(tmp_path))
     fewer = DatasetDict(train=clips["train"].select(range(3)), validation=clips["validation"])
-    with pytest.raises(TrainingError, match="captions of train are about utterances that the clips do not have"):
+    with pytest.raises(CorpusError, match="the dataset with the clips has no row for"):
         train_stage(fewer, captions, DataSettings(), StageSettings(**SMALL), training(tmp_path))
 
 

@@ -1,4 +1,3 @@
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -14,14 +13,17 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer
 from trl import SFTTrainer
 
+from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import PromptError, TrainingError
-from speechcue_hf.evaluation.selection import judge
+from speechcue_hf.evaluation.evaluate import evaluate
+from speechcue_hf.inference.loading import load_classifier
 from speechcue_hf.models.loading import load_model
 from speechcue_hf.models.tiny import build_tiny_model
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import load_prompt
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
-from speechcue_hf.training.sft import encode_rows, fine_tune, prepare_inputs, train_recipe
+from speechcue_hf.training.recipes import Recipe, train_recipe
+from speechcue_hf.training.sft import encode_rows, fine_tune, prepare_inputs
 from tests.hub.hub_server import Hub
 
 EMOTIONS = ("angry", "happy", "neutral")
@@ -37,7 +39,7 @@ def finished(described_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     """A run of two epochs with both checkpoints; not to be changed."""
     output = tmp_path_factory.mktemp("finished") / "run"
     training = settings(output, save_total_limit=None)
-    assert train_recipe(FineTuning(dataset=str(described_folder)), ModelSettings(), training) == output
+    assert train_recipe(Recipe("chat", FineTuning(dataset=str(described_folder)), ModelSettings(), training)) == output
     return output
 
 
@@ -68,7 +70,7 @@ def test_a_run_leaves_all_that_is_needed_to_use_and_judge_it(
     assert record["rows"]["train"] == {"all": 24, "unlabelled": 0, "shortened": 0}
     assert record["rows"]["validation"]["all"] == 12
     assert (record["base_model"], record["seed"], record["adapter"]["lora_r"]) == ("tiny", 3, 16)
-    assert record["describer_sha256"] == hashlib.sha256((described_folder / "describer.json").read_bytes()).hexdigest()
+    assert record["describer_sha256"] == SpeechDescriber.from_pretrained(described_folder).fingerprint
     assert (output / "describer.json").read_text() == (described_folder / "describer.json").read_text()
     evaluated = [line["eval_loss"] for line in record["log"] if "eval_loss" in line]
     assert record["best"]["eval_loss"] == min(evaluated)
@@ -117,7 +119,7 @@ def test_learning_lowers_the_loss_and_a_seed_repeats_it(
 def test_interrupted_run_goes_on_to_the_same_end(described_corpus: DatasetDict, finished: Path, tmp_path: Path) -> None:
     for part in ("base_model", "checkpoint-3"):
         shutil.copytree(finished / part, tmp_path / "cut" / part)
-    with pytest.raises(TrainingError, match=r"cut already holds checkpoint-3.*resume_from_checkpoint true"):
+    with pytest.raises(TrainingError, match=r"cut already holds checkpoint-3.*go on with it by --resume"):
         fine_tune(described_corpus, FineTuning(), ModelSettings(), settings(tmp_path / "cut"))
     resumed = settings(tmp_path / "cut", resume_from_checkpoint="true")
     fine_tune(described_corpus, FineTuning(), ModelSettings(), resumed)
@@ -237,40 +239,38 @@ def test_what_cannot_work_is_refused(
         fine_tune(described_corpus, FineTuning(**data), ModelSettings(), settings(tmp_path, **changes))
 
 
-def test_weighted_f1_of_the_selection_split_chooses_the_epoch(described_corpus: DatasetDict, tmp_path: Path) -> None:
+def test_weighted_f1_of_the_selection_split_chooses_the_epoch(
+    described_corpus: DatasetDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scores = iter([0.2, 0.6, 0.4])
-    seen: list[tuple[int, tuple[str, ...]]] = []
+    true = described_corpus["validation"]["emotion"][:]
+    seen: list[bool] = []
 
-    def falling(model: object, tokenizer: object, rows: Dataset, labels: tuple[str, ...]) -> dict[str, float]:
-        seen.append((len(rows), labels))
-        return {"weighted_f1": next(scores)}
+    def falling(references: list[int], predictions: list[int]) -> float:
+        seen.append(references == true and len(predictions) == 12)
+        return next(scores)
 
+    monkeypatch.setattr("speechcue_hf.training.selection.weighted_f1", falling)
     by_f1 = settings(tmp_path, num_train_epochs=3, metric_for_best_model="weighted_f1")
-    output = fine_tune(described_corpus, FineTuning(), ModelSettings(), by_f1, judge=falling)
+    output = fine_tune(described_corpus, FineTuning(), ModelSettings(), by_f1)
     record = read_record(output)
     assert (record["best"]["step"], record["best"]["eval_weighted_f1"]) == (6, 0.6)
-    assert seen == [(12, EMOTIONS)] * 3
+    assert seen == [True] * 3
     evaluated = {line["step"]: line["eval_loss"] for line in record["log"] if "eval_loss" in line}
     assert mean_loss(output, described_corpus, "validation") == pytest.approx(evaluated[6], rel=1e-3)
-    with pytest.raises(TrainingError, match="needs a judge"):
-        fine_tune(described_corpus, FineTuning(), ModelSettings(), by_f1)
 
 
-def test_judge_is_the_final_score(described_corpus: DatasetDict, tmp_path: Path) -> None:
+def test_the_score_that_chooses_is_that_of_evaluation(described_corpus: DatasetDict, tmp_path: Path) -> None:
     by_f1 = settings(tmp_path, metric_for_best_model="weighted_f1")
-    output = fine_tune(described_corpus, FineTuning(), ModelSettings(), by_f1, judge=judge)
-    model, tokenizer = load_model(output)
-    rows = build_prompts(described_corpus["validation"], output / "prompt.json")
-    best = read_record(output)["best"]["eval_weighted_f1"]
-    assert judge(model, tokenizer, rows, EMOTIONS)["weighted_f1"] == pytest.approx(best)
+    output = fine_tune(described_corpus, FineTuning(), ModelSettings(), by_f1)
+    results, _ = evaluate(load_classifier(output), described_corpus["validation"])
+    assert results.weighted_f1 == pytest.approx(read_record(output)["best"]["eval_weighted_f1"])
 
 
 def test_seeds_give_mean_and_deviation(described_folder: Path, tmp_path: Path) -> None:
-    output = train_recipe(
-        FineTuning(dataset=str(described_folder), seeds=[1, 11]),
-        ModelSettings(),
-        settings(tmp_path / "runs", num_train_epochs=1),
-    )
+    data = FineTuning(dataset=str(described_folder), seeds=[1, 11])
+    training = settings(tmp_path / "runs", num_train_epochs=1)
+    output = train_recipe(Recipe("chat", data, ModelSettings(), training))
     records = [read_record(output / f"seed-{seed}") for seed in (1, 11)]
     assert [record["seed"] for record in records] == [1, 11]
     losses = [record["best"]["eval_loss"] for record in records]
@@ -330,4 +330,4 @@ def test_rows_that_do_not_fit_the_prompt_are_refused(
 
 def test_a_dataset_must_be_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="--dataset"):
-        train_recipe(FineTuning(), ModelSettings(), settings(tmp_path))
+        train_recipe(Recipe("chat", FineTuning(), ModelSettings(), settings(tmp_path)))

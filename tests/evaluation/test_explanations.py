@@ -9,10 +9,14 @@ import pytest
 from datasets import ClassLabel
 from sklearn import metrics
 
-from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.speech import evaluate_speech_model
-from speechcue_hf.inference.explain import Explainer
+from speechcue_hf.corpora.joining import with_clips
+from speechcue_hf.errors import CorpusError, EvaluationError
+from speechcue_hf.evaluation import evaluate as evaluation
+from speechcue_hf.evaluation.explanations import score_explanations
+from speechcue_hf.inference.loading import load_classifier
+from speechcue_hf.inference.settings import InferenceSettings
 from speechcue_hf.inference.speech_model import SpeechLanguageModel
+from tests.records import simple_describer
 from tests.speech_models import EMOTIONS, describe, spoken_rows, write_model
 
 
@@ -27,15 +31,21 @@ def described(rows):
 
 
 @pytest.fixture(scope="module")
-def explainer(rows, described, tmp_path_factory):
+def classifier(rows, described, tmp_path_factory):
     folder = write_model(tmp_path_factory.mktemp("model"), describe(rows)[0], described)
-    return Explainer.from_pretrained(folder, batch_size=3, new_tokens=3)
+    return load_classifier(folder, settings=InferenceSettings(batch_size=3, new_tokens=3))
 
 
-def evaluate(dataset, clips, explainer, **settings):
-    return evaluate_speech_model(
-        dataset, clips, explainer, describer_sha256=explainer.describer.fingerprint, **settings
-    )
+def evaluate(described, clips, classifier):
+    return evaluation.evaluate(classifier, with_clips(described, clips))
+
+
+def judge_explanations(described, clips, classifier, **options):
+    """Scores of the explanations, and the predictions with them."""
+    explaining = replace(classifier, settings=replace(classifier.settings, explain=True))
+    predictions = evaluate(described, clips, explaining)[1]
+    describer, rows = describe(clips)[0], described.select(range(8))
+    return score_explanations(rows, predictions["explanation"], explaining, describer, **options), predictions
 
 
 def make_predict(monkeypatch, answers):
@@ -52,52 +62,54 @@ def make_predict(monkeypatch, answers):
     monkeypatch.setattr(SpeechLanguageModel, "score_emotions", score)
 
 
-def test_scores_are_scikit_learns(rows, described, explainer, monkeypatch):
+def test_scores_are_scikit_learns(rows, described, classifier, monkeypatch):
     answers = ["angry", "sad", "sad", "angry", "angry", "happy", "angry", "happy"]
     make_predict(monkeypatch, answers)
-    results, predictions = evaluate(described, rows, explainer, seed=7)
+    results, predictions = evaluate(described, rows, classifier)
     true = [EMOTIONS[row % 3] for row in range(8)]
     assert predictions["label"] == true and predictions["prediction"] == answers
-    assert results["accuracy"] == metrics.accuracy_score(true, answers)
-    assert results["unweighted_accuracy"] == metrics.balanced_accuracy_score(true, answers)
-    assert results["weighted_f1"] == pytest.approx(metrics.f1_score(true, answers, average="weighted"))
-    assert (results["n"], results["unlabelled"], results["unheard"], results["seed"]) == (8, 1, 0, 7)
-    assert (results["decode"], results["sees_future"], results["prompt"]["name"]) == ("score", False, "emotion")
+    assert results.accuracy == metrics.accuracy_score(true, answers)
+    assert results.unweighted_accuracy == metrics.balanced_accuracy_score(true, answers)
+    assert results.weighted_f1 == pytest.approx(metrics.f1_score(true, answers, average="weighted"))
+    assert (results.n, results.unlabelled, results.unheard, results.seed) == (8, 1, 0, 1)
+    assert (results.decode, results.sees_future, results.prompt["name"]) == ("score", False, "emotion")
 
 
-def test_batches_change_nothing(rows, described, explainer):
-    tables = [evaluate(described, rows, replace(explainer, batch_size=size))[1] for size in (1, 8)]
+def test_batches_change_nothing(rows, described, classifier):
+    tables = [
+        evaluate(described, rows, replace(classifier, settings=InferenceSettings(batch_size=size)))[1]
+        for size in (1, 8)
+    ]
     for first, second in zip(tables[0]["probabilities"], tables[1]["probabilities"], strict=True):
         assert first == pytest.approx(second, abs=1e-4)
 
 
-def test_clips_are_found_by_utterance(rows, described, explainer):
+def test_clips_are_found_by_utterance(rows, described, classifier):
     shuffled = rows.select([4, 2, 0, 8, 6, 1, 3, 5, 7])
-    plain, other = (evaluate(described, clips, explainer)[1] for clips in (rows, shuffled))
+    plain, other = (evaluate(described, clips, classifier)[1] for clips in (rows, shuffled))
     for first, second in zip(plain["probabilities"], other["probabilities"], strict=True):
         assert first == pytest.approx(second, abs=1e-4)
-    with pytest.raises(EvaluationError, match=r"has no row for u0 \(and 2 more\)"):
-        evaluate(described, rows.select(range(3, 9)), explainer)
-    with pytest.raises(EvaluationError, match="has no column 'audio'"):
-        evaluate(described, described, explainer)
+    with pytest.raises(CorpusError, match=r"has no row for 'u0' \(and 2 more\)"):
+        evaluate(described, rows.select(range(3, 9)), classifier)
+    with pytest.raises(CorpusError, match="has no column 'audio'"):
+        evaluate(described, described, classifier)
 
 
-def test_a_clip_that_cannot_be_heard_is_a_wrong_answer(rows, described, explainer):
+def test_a_clip_that_cannot_be_heard_is_a_wrong_answer(rows, described, classifier):
     audio = [None, {"path": "broken.wav", "bytes": b"RIFF"}, *rows["audio"][2:]]
     results, predictions = evaluate(
-        described, rows.map(lambda row, i: {"audio": audio[i]}, with_indices=True), explainer
+        described, rows.map(lambda row, i: {"audio": audio[i]}, with_indices=True), classifier
     )
     assert predictions["prediction"][:2] == [None, None] and predictions["probabilities"][0] is None
     assert predictions["note"][0] == "audio missing" and "broken.wav: cannot be decoded" in predictions["note"][1]
-    assert (results["n"], results["unheard"], results["invalid_rate"]) == (8, 2, 2 / 8)
+    assert (results.n, results.unheard, results.invalid_rate) == (8, 2, 2 / 8)
 
 
-def test_explanations_are_judged(rows, described, explainer, monkeypatch):
+def test_explanations_are_judged(rows, described, classifier, monkeypatch):
     """The clips rise in pitch and loudness, so of nine the first two are low and quiet, the last two high and loud."""
     said = "The emotion is sad. The speaker says 'Hello, hair!' with high pitch and loud volume."
     monkeypatch.setattr(SpeechLanguageModel, "write_answers", lambda self, clips, *rest: [said] * len(clips))
-    results, predictions = evaluate(described, rows, explainer, explain=True)
-    judged = results["explanations"]
+    judged, predictions = judge_explanations(described, rows, classifier)
     high = sum(level == "high" for level in described["f0_median_hz_level"][:8])
     loud = sum(level == "high" for level in described["intensity_mean_db_level"][:8])
     assert 0 < high < 8 and 0 < loud < 8
@@ -110,7 +122,7 @@ def test_explanations_are_judged(rows, described, explainer, monkeypatch):
     assert (judged["prompt"]["name"], judged["new_tokens"], judged["beams"]) == ("explanation", 3, 1)
 
 
-def test_bert_score_is_against_the_templates_captions(rows, described, explainer, monkeypatch):
+def test_bert_score_is_against_the_templates_captions(rows, described, classifier, monkeypatch):
     monkeypatch.setattr(SpeechLanguageModel, "write_answers", lambda self, clips, *rest: ["Hm."] * len(clips))
     compared = []
 
@@ -118,26 +130,26 @@ def test_bert_score_is_against_the_templates_captions(rows, described, explainer
         compared.append((references, texts, settings))
         return {"f1": 0.5}
 
-    monkeypatch.setattr("speechcue_hf.evaluation.speech.bert_score", record)
-    results, _ = evaluate(described, rows, explainer, explain=True, bert_model=("org/encoder", 3))
+    monkeypatch.setattr("speechcue_hf.evaluation.explanations.bert_score", record)
+    judged, _ = judge_explanations(described, rows, classifier, bert_model=("org/encoder", 3))
     references, texts, settings = compared[0]
     assert references[0] == "The emotion is angry. The speaker says 'Hello there.' with low pitch and quiet volume."
     assert (texts, settings) == (["Hm."] * 8, {"model": "org/encoder", "layer": 3})
-    assert results["explanations"]["bert_score"] == {"f1": 0.5, "model": "org/encoder"}
+    assert judged["bert_score"] == {"f1": 0.5, "model": "org/encoder"}
 
 
-def test_an_explanation_is_of_the_predicted_emotion(rows, described, explainer, monkeypatch):
+def test_an_explanation_is_of_the_predicted_emotion(rows, described, classifier, monkeypatch):
     make_predict(monkeypatch, ["sad"] * 8)
-    _, predictions = evaluate(described, rows, explainer, explain=True)
+    _, predictions = judge_explanations(described, rows, classifier)
     assert all(text.startswith("The emotion is sad.") for text in predictions["explanation"])
 
 
-def test_other_emotions_or_levels_are_refused(rows, described, explainer):
+def test_other_emotions_or_levels_are_refused(rows, described, classifier):
     other = described.cast_column("emotion", ClassLabel(names=["happy", "angry", "sad"]))
-    with pytest.raises(EvaluationError, match="trained on the labels angry, happy, sad, the dataset has happy, angry"):
-        evaluate(other, rows, explainer)
-    with pytest.raises(EvaluationError, match="describer"):
-        evaluate_speech_model(described, rows, explainer, describer_sha256="0" * 64)
+    with pytest.raises(EvaluationError, match="knows the labels angry, happy, sad, the dataset has happy, angry"):
+        evaluate(other, rows, classifier)
+    with pytest.raises(EvaluationError, match=r"worded by describer .*, this dataset was worded by"):
+        score_explanations(described, [None] * 9, classifier, simple_describer())
     nothing = described.map(lambda row: {"emotion": None})
     with pytest.raises(EvaluationError, match="No row has an emotion"):
-        evaluate(nothing, rows, explainer)
+        evaluate(nothing, rows, classifier)

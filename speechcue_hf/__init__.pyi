@@ -1,0 +1,29 @@
+from .biographies.write import write_biographies as write_biographies
+from .captions.build import caption_dataset as caption_dataset
+from .corpora.builder import CorpusBuilder as CorpusBuilder
+from .corpora.catalogue import Corpus as Corpus
+from .corpora.demo import DEMO_FOLDER as DEMO_FOLDER
+from .corpora.parquet import read_dataset as read_dataset
+from .corpora.parquet import write_dataset as write_dataset
+from .corpora.registration import register_corpus as register_corpus
+from .corpora.schema import Utterance as Utterance
+from .cues.describe import SpeechDescriber as SpeechDescriber
+from .cues.describe import describe_dataset as describe_dataset
+from .cues.measure import measure_dataset as measure_dataset
+from .cues.measure import measure_speech as measure_speech
+from .cues.settings import MeasurementSettings as MeasurementSettings
+from .errors import SpeechcueError as SpeechcueError
+from .evaluation.compare import compare_runs as compare_runs
+from .evaluation.ensemble import ensemble_runs as ensemble_runs
+from .evaluation.evaluate import evaluate as evaluate
+from .evaluation.intervention import intervene as intervene
+from .hub.publish_dataset import publish_dataset as publish_dataset
+from .hub.publish_model import publish_model as publish_model
+from .inference.explain import Explainer as Explainer
+from .inference.loading import load_classifier as load_classifier
+from .inference.recognizer import EmotionRecognizer as EmotionRecognizer
+from .inference.speech_model import SpeechLanguageModel as SpeechLanguageModel
+from .models.semollm.pretraining_semollm import SEmoLLMForPretraining as SEmoLLMForPretraining
+from .prompts.build import build_prompts as build_prompts
+
+__version__: str

@@ -1,0 +1,193 @@
+"""The corpora: what is known of each without reading it, one row per corpus, and how other packages add theirs."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+logger = logging.getLogger(__name__)
+
+NAMESPACE = "speechcue/"
+"""Before the name of a corpus in ``load_dataset``."""
+
+ENTRY_POINTS = "speechcue_hf.corpora"
+"""Group of entry points under which other packages name their corpora; each leads to a :class:`Corpus`."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What is known of a corpus.
+
+    Args:
+        name: As in ``load_dataset("speechcue/<name>")``.
+        loader: Module that reads it: it holds one subclass of :class:`speechcue_hf.corpora.builder.CorpusBuilder`, and
+            ``watched(data_dir)``, which names the files whose change makes a new cache entry.
+        licence: Of the release; empty where the rows are the user's own.
+        hub_licence: The licence as the Hub names it.
+        may_leave: What may be passed on: ``cues`` are ids, measurements and descriptions, and nothing of the release
+            itself.
+        utterance_ids: Pattern that begins its utterance ids, by which rows are known whatever a record says; None where
+            ids tell nothing.
+        order_fixed: Whether the release says in which order turns follow, so that their times need not rise.
+        options: Settings of its config beside those that all corpora have, such as ``fold``.
+        needs_folder: Whether users bring a copy of their own.
+        homepage: Address of the release.
+        citation: Of the paper that describes it.
+
+    Example:
+        >>> Corpus("cheers", "my_package.cheers", licence="CC-BY-4.0", hub_licence="cc-by-4.0").may_leave
+        'everything'
+    """
+
+    name: str
+    loader: str
+    licence: str = ""
+    hub_licence: str = "other"
+    may_leave: Literal["everything", "cues"] = "everything"
+    utterance_ids: str | None = None
+    order_fixed: bool = False
+    options: tuple[str, ...] = ()
+    needs_folder: bool = True
+    homepage: str = ""
+    citation: str = ""
+
+
+CORPORA = (
+    Corpus(
+        "iemocap",
+        "speechcue_hf.corpora.iemocap",
+        licence="IEMOCAP licence of the University of Southern California, to each user",
+        may_leave="cues",
+        utterance_ids=r"Ses0[1-5][FM]_(impro|script)\d\d",
+        order_fixed=True,
+        options=("fold",),
+        homepage="https://sail.usc.edu/iemocap/",
+        citation=(
+            "Busso et al. (2008). IEMOCAP: interactive emotional dyadic motion capture database. "
+            "Language Resources and Evaluation 42, 335-359."
+        ),
+    ),
+    Corpus(
+        "meld",
+        "speechcue_hf.corpora.meld",
+        licence="GPL-3.0 (annotations)",
+        hub_licence="gpl-3.0",
+        order_fixed=True,
+        homepage="https://affective-meld.github.io",
+        citation=(
+            "Poria, Hazarika, Majumder, Naik, Cambria and Mihalcea (2019). MELD: a multimodal multi-party dataset for "
+            "emotion recognition in conversations. ACL 2019, 527-536."
+        ),
+    ),
+    Corpus(
+        "emorynlp",
+        "speechcue_hf.corpora.emorynlp",
+        licence="Apache-2.0",
+        hub_licence="apache-2.0",
+        order_fixed=True,
+        homepage="https://github.com/emorynlp/emotion-detection",
+        citation=(
+            "@inproceedings{zahiri2018emotion, title={Emotion Detection on {TV} Show Transcripts with Sequence-based "
+            "Convolutional Neural Networks}, author={Zahiri, Sayyed M. and Choi, Jinho D.}, "
+            "booktitle={AAAI Workshop on Affective Content Analysis}, year={2018}}"
+        ),
+    ),
+    Corpus(
+        "dailydialog",
+        "speechcue_hf.corpora.dailydialog",
+        licence="CC-BY-NC-SA-4.0",
+        hub_licence="cc-by-nc-sa-4.0",
+        order_fixed=True,
+        homepage="http://yanran.li/dailydialog",
+        citation=(
+            "@inproceedings{li2017dailydialog, title={{DailyDialog}: A Manually Labelled Multi-turn Dialogue Dataset}, "
+            "author={Li, Yanran and Su, Hui and Shen, Xiaoyu and Li, Wenjie and Cao, Ziqiang and Niu, Shuzi}, "
+            "booktitle={IJCNLP}, year={2017}}"
+        ),
+    ),
+    Corpus(
+        "libritts",
+        "speechcue_hf.corpora.libritts",
+        licence="CC-BY-4.0",
+        hub_licence="cc-by-4.0",
+        order_fixed=True,
+        homepage="https://www.openslr.org/60",
+        citation=(
+            "@inproceedings{zen2019libritts, title={{LibriTTS}: A Corpus Derived from {LibriSpeech} for "
+            "Text-to-Speech}, author={Zen, Heiga and Dang, Viet and Clark, Rob and Zhang, Yu and Weiss, Ron J. and "
+            "Jia, Ye and Chen, Zhifeng and Wu, Yonghui}, booktitle={Interspeech}, year={2019}}"
+        ),
+    ),
+    Corpus("wav_list", "speechcue_hf.corpora.wav_list"),
+    Corpus("demo", "speechcue_hf.corpora.demo", licence="CC0-1.0", hub_licence="cc0-1.0", needs_folder=False),
+    Corpus("folder", "speechcue_hf.corpora.folder"),
+)
+"""Those of this package."""
+
+_added: dict[str, Corpus] = {}
+"""Those that programs have added with :func:`speechcue_hf.corpora.registration.register_corpus`."""
+
+
+def corpora() -> dict[str, Corpus]:
+    """All corpora by name: of this package, of other packages, and of this program."""
+    return {corpus.name: corpus for corpus in (*CORPORA, *_of_other_packages(), *_added.values())}
+
+
+def add_corpus(corpus: Corpus) -> None:
+    """Add a corpus to those of this program.
+
+    Args:
+        corpus: The corpus; added twice it changes nothing.
+
+    Raises:
+        ValueError: If there is another one of that name.
+    """
+    if corpora().get(corpus.name, corpus) != corpus:
+        raise ValueError(f"there is a corpus {corpus.name!r} already: give yours another name")
+    _added[corpus.name] = corpus
+
+
+def find_corpus(name: str | None) -> Corpus | None:
+    """The corpus of a name; None if there is none."""
+    return corpora().get(name or "")
+
+
+def corpus_of_ids(utterance_ids: Iterable[str]) -> Corpus | None:
+    """The corpus that utterance ids give away, whatever a record says of the rows.
+
+    Args:
+        utterance_ids: Of the rows.
+
+    Returns:
+        The first corpus of which one of them is; None if they tell nothing.
+
+    Example:
+        >>> corpus_of_ids(["mine_1", "Ses03F_impro08_M012"]).name
+        'iemocap'
+    """
+    patterns = [(corpus, re.compile(corpus.utterance_ids)) for corpus in corpora().values() if corpus.utterance_ids]
+    found = (corpus for name in utterance_ids for corpus, pattern in patterns if pattern.match(name))
+    return next(found, None)
+
+
+@cache
+def _of_other_packages() -> tuple[Corpus, ...]:
+    """Corpora that installed packages name; one that cannot be loaded is named in the log and left out."""
+    from importlib.metadata import entry_points
+
+    found = []
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            corpus = entry.load()
+        except Exception as error:  # What another package does wrong must not keep ours from working.
+            logger.warning("the corpus %r of %s cannot be loaded: %s", entry.name, entry.value, error)
+            continue
+        if isinstance(corpus, Corpus) and corpus.name == entry.name and corpus not in CORPORA:
+            found.append(corpus)
+        else:
+            logger.warning("%s is no Corpus with the name %r: its package must correct it", entry.value, entry.name)
+    return tuple(found)

@@ -1,0 +1,70 @@
+"""Rows and what belongs to them, joined by utterance id or, where one was made of the other, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from datasets import Dataset, Features, concatenate_datasets
+
+from speechcue_hf.errors import CorpusError
+
+
+def put_beside(rows: Dataset, columns: Dataset) -> Dataset:
+    """Put new columns beside rows, whose info stays as it is; ``concatenate_datasets`` alone forgets the corpus.
+
+    Args:
+        rows: The rows.
+        columns: As many rows of other columns, in the same order.
+
+    Returns:
+        The rows with all columns.
+    """
+    joined: Dataset = concatenate_datasets([rows, columns], axis=1)
+    if not len(rows):  # concatenate_datasets leaves out what has no rows, columns and all.
+        features = Features({**rows.features, **columns.features})
+        joined = Dataset.from_dict({name: [] for name in features}, features=features, split=rows.split)
+    joined.info.dataset_name, joined.info.config_name = rows.info.dataset_name, rows.info.config_name
+    joined.info.description = rows.info.description
+    return joined
+
+
+def clip_places(utterances: Iterable[str], clips: Dataset) -> list[int]:
+    """Find the clips of utterances in another dataset.
+
+    Args:
+        utterances: Ids.
+        clips: With ``utterance_id`` and ``audio``.
+
+    Returns:
+        The place of each.
+
+    Raises:
+        CorpusError: If the dataset has no clips, or none of an utterance.
+    """
+    if "audio" not in clips.column_names:
+        raise CorpusError("the dataset with the clips has no column 'audio': give what `speechcue prepare` wrote")
+    places = {name: place for place, name in enumerate(clips["utterance_id"])}
+    asked = list(utterances)
+    if missing := [name for name in asked if name not in places]:
+        raise CorpusError(
+            f"the dataset with the clips has no row for {missing[0]!r} (and {len(missing) - 1} more): give the folder "
+            "that was measured, as `speechcue prepare` wrote it"
+        )
+    return [places[name] for name in asked]
+
+
+def with_clips(rows: Dataset, clips: Dataset) -> Dataset:
+    """Put clips beside rows, by utterance id.
+
+    Args:
+        rows: With ``utterance_id``.
+        clips: With ``utterance_id`` and ``audio``, of at least these utterances.
+
+    Returns:
+        The rows with ``audio``.
+
+    Raises:
+        CorpusError: If a clip is not there.
+    """
+    places = clip_places(rows["utterance_id"], clips)
+    return put_beside(rows, clips.select_columns("audio").select(places))

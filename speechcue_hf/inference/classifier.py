@@ -1,0 +1,136 @@
+"""What every classifier of emotions does, whatever its model: it tells how likely each emotion is for each utterance.
+
+Evaluation, interventions, predictions, explanations, the recognizer, the pipelines and the choice of the best epoch
+use nothing else. A further kind of model is a class with these members, and an entry in
+:mod:`speechcue_hf.inference.loading`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from datasets import Dataset
+
+if TYPE_CHECKING:
+    from speechcue_hf.inference.scoring import LabelScores
+    from speechcue_hf.records import TrainingRecord
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier makes of one utterance.
+
+    Args:
+        label: Class id of the likeliest emotion; None where the utterance cannot be judged, or the text that a model
+            wrote is no label.
+        probabilities: Of the emotions, in the order of their class ids; None where none were measured.
+        note: What the model did not see or hear of the utterance, or why it cannot be judged; None if there is nothing
+            to say.
+        output: The text that a model wrote as its answer.
+        explanation: The text that a model wrote about its answer.
+        shortened: Whether text or context was cut.
+    """
+
+    label: int | None
+    probabilities: tuple[float, ...] | None = None
+    note: str | None = None
+    output: str | None = None
+    explanation: str | None = None
+    shortened: bool = False
+
+    @property
+    def margin(self) -> float | None:
+        """Probability of the best label minus that of the second best."""
+        if self.probabilities is None:
+            return None
+        second, best = sorted(self.probabilities)[-2:]
+        return best - second
+
+
+class EmotionClassifier(Protocol):
+    """A model with what it needs to read rows."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the emotions, in the order of their class ids."""
+        ...
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What the model calls them."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that rows must have, beside the emotion."""
+        ...
+
+    @property
+    def training(self) -> TrainingRecord | None:
+        """How the model was trained; None for one that was not trained on this task."""
+        ...
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        """How answers are read, as far as it can change a result: ``decode`` and what belongs to it."""
+        ...
+
+    def shown(self, rows: Dataset) -> Mapping[str, Any]:
+        """What the model is shown of rows: values of :class:`speechcue_hf.records.Shown`.
+
+        Args:
+            rows: The rows.
+
+        Returns:
+            Field → value, of those that the classifier knows.
+        """
+        ...
+
+    @property
+    def voice(self) -> tuple[str, ...]:
+        """Those of the columns that carry the voice; none for a model that reads text alone."""
+        ...
+
+    def without_voice(self) -> EmotionClassifier | None:
+        """The same model, told nothing of the voice; None where that leaves nothing to judge by."""
+        ...
+
+    def predict(self, rows: Dataset, wanted: Sequence[int] | None = None) -> list[Prediction]:
+        """Judge utterances.
+
+        Args:
+            rows: One per utterance, whole dialogues in speaking order, with the columns that the model reads.
+            wanted: Places of the rows that are to be judged, the others being context; None: all.
+
+        Returns:
+            One prediction for each row that is wanted, in their order.
+        """
+        ...
+
+
+def scored_predictions(
+    scores: LabelScores, notes: Sequence[str | None], shortened: Sequence[bool] | None = None
+) -> list[Prediction]:
+    """Predictions from the scores of labels.
+
+    Args:
+        scores: Of each row.
+        notes: Of each row.
+        shortened: Whether each row was cut; by default none.
+
+    Returns:
+        The likeliest label of each row, with its probabilities.
+    """
+    rows = zip(scores.predictions.tolist(), scores.probabilities.tolist(), notes, strict=True)
+    cut = shortened or [False] * len(notes)
+    return [
+        Prediction(label, tuple(probabilities), note, shortened=short)
+        for (label, probabilities, note), short in zip(rows, cut, strict=True)
+    ]
+
+
+def reads_descriptions(classifier: EmotionClassifier) -> bool:
+    """Whether rows must be measured and described for a classifier."""
+    return bool(classifier.voice) and "audio" not in classifier.columns

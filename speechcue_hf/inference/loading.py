@@ -1,0 +1,70 @@
+"""From a folder or a Hub id to a classifier, whatever kind of model lies there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from speechcue_hf.inference.chat import ChatClassifier
+from speechcue_hf.inference.classifier import EmotionClassifier
+from speechcue_hf.inference.context import ModelContext
+from speechcue_hf.models.loading import hub_commit, load_encoder, load_model, load_speech_model, model_type
+
+Loader = Callable[[str | Path, str | None], tuple[Any, Any]]
+
+
+def load_classifier(source: str | Path, *, revision: str | None = None, **asked: Any) -> EmotionClassifier:
+    """Load a model with what lies beside it, all from one commit.
+
+    Args:
+        source: What a training of this package wrote (adapter, chat model, encoder classifier or SEmoLLM), any chat
+            model, or the Hub id of either.
+        revision: Branch, tag or commit on the Hub.
+        **asked: The other fields of :class:`speechcue_hf.inference.context.ModelContext`.
+
+    Returns:
+        The classifier.
+
+    Raises:
+        OSError: If there is no model of that name, or it may not be read; the message says what to do.
+        EvaluationError: If what lies beside the model does not belong to it, or nothing says which emotions it knows.
+        RecordError: If a record beside it is damaged, or of a newer release.
+
+    Example:
+        >>> classifier = load_classifier("runs/cues")  # doctest: +SKIP
+        >>> classifier.predict(described["test"])[0].probabilities  # doctest: +SKIP
+        (0.71, 0.02, 0.27)
+    """
+    commit = hub_commit(source, revision)
+    load, _ = _kind(model_type(source, commit))
+    model, processor = load(source, commit)
+    return as_classifier(model, processor, ModelContext(source, commit, **asked))
+
+
+def as_classifier(model: Any, processor: Any, context: ModelContext) -> EmotionClassifier:
+    """Put a loaded model together with what lies beside it.
+
+    Args:
+        model: The model.
+        processor: Its tokenizer, or the processor of a SEmoLLM.
+        context: Where it comes from, and how it is to be asked.
+
+    Returns:
+        The classifier; errors are those of :func:`load_classifier`.
+    """
+    _, make = _kind(model.config.model_type)
+    return make(model, processor, context)
+
+
+def _kind(model_kind: str | None) -> tuple[Loader, Callable[[Any, Any, ModelContext], EmotionClassifier]]:
+    """How a kind of model is loaded, and its classifier; what is no kind of its own is a chat model."""
+    if model_kind == "bioserc":
+        from speechcue_hf.inference.encoder import EncoderClassifier
+
+        return load_encoder, EncoderClassifier.of
+    if model_kind == "semollm":
+        from speechcue_hf.inference.speech import SpeechClassifier
+
+        return load_speech_model, SpeechClassifier.of
+    return load_model, ChatClassifier.of

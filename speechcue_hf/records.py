@@ -1,0 +1,566 @@
+"""The records that lie beside data and models: JSON files that say how something was made, and how good it is.
+
+Each kind is a dataclass that names its file. All are read and written here: a key that is missing takes its default, a
+key that this release does not know is kept and written again, a newer format is refused, and a file appears only once
+it is whole. The fingerprint of a record leaves out what has its default, so that a setting that is added with one
+leaves the fingerprints of all earlier records as they were.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar, get_type_hints
+
+from speechcue_hf.errors import RecordError
+from speechcue_hf.values import fitted
+
+CORPUS_FILE = "corpus.json"
+MEASUREMENT_FILE = "measurement.json"
+DESCRIBER_FILE = "describer.json"
+BIOGRAPHIES_FILE = "biographies.json"
+CAPTIONS_FILE = "captions.json"
+PROMPT_FILE = "prompt.json"
+TRAINING_FILE = "training.json"
+RESULTS_FILE = "results.json"
+SEEDS_FILE = "seeds.json"
+
+BIOGRAPHY_STORE_FILE = "biographies-store.jsonl"
+"""Beside rows with biographies: every text as it was written, kept from the moment it was there."""
+
+CAPTION_STORE_FILE = "captions-store.jsonl"
+"""Beside captions that a chat model wrote: every text as it was written."""
+
+PROMPT_TEMPLATE_FILE = "prompt.jinja"
+"""Beside a prompt: its template."""
+
+DISTRIBUTIONS_FILE = "distributions.png"
+"""Beside described rows: each cue on the train split, with its thresholds."""
+
+VIEWS_FILE = "views.json"
+"""In a published dataset: what each of its configs holds; the card is written from it."""
+
+BASE_MODEL_FOLDER = "base_model"
+"""Beside an adapter: its base model, when that one has no Hub id. ``adapter_config.json`` then names this folder and no
+path of the machine it was made on; :func:`speechcue_hf.models.loading.load_model` looks for it beside the adapter."""
+
+PREDICTIONS_FILE = "predictions.parquet"
+"""Beside a model: its answer to each utterance."""
+
+CONFUSION_FILE = "confusion_matrix.png"
+"""Beside a model: its predictions against the labels."""
+
+CARD_FILE = "README.md"
+"""Beside a model: its card."""
+
+CONVERSION_FILE = "conversion.json"
+"""Beside a converted model: what became of each weight of the checkpoint it was converted from."""
+
+Kind = TypeVar("Kind", bound="Record")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What all records have in common.
+
+    Args:
+        unknown: Keys that another release wrote and this one does not know; they are kept.
+    """
+
+    unknown: Mapping[str, Any] = field(default_factory=dict, kw_only=True, compare=False, repr=False)
+
+    FILE: ClassVar[str]
+    """Name of the file."""
+    FORMAT: ClassVar[int] = 1
+    """Of what this release writes; it reads that and all earlier ones. Files of 0.1.0 do not name theirs: it is 1."""
+    FIX: ClassVar[str] = "make it again with the command that wrote it"
+    """What to do about a damaged file."""
+
+    def to_values(self) -> dict[str, Any]:
+        """The record as JSON values, without what is unknown."""
+        values = asdict(self)
+        del values["unknown"]
+        return values
+
+    @classmethod
+    def from_values(cls: type[Kind], values: Mapping[str, Any]) -> Kind:
+        """Make a record of JSON values.
+
+        Args:
+            values: Key → value.
+
+        Returns:
+            The record; keys that it has no field for are in ``unknown``.
+
+        Raises:
+            KeyError: If a key is missing that has no default.
+            TypeError: If a value is of another type than its field.
+            ValueError: If a value is out of its range.
+        """
+        hints = _hints(cls)
+        known = {name: fitted(name, values[name], hints[name]) for name in hints if name in values}
+        if missing := [name for name in _required(cls) if name not in known]:
+            raise KeyError(missing[0])
+        return cls(**known, unknown={name: value for name, value in values.items() if name not in hints})
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what the record says, 64 hexadecimal digits, whatever its file looks like."""
+        return sha256(self._identity(self._distinctive()).encode()).hexdigest()
+
+    def _distinctive(self) -> dict[str, Any]:
+        """The values that are not those of their defaults."""
+        defaults = {field.name: _default(field) for field in fields(self)}
+        return {name: value for name, value in self.to_values().items() if value != defaults.get(name, MISSING)}
+
+    @staticmethod
+    def _identity(values: Mapping[str, Any]) -> str:
+        """The text that the fingerprint is taken of."""
+        return json.dumps(with_nulls(values), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class CorpusIdentity(Record):
+    """Where rows come from.
+
+    Args:
+        corpus: Name of the loader, such as ``iemocap``.
+        config: Its config, such as ``erc-6``; ``default`` for a corpus that has one only.
+        licence: As the loader states it; empty where the rows are the user's own.
+        homepage: Address of the release.
+        citation: Of the paper that describes the corpus.
+        labels: Names of the emotions, in the order of their class ids.
+        utterances: Split → number of rows.
+        revision: SHA-256 of ids, texts and labels of all splits, 64 hexadecimal digits: two copies of one release that
+            were split alike have the same.
+        joined: Published dataset whose columns were joined to the rows, as ``user/name@commit``; empty for none.
+        package_version: Of speechcue_hf, whose loader read the release.
+    """
+
+    corpus: str
+    config: str
+    licence: str
+    homepage: str
+    citation: str
+    labels: tuple[str, ...]
+    utterances: Mapping[str, int]
+    revision: str
+    joined: str
+    package_version: str
+
+    FILE: ClassVar[str] = CORPUS_FILE
+    FIX: ClassVar[str] = "prepare the corpus again"
+
+    @property
+    def task(self) -> str:
+        """What a score on these rows is a score of: ``iemocap-6-erc`` cannot be compared with ``iemocap-4-ser``.
+
+        Rows without emotions, ``libritts-captions``, can only be captioned.
+        """
+        if not self.labels:
+            return f"{self.corpus}-captions"
+        return f"{self.corpus}-{len(self.labels)}-{'ser' if self.config.startswith('ser') else 'erc'}"
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the records of a model say of the corpus."""
+        names = ("config", "licence", "homepage", "citation", "revision", "joined")
+        return {"name": self.corpus, "task": self.task, **{name: getattr(self, name) for name in names}}
+
+
+@dataclass(frozen=True)
+class BiographiesRecord(Record):
+    """How the biographies of a dataset were made.
+
+    Args:
+        source: ``written`` here, or ``published`` elsewhere.
+        scope: ``history`` or ``dialogue``.
+        sees_future: Whether a biography may be made from turns after its row.
+        writer: Identity of the model that wrote them.
+        rows: Split → counts of rows with and without one.
+        refresh: Turns after which they were written again; None where that has no meaning.
+        word_limit: Most words.
+        prompt: Name and SHA-256 of the template they were asked for with.
+        requests: How many texts were asked for, and how many failed.
+        tokens: Of prompts and texts.
+        files: Split → SHA-256 of what a published file said.
+        package_version: Of speechcue_hf.
+    """
+
+    source: str
+    scope: str
+    sees_future: bool
+    writer: Mapping[str, Any]
+    rows: Mapping[str, Any] = field(default_factory=dict)
+    refresh: int | None = None
+    word_limit: int | None = None
+    prompt: Mapping[str, str] | None = None
+    requests: Mapping[str, int] | None = None
+    tokens: Mapping[str, int] | None = None
+    files: Mapping[str, str] | None = None
+    package_version: str = ""
+
+    FILE: ClassVar[str] = BIOGRAPHIES_FILE
+    FIX: ClassVar[str] = "write them again with `speechcue biographies`, whose store keeps every text"
+
+    @property
+    def shaping(self) -> dict[str, Any]:
+        """What would make other texts; the rest counts rows and tokens, which differ from corpus to corpus."""
+        names = ("source", "scope", "refresh", "word_limit", "prompt", "writer")
+        return {name: value for name, value in self.to_values().items() if name in names and value is not None}
+
+
+@dataclass(frozen=True)
+class CaptionsRecord(Record):
+    """How captions were made.
+
+    Args:
+        tasks: Task → its ``parts`` and its ``question``.
+        emotions: In the order of their class ids.
+        templates_sha256: Of the templates they were made with.
+        describer_sha256: Fingerprint of the describer whose levels they state.
+        baseline: Whose values those levels compare with.
+        writer: Identity of the chat model; None where the template wrote all.
+        rows: Split → counts of rows and captions.
+        package_version: Of speechcue_hf.
+    """
+
+    tasks: Mapping[str, Mapping[str, Any]]
+    emotions: tuple[str, ...]
+    templates_sha256: str
+    describer_sha256: str
+    baseline: str
+    writer: Mapping[str, Any] | None
+    rows: Mapping[str, Any]
+    package_version: str
+
+    FILE: ClassVar[str] = CAPTIONS_FILE
+    FIX: ClassVar[str] = "write them again with `speechcue caption`"
+
+    @property
+    def tells_emotion(self) -> bool:
+        """Whether a task names the emotion."""
+        return any("emotion" in task["parts"] for task in self.tasks.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown(Record):
+    """What a model is shown of rows, in training and in evaluation.
+
+    Args:
+        prompt: Name and fingerprint of the prompt; None for a model that reads none.
+        token_budget: Most tokens of prompt and answer, or of a text.
+        describer_sha256: Fingerprint of the describer of the rows; None for text alone.
+        biographies: What shaped the biographies of the rows, from :attr:`BiographiesRecord.shaping`.
+        biographies_sha256: Of their record.
+        biography_scope: ``history`` or ``dialogue``, of the biographies that are shown; None without.
+        future_turns: How many later turns are shown at most; None for all of them.
+        sees_future: Whether later turns were seen, by the model or by whoever wrote the biographies it is shown.
+    """
+
+    prompt: Mapping[str, str] | None = None
+    token_budget: int | None = None
+    describer_sha256: str | None = None
+    biographies: Mapping[str, Any] | None = None
+    biographies_sha256: str | None = None
+    biography_scope: str | None = None
+    future_turns: int | None = None
+    sees_future: bool | None = None
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """These values alone, for another record."""
+        return {field.name: getattr(self, field.name) for field in fields(Shown) if field.name != "unknown"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecord(Shown):
+    """What a model was made from, how, and how it went.
+
+    Args:
+        base_model: Hub id of what was trained on, or the name of its folder.
+        base_model_revision: Its commit on the Hub.
+        part_revisions: Commits of the parts that a stage of SEmoLLM puts together.
+        adapter: Settings of the LoRA of a chat model; None without.
+        quantised: Whether the base model was.
+        encoder: Settings of an encoder classifier; None for other kinds.
+        loss: Of an encoder classifier: what its loss was.
+        trained_before: Of an encoder that comes from a finished run: the corpora before.
+        stage: Of SEmoLLM; None for other kinds.
+        stage_before_sha256: Of the training record of the stage before.
+        model: Settings of a stage.
+        states_kept: What of the speech encoder's states was kept on disk.
+        labels: ``names`` of the classes in their order, and the ``words`` that stand for them.
+        corpus: What the rows come from, from :attr:`CorpusIdentity.metadata`.
+        rows: Split → counts of rows.
+        data_percent: Share of the training dialogues that was trained on.
+        seed: Of parameters and of the order of rows.
+        settings: Of the trainer.
+        processes: That trained together.
+        parameters: ``all`` and ``trained``.
+        steps: Of the optimizer.
+        best: The step whose model is kept, with its scores on the selection split.
+        log: Losses and scores.
+        libraries: Versions.
+    """
+
+    base_model: str
+    seed: int
+    settings: Mapping[str, Any]
+    parameters: Mapping[str, int]
+    steps: int
+    best: Mapping[str, Any]
+    rows: Mapping[str, Mapping[str, int]]
+    base_model_revision: str | None = None
+    part_revisions: Mapping[str, str | None] = field(default_factory=dict)
+    adapter: Mapping[str, Any] | None = None
+    quantised: bool = False
+    encoder: Mapping[str, Any] | None = None
+    loss: Mapping[str, Any] | None = None
+    trained_before: tuple[Mapping[str, Any], ...] = ()
+    stage: int | None = None
+    stage_before_sha256: str | None = None
+    model: Mapping[str, Any] | None = None
+    states_kept: str | None = None
+    labels: Mapping[str, Any] | None = None
+    corpus: Mapping[str, Any] | None = None
+    data_percent: float = 100.0
+    processes: int = 1
+    log: tuple[Mapping[str, Any], ...] = ()
+    libraries: Mapping[str, str] = field(default_factory=dict)
+
+    FILE: ClassVar[str] = TRAINING_FILE
+    FIX: ClassVar[str] = "train again, or take another copy of the run"
+
+    @property
+    def kind(self) -> Literal["chat", "encoder", "speech"]:
+        """A chat model that is told of a conversation, a text encoder with heads, or a SEmoLLM, which hears a clip."""
+        if self.stage is not None:
+            return "speech"
+        return "encoder" if self.encoder is not None else "chat"
+
+    @property
+    def words(self) -> list[str]:
+        """The words that stand for the labels; none for a model without."""
+        return list((self.labels or {}).get("words", ()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultsRecord(Shown):
+    """What a model scored on the labelled utterances of a split.
+
+    Args:
+        labels: The label words, in the order of their class ids.
+        n: Utterances scored.
+        weighted_f1: And the other scores of :func:`speechcue_hf.metrics.scores.classification_metrics`.
+        macro_f1: Likewise.
+        accuracy: Likewise.
+        unweighted_accuracy: Likewise.
+        invalid_rate: Likewise.
+        per_class: Likewise.
+        confusion_matrix: Likewise.
+        weighted_f1_interval: Its confidence interval over dialogues.
+        corpus: What the rows come from.
+        split: Which of its splits.
+        decode: How answers were read: ``score``, ``generate``, ``classify``, ``predictions`` or ``ensemble``.
+        normalisation: Of scores over the tokens of a label.
+        matching: Rule that made labels of generated texts.
+        seed: Of the training of the model.
+        unlabelled: Rows without a label, which were context.
+        unheard: Clips that could not be heard, which count as wrong.
+        shortened: Utterances whose text or context was cut.
+        model_revision: Commit of the model on the Hub.
+        explanations: How far explanations are true.
+        members: Of an ensemble: what is known of each.
+        libraries: Versions.
+    """
+
+    labels: tuple[str, ...]
+    n: int
+    weighted_f1: float
+    macro_f1: float
+    accuracy: float
+    unweighted_accuracy: float
+    invalid_rate: float
+    per_class: Mapping[str, Mapping[str, Any]]
+    confusion_matrix: Mapping[str, Any]
+    weighted_f1_interval: Mapping[str, Any]
+    corpus: Mapping[str, Any] | None = None
+    split: str | None = None
+    decode: str | None = None
+    normalisation: str | None = None
+    matching: str | None = None
+    seed: int | None = None
+    unlabelled: int | None = None
+    unheard: int | None = None
+    shortened: int | None = None
+    model_revision: str | None = None
+    explanations: Mapping[str, Any] | None = None
+    members: tuple[Mapping[str, Any], ...] | None = None
+    libraries: Mapping[str, str] = field(default_factory=dict)
+
+    FILE: ClassVar[str] = RESULTS_FILE
+    FIX: ClassVar[str] = "evaluate again with `speechcue evaluate`"
+
+
+@dataclass(frozen=True)
+class SeedsRecord(Record):
+    """Scores of runs that differ in their seed.
+
+    Args:
+        seeds: Of the runs, whose folders are ``seed-1`` and so on.
+        scores: Score → ``mean``, ``sd`` and ``values``.
+        split: That was scored; None for the one that chose the best epoch.
+    """
+
+    seeds: tuple[int, ...]
+    scores: Mapping[str, Mapping[str, Any]]
+    split: str | None = None
+
+    FILE: ClassVar[str] = SEEDS_FILE
+    FIX: ClassVar[str] = "train or evaluate the seeds again"
+
+    def to_values(self) -> dict[str, Any]:
+        """Seeds and split, then each score under its own name."""
+        split = {} if self.split is None else {"split": self.split}
+        return {"seeds": list(self.seeds), **split, **self.scores}
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> SeedsRecord:
+        """Make a record of JSON values; every table with a mean is a score."""
+        scores = {name: value for name, value in values.items() if isinstance(value, dict) and "mean" in value}
+        rest = {name: value for name, value in values.items() if name not in scores}
+        return super().from_values({**rest, "scores": scores})
+
+
+def read_record(kind: type[Kind], place: Path) -> Kind:
+    """Read a record.
+
+    Args:
+        kind: Which.
+        place: The folder it lies in, or the file.
+
+    Returns:
+        The record.
+
+    Raises:
+        RecordError: If it is not there, is damaged, or of a newer format; the message names file, key and fix.
+    """
+    path = place / kind.FILE if place.is_dir() else place
+    if not path.is_file():
+        raise RecordError(f"{place} holds no {kind.FILE}: {kind.FIX}")
+    return parse_record(kind, read_json(path, kind.FIX), str(path))
+
+
+def parse_record(kind: type[Kind], values: Mapping[str, Any], name: str) -> Kind:
+    """Make a record of the values of its file.
+
+    Args:
+        kind: Which.
+        values: Key → value, the format among them.
+        name: What errors call the file.
+
+    Returns:
+        The record.
+
+    Raises:
+        RecordError: As :func:`read_record`.
+    """
+    values = dict(values)
+    version = values.pop("format_version", 1)
+    if not isinstance(version, int) or version > kind.FORMAT:
+        raise RecordError(
+            f"{name} is in format {version}, of a newer release of speechcue_hf; this one reads up to format "
+            f"{kind.FORMAT}: install a newer one (pip install -U speechcue_hf)"
+        )
+    try:
+        return kind.from_values(values)
+    except KeyError as error:
+        raise RecordError(f"{name} has no {error.args[0]!r}: {kind.FIX}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise RecordError(f"{name}: {error}: {kind.FIX}") from error
+
+
+def find_record(kind: type[Kind], folder: Path) -> Kind | None:
+    """Read a record that may not be there; otherwise as :func:`read_record`."""
+    return read_record(kind, folder) if (folder / kind.FILE).is_file() else None
+
+
+def write_record(record: Record, folder: Path, name: str | None = None) -> Path:
+    """Write a record; the file appears only once it is whole.
+
+    Args:
+        record: The record.
+        folder: Where it goes; made if missing.
+        name: Of the file, where it is not the usual one.
+
+    Returns:
+        The file.
+    """
+    path = folder / (name or record.FILE)
+    write_json({"format_version": record.FORMAT, **record.to_values(), **record.unknown}, path)
+    return path
+
+
+def read_json(path: Path, fix: str) -> dict[str, Any]:
+    """Read a table in JSON.
+
+    Args:
+        path: The file.
+        fix: What to do about a damaged one.
+
+    Returns:
+        Its keys and values.
+
+    Raises:
+        RecordError: If it is no JSON, or holds something else than a table.
+    """
+    try:
+        values: Any = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RecordError(f"{path} is no JSON ({error}): {fix}") from error
+    if not isinstance(values, dict):
+        raise RecordError(f"{path} holds a {type(values).__name__} and no table of keys: {fix}")
+    return values
+
+
+def write_json(values: Mapping[str, Any], path: Path) -> None:
+    """Write JSON that people can read; the file appears only once it is whole, numbers that are none as null."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        text = json.dumps(with_nulls(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def with_nulls(value: Any) -> Any:
+    """Values for JSON, which has no number that is none: those are null, in tables and lists too."""
+    if isinstance(value, Mapping):
+        return {key: with_nulls(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_nulls(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _hints(kind: type[Record]) -> dict[str, Any]:
+    """Field → type, without ``unknown``."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind) if field.name != "unknown"}
+
+
+def _required(kind: type[Record]) -> list[str]:
+    return [field.name for field in fields(kind) if _default(field) is MISSING]
+
+
+def _default(field: Any) -> Any:
+    """The default of a field as JSON values; MISSING where there is none."""
+    value = field.default_factory() if field.default_factory is not MISSING else field.default
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,132 @@
+"""Requests that are made again where that can help: how often, and how long is waited before."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+LARGEST_EXPONENT = 100
+"""Past any longest wait, and small enough for a float however often a request is made."""
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often a request is made again, and when.
+
+    Args:
+        retries: How often, after the first time.
+        first_wait: Seconds before the first retry; doubled before each further one.
+        longest_wait: Most seconds between two tries, unless the server names more (``Retry-After``).
+
+    Raises:
+        ValueError: If a value is negative.
+    """
+
+    retries: int = 8
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+
+    def __post_init__(self) -> None:
+        if min(self.retries, self.first_wait, self.longest_wait) < 0:
+            raise ValueError(f"retries and waits must not be negative, got {self}")
+
+    def wait(self, failures: int, asked_for: float | None) -> float:
+        """Seconds to wait after so many failures in a row, the half of it by chance so that requests spread."""
+        backoff = min(self.longest_wait, self.first_wait * 2.0 ** min(failures - 1, LARGEST_EXPONENT))
+        return max(backoff * random.uniform(0.5, 1.0), asked_for or 0.0)
+
+
+DEFAULT_RETRIES = RetryPolicy()
+"""A few minutes, long enough for a server to start again."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a failed request means.
+
+    Args:
+        reason: Why there is no answer; it goes into datasets and names no host.
+        heals: Whether asking again may help.
+        stops: Whether every other request would fail alike.
+        asked_wait: Seconds that the server wants to be left alone for, if it says so.
+    """
+
+    reason: str
+    heals: bool
+    stops: bool = False
+    asked_wait: float | None = None
+
+
+class RetriesEnded(Exception):
+    """A request that failed for good: its ``failure``, after so many ``tries``."""
+
+    def __init__(self, failure: Failure, tries: int) -> None:
+        super().__init__(failure.reason)
+        self.failure, self.tries = failure, tries
+
+
+def persist(
+    request: Callable[[], Result],
+    explain: Callable[[Exception], Failure],
+    policy: RetryPolicy = DEFAULT_RETRIES,
+    pause: Callable[[float], object] = time.sleep,
+) -> Result | None:
+    """Make a request, again where that can help.
+
+    Args:
+        request: What is asked; it may be asked more than once.
+        explain: Says what an error means, or raises it where it is no failure of the request.
+        policy: How often, and when.
+        pause: Waits so many seconds; if it returns something true, the request is given up.
+
+    Returns:
+        What the request returns; None if it was given up while waiting.
+
+    Raises:
+        RetriesEnded: If the request cannot succeed, or has not after all tries; its cause is the last error.
+    """
+    tries, given_up = 0, False
+    while not given_up:
+        tries += 1
+        try:
+            return request()
+        except Exception as error:
+            failure = explain(error)
+            if not failure.heals or tries > policy.retries:
+                raise RetriesEnded(failure, tries) from error
+        wait = policy.wait(tries, failure.asked_wait)
+        logger.debug("%s; trying again in %.0f s", failure.reason, wait)
+        given_up = bool(pause(wait))
+    return None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a server asks to be left alone for, given in seconds or as a date.
+
+    Args:
+        headers: Of its answer.
+
+    Returns:
+        The time in s; None if it says nothing that can be understood.
+
+    Example:
+        >>> retry_after({"Retry-After": "20"})
+        20.0
+    """
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    try:
+        seconds = float(value) if value.strip().isdigit() else parsedate_to_datetime(value).timestamp() - time.time()
+    except ValueError:
+        return None
+    return max(0.0, seconds)

@@ -1,0 +1,224 @@
+"""Recipes: YAML files with every setting of a run, found by path or by name, and what a command line sets instead."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache, partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from speechcue_hf.errors import TrainingError
+from speechcue_hf.values import fitted, meant
+
+Kind = Literal["chat", "encoder", "speech"]
+
+_KIND_OF = {"encoder": "encoder", "stage": "speech"}
+"""Setting that only recipes of a kind have → kind; all others fine-tune a chat model."""
+
+_SETTING = re.compile(r"--|\w+=")
+"""How the next setting of a command line begins."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A run that is to be made.
+
+    Args:
+        kind: Of the model.
+        data: What is trained on.
+        model: The model.
+        training: How it is trained.
+    """
+
+    kind: Kind
+    data: Any
+    model: Any
+    training: Any
+
+
+def parse_recipe(arguments: Sequence[str]) -> Recipe:
+    """Read a recipe and the settings that stand after it, and hold each against its type before anything is loaded.
+
+    Args:
+        arguments: The dataset folder, ``--config`` with a recipe's name or path, ``--resume``, and settings as
+            ``setting=value`` or ``--setting value``; values are YAML, such as ``seeds=[1,11,42]``.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        TrainingError: If there is no such recipe, a setting does not exist or is given twice, or a value is of another
+            type.
+
+    Example:
+        >>> parse_recipe(["--config", "quickstart", "seeds=[1,2]"]).data.seeds
+        [1, 2]
+    """
+    given: dict[str, str] = {}
+    for name, value in _pairs(arguments):
+        if name in given:
+            raise TrainingError(f"{name} is given twice, as {given[name]!r} and {value!r}: leave one out")
+        given[name] = value
+    config = given.pop("config", None)
+    settings = {} if config is None else read_recipe(config)
+    kind: Any = next((_KIND_OF[name] for name in _KIND_OF if name in {**settings, **given}), "chat")
+    return Recipe(kind, *_filled(_classes(kind), settings, given))
+
+
+def train_recipe(recipe: Recipe) -> Path:
+    """Train on the dataset folder that a recipe names, once or with several seeds.
+
+    Args:
+        recipe: What is to be trained; its dataset must be named, and for SEmoLLM its captions.
+
+    Returns:
+        The output folder. With ``seeds`` it holds a folder for each, ``seed-1`` and so on, and ``seeds.json`` with mean
+        and standard deviation of their scores on the selection split.
+
+    Raises:
+        TrainingError: If a folder is not named, or as the training of that kind of model says.
+        CorpusError: If a folder holds no dataset.
+    """
+    from speechcue_hf.training.seeds import train_with_seeds
+
+    if recipe.data.dataset is None:
+        raise TrainingError("no dataset is named: give --dataset the folder of the rows, or of the clips of a SEmoLLM")
+    run = _run(recipe, Path(recipe.data.dataset))
+    seeds = recipe.data.seeds
+    return run(recipe.training) if seeds is None else train_with_seeds(run, seeds, recipe.training)
+
+
+def _run(recipe: Recipe, folder: Path) -> Callable[[Any], Path]:
+    """What trains with the settings it is given."""
+    from speechcue_hf.corpora.parquet import read_dataset
+    from speechcue_hf.provenance import Provenance
+
+    if recipe.kind == "speech":
+        from speechcue_hf.training.semollm import train_stage
+
+        if recipe.model.captions is None:
+            raise TrainingError("no captions are named: give --captions the folder that `speechcue caption` wrote")
+        captions = read_dataset(Path(recipe.model.captions))
+        return partial(train_stage, read_dataset(folder), captions, recipe.data, recipe.model)
+    train: Callable[..., Path]
+    if recipe.kind == "encoder":
+        from speechcue_hf.training.encoder import train_encoder as train
+    else:
+        from speechcue_hf.training.sft import fine_tune as train
+    return partial(train, read_dataset(folder), recipe.data, recipe.model, provenance=Provenance.of(folder))
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """Read the settings of a recipe.
+
+    Args:
+        name: Path of a YAML file, or the name of a recipe of this package, such as
+            ``speechcuellm/llama-3.1-8b/lora_meld``.
+
+    Returns:
+        Setting → value.
+
+    Raises:
+        TrainingError: If there is no such recipe, or it is no table of settings.
+    """
+    import yaml  # type: ignore[import-untyped]
+
+    known = packaged_recipes()
+    path = known.get(name) or Path(name)
+    if not path.is_file():
+        raise TrainingError(f"there is no recipe file {name!r}, and a recipe of that name {meant(name, known)}")
+    try:
+        settings: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise TrainingError(f"{name} is no YAML ({' '.join(str(error).split())}): correct it") from error
+    if not isinstance(settings, dict):
+        raise TrainingError(f"{name} holds a {type(settings).__name__} and no table of settings: correct it")
+    return settings
+
+
+def _classes(kind: Kind) -> tuple[type, type, type]:
+    """Classes of the settings of data, model and training."""
+    from speechcue_hf.training.arguments import DataSettings, FineTuning, ModelSettings, TrainingSettings
+
+    if kind == "encoder":
+        from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
+
+        return DataSettings, EncoderSettings, EncoderTraining
+    if kind == "speech":
+        from speechcue_hf.training.semollm_arguments import StageSettings, StageTraining
+
+        return DataSettings, StageSettings, StageTraining
+    return FineTuning, ModelSettings, TrainingSettings
+
+
+@cache
+def packaged_recipes() -> dict[str, Path]:
+    """The recipes of this package: name → file, in order."""
+    folder = recipe_folder()
+    found = sorted(path for path in folder.rglob("*.yaml") if "accelerate_configs" not in path.parts)
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
+
+
+def recipe_folder() -> Path:
+    """Where the recipes lie: in the package, or in a checkout beside it."""
+    packaged = Path(str(files("speechcue_hf"))) / "recipes"
+    return packaged if packaged.is_dir() else packaged.parents[1] / "recipes"
+
+
+def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Settings on a command line and their values as they stand there: ``a=1``, ``--a 1``, ``--a=1``, ``--a``."""
+    words, named = deque(arguments), False
+    while words:
+        name, equals, value = words.popleft().partition("=")
+        if not equals and not name.startswith("--"):
+            if named:
+                raise TrainingError(f"{name!r} is not of the form setting=value, such as learning_rate=1e-4")
+            name, equals, value, named = "dataset", "=", name, True
+        if not equals:
+            values = [words.popleft()] if words and not words[0].startswith("--") else []
+            while values and words and not _SETTING.match(words[0]):
+                values.append(words.popleft())
+            # Several are a list, and none is a switch that is turned on.
+            value = f"[{', '.join(values)}]" if len(values) > 1 else values[0] if values else "true"
+        name = name.removeprefix("--").replace("-", "_")
+        yield ("resume_from_checkpoint" if name == "resume" else name), value
+
+
+def _filled(kinds: Sequence[type], settings: Mapping[str, Any], given: Mapping[str, str]) -> list[Any]:
+    """Dataclasses with the settings that are theirs: of the recipe, and of the command line as text."""
+    hints = {name: hint for kind in kinds for name, hint in _hints(kind).items()}
+    for name in {**settings, **given}:
+        if name not in hints:
+            raise TrainingError(f"the setting {name!r} {meant(name, hints)}")
+    try:
+        values = {name: fitted(name, value, hints[name]) for name, value in settings.items() if name not in given}
+        values |= {name: _parsed(name, text, hints[name]) for name, text in given.items()}
+        return [kind(**{name: value for name, value in values.items() if name in _hints(kind)}) for kind in kinds]
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"a setting has no such value: {error}") from error
+
+
+def _parsed(name: str, text: str, hint: Any) -> Any:
+    """A value as YAML reads it, or, where it is another type that is wanted, as a list or as the text that it is."""
+    import yaml
+
+    kinds = (hint, *get_args(hint))
+    try:
+        return fitted(name, yaml.safe_load(text), hint)
+    except (TypeError, yaml.YAMLError):
+        if str in kinds:
+            return text
+        if not any(get_origin(kind) is list for kind in kinds):
+            raise
+        return fitted(name, yaml.safe_load(f"[{text}]"), hint)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Setting → type."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind) if field.init}

@@ -30,27 +30,30 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset, DatasetDict, load_dataset
-from speechcue_hf.evaluation.encoder import evaluate_encoder
 from transformers import AutoModel, AutoTokenizer
 
-import speechcue_hf  # noqa: F401 - enters the loaders in datasets
+import speechcue_hf  # noqa: F401 - lets datasets know the corpora
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
 from speechcue_hf.evaluation.ensemble import ensemble_runs
+from speechcue_hf.evaluation.evaluate import evaluate
+from speechcue_hf.evaluation.intervention import intervene
 from speechcue_hf.evaluation.predictions import label_numbers, read_predictions, references
-from speechcue_hf.evaluation.report import read_results, write_report
+from speechcue_hf.evaluation.recorded import AveragedClassifier
+from speechcue_hf.evaluation.report import write_report
+from speechcue_hf.inference.loading import load_classifier
 from speechcue_hf.metrics.bootstrap import bootstrap_weighted_f1, counts_by_dialogue, interval, sign_probability
-from speechcue_hf.metrics.scores import weighted_f1
-from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
-from speechcue_hf.records import RESULTS_FILE
+from speechcue_hf.records import RESULTS_FILE, ResultsRecord, read_json, read_record, write_json
 from speechcue_hf.training.arguments import DataSettings
 from speechcue_hf.training.encoder import train_encoder
 from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
 
-INPUTS = {"meld": ("text", "text + cues", "text + shuffled cues"), "emorynlp": ("text",)}
-"""What is read of each corpus. Shuffled cues are those of another utterance of the same dialogue."""
-COMPARED = (("text", "text + cues"), ("text", "text + shuffled cues"), ("text + shuffled cues", "text + cues"))
+CUES = "text + cues"
+INPUTS = {"meld": ("text", CUES), "emorynlp": ("text",)}
+"""What is read of each corpus."""
 DRAWS = 2000
+TIME_FILE = "time.json"
+"""Beside a run: the CPU minutes that it took."""
 MEASUREMENTS = {
     "duration": "duration_s",
     "avg_intensity": "intensity_mean_db",
@@ -141,9 +144,10 @@ def main() -> None:
     for run in runs:
         take_together(run, arguments.output)
     print_scores(runs, arguments.output)
-    for first, second in COMPARED:
-        if "meld" in arguments.corpus and {first, second} <= {*arguments.input}:
-            print_difference(first, second, arguments.seeds, arguments.output)
+    if "meld" in arguments.corpus and {*INPUTS["meld"]} <= {*arguments.input}:
+        print_difference("text", CUES, arguments.seeds, arguments.output)
+    if "meld" in arguments.corpus and CUES in arguments.input:
+        print_listening([Run("meld", CUES, seed) for seed in arguments.seeds], arguments.output)
 
 
 def prepare_encoder(corpus: str, output: Path) -> Path:
@@ -190,7 +194,7 @@ def train_in_a_process(run: Run, member: str, output: Path) -> None:
             stderr=subprocess.STDOUT,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path[1:])},
         )
-    score = 100 * read_results(folder)["weighted_f1"]
+    score = 100 * weighted_f1_of(folder)
     print(f"{run.corpus}, {run.read}, seed {run.seed}, {member}: weighted F1 {score:.2f}", flush=True)
 
 
@@ -200,18 +204,17 @@ def train_and_evaluate(run: Run, member: str, output: Path) -> None:
     The model that others go on from is scored on validation: nothing is to be learnt from its test split.
     """
     folder = run.folder(output, member)
-    dataset = leave_out_copies(run.seed) if run.corpus == FIRST else load_corpus(run.corpus, run.read, run.seed)
+    dataset = leave_out_copies() if run.corpus == FIRST else load_corpus(run.corpus, run.read)
     rate = ENCODER_LEARNING_RATE[run.corpus]
     training = EncoderTraining(
         output_dir=str(folder), seed=run.seed, encoder_learning_rate=rate, **ALWAYS, **TRAINING[member]
     )
     cues: Any = "none" if run.read == "text" else "z_scores"
     settings = EncoderSettings(encoder=str(starting_point(run, output)), cues=cues, **MODEL[member])
-    train_encoder(dataset, DataSettings(), settings, training, score=weighted_f1)
-    model = BiosErcForUtteranceClassification.from_pretrained(folder).eval()
-    scored = dataset["validation" if run.corpus == FIRST else "test"]
-    results, predictions = evaluate_encoder(scored, model, AutoTokenizer.from_pretrained(folder))
-    write_report(folder, {**results, "cpu_minutes": time.process_time() / 60}, predictions)
+    train_encoder(dataset, DataSettings(), settings, training)
+    results, predictions = evaluate(load_classifier(folder), dataset["validation" if run.corpus == FIRST else "test"])
+    write_report(folder, results, predictions)
+    write_json({"cpu_minutes": time.process_time() / 60}, folder / TIME_FILE)
 
 
 def starting_point(run: Run, output: Path) -> Path:
@@ -221,9 +224,9 @@ def starting_point(run: Run, output: Path) -> Path:
     return prepare_encoder("meld" if run.corpus == FIRST else run.corpus, output)
 
 
-def leave_out_copies(seed: int) -> DatasetDict:
+def leave_out_copies() -> DatasetDict:
     """EmoryNLP without the dialogues that share a longer utterance with MELD's validation or test split."""
-    dataset, scored = load_corpus("emorynlp", "text", seed), load_corpus("meld", "text", seed)
+    dataset, scored = load_corpus("emorynlp", "text"), load_corpus("meld", "text")
     held = {letters_of(text) for split in ("validation", "test") for text in scored[split]["text"] if is_long(text)}
 
     def kept(rows: Dataset) -> Dataset:
@@ -249,24 +252,36 @@ def take_together(run: Run, output: Path) -> None:
         return
     results, predictions = ensemble_runs([run.folder(output, member) for member in run.members])
     parts = [Run(FIRST, "text", run.seed).folder(output), *(run.folder(output, member) for member in run.members)]
-    minutes = sum(read_results(part)["cpu_minutes"] for part in parts)
-    write_report(run.folder(output), {**results, "cpu_minutes": minutes}, predictions)
+    write_report(run.folder(output), results, predictions)
+    write_json({"cpu_minutes": sum(map(minutes_of, parts))}, run.folder(output) / TIME_FILE)
 
 
-def load_corpus(corpus: str, read: str, seed: int) -> DatasetDict:
-    """The splits of a corpus, with z-scores of the published measurements if they are read."""
+def minutes_of(folder: Path) -> float:
+    """CPU minutes that a run took."""
+    minutes: float = read_json(folder / TIME_FILE, "train the run again")["cpu_minutes"]
+    return minutes
+
+
+def weighted_f1_of(folder: Path) -> float:
+    """Weighted F1 of a run."""
+    return read_record(ResultsRecord, folder).weighted_f1
+
+
+def load_corpus(corpus: str, read: str) -> DatasetDict:
+    """The splits of a corpus, described by the published measurements if cues are read."""
     folder = Path(os.environ["SPEECHCUE_CORPORA"]) / corpus
     splits = load_dataset(f"speechcue/{corpus}", data_dir=str(folder), verify=False)
-    if read == "text":
-        return splits
+    return splits if read == "text" else described(splits, folder)[0]
+
+
+def described(splits: DatasetDict, folder: Path) -> tuple[DatasetDict, SpeechDescriber]:
+    """Splits of MELD with z-scores of the published measurements, and the describer that made them."""
     names = {"train": "train", "validation": "dev", "test": "test"}
     measured = DatasetDict(
         {split: measured_rows(splits[split], folder / f"{name}_audio_features.csv") for split, name in names.items()}
     )
-    described = describe_dataset(measured, SpeechDescriber.fit(measured["train"], speakers=MELD_MAIN_CHARACTERS))
-    if read == "text + cues":
-        return described
-    return DatasetDict({split: shuffle_cues(rows, seed) for split, rows in described.items()})
+    describer = SpeechDescriber.fit(measured["train"], speakers=MELD_MAIN_CHARACTERS)
+    return describe_dataset(measured, describer), describer
 
 
 def measured_rows(rows: Dataset, published: Path) -> Dataset:
@@ -278,22 +293,6 @@ def measured_rows(rows: Dataset, published: Path) -> Dataset:
     for theirs, ours in MEASUREMENTS.items():
         rows = rows.add_column(ours, [float(clip[theirs]) if clip.get(theirs) else None for clip in of_row])
     return rows
-
-
-def shuffle_cues(rows: Dataset, seed: int) -> Dataset:
-    """The cues of each utterance given to another of the same dialogue, all of them together."""
-    dialogues = np.unique(rows["dialogue_id"], return_inverse=True)[1]
-    order = np.random.default_rng(seed).permutation(len(rows))
-    # Both orders put dialogue after dialogue, one with its rows as they stand, the other with them drawn.
-    standing, drawn = np.argsort(dialogues, kind="stable"), order[np.argsort(dialogues[order], kind="stable")]
-    source = np.empty(len(rows), dtype=int)
-    source[standing] = drawn
-    cues = [column for column in rows.column_names if column.endswith("_z")]
-    shuffled = rows.select_columns(cues).select(source)
-    kept = rows.remove_columns(cues)
-    for column in cues:
-        kept = kept.add_column(column, shuffled[column][:])
-    return kept
 
 
 def print_scores(runs: Sequence[Run], output: Path) -> None:
@@ -310,15 +309,15 @@ def print_scores(runs: Sequence[Run], output: Path) -> None:
             ", ".join(f"{score:.2f}" for score in scores_of(folders)),
             spread(scores_of(folders)),
             *(spread(alone[name]) if name in alone else "–" for name in MEMBERS["meld"]),
-            spread([100 * ensemble_runs(folders)[0]["weighted_f1"]]) if len(folders) > 1 else "–",
-            f"{max(read_results(folder)['cpu_minutes'] for folder in folders):.1f}",
+            spread([100 * ensemble_runs(folders)[0].weighted_f1]) if len(folders) > 1 else "–",
+            f"{max(minutes_of(folder) for folder in folders):.1f}",
         ]
         print(f"| {' | '.join(cells)} |")
 
 
 def scores_of(folders: Sequence[Path]) -> list[float]:
     """Weighted F1 of runs in per cent."""
-    return [100 * read_results(folder)["weighted_f1"] for folder in folders]
+    return [100 * weighted_f1_of(folder) for folder in folders]
 
 
 def spread(scores: Sequence[float]) -> str:
@@ -333,8 +332,7 @@ def print_difference(first: str, second: str, seeds: Sequence[int], output: Path
         for read in (first, second)
     ]
     scores = [
-        np.mean([read_results(Run("meld", read, seed).folder(output))["weighted_f1"] for seed in seeds])
-        for read in (first, second)
+        np.mean([weighted_f1_of(Run("meld", read, seed).folder(output)) for seed in seeds]) for read in (first, second)
     ]
     low, high = interval(drawn[1] - drawn[0])
     print(
@@ -343,9 +341,26 @@ def print_difference(first: str, second: str, seeds: Sequence[int], output: Path
     )
 
 
+def print_listening(runs: Sequence[Run], output: Path) -> None:
+    """Print what the runs that read cues score on test with the cues of other utterances, and with none."""
+    folder = Path(os.environ["SPEECHCUE_CORPORA"]) / "meld"
+    splits, describer = described(load_corpus("meld", "text"), folder)
+    reports = []
+    for run in runs:
+        members = tuple(load_classifier(run.folder(output, member)) for member in run.members)
+        reports.append(intervene(AveragedClassifier(members), splits["test"], describer, seed=run.seed)["variants"])
+    print("\n| cues of the same models | weighted F1, each seed | mean ± sd | answers changed |")
+    print("|---|---|---:|---:|")
+    for name in reports[0]:
+        scores = [100 * report[name]["weighted_f1"] for report in reports]
+        changed = [100 * report[name]["changed"] for report in reports]
+        each = ", ".join(f"{score:.2f}" for score in scores)
+        print(f"| {name} | {each} | {spread(scores)} | {np.mean(changed):.1f} % |")
+
+
 def draw_scores(folder: Path) -> np.ndarray:
     """Weighted F1 of a run on test sets of drawn dialogues, the same dialogues for every run; shape ``(draws,)``."""
-    predictions, labels = read_predictions(folder), read_results(folder)["labels"]
+    predictions, labels = read_predictions(folder), read_record(ResultsRecord, folder).labels
     true, answers = references(predictions, labels), label_numbers(predictions["prediction"], labels)
     return bootstrap_weighted_f1(counts_by_dialogue(predictions["dialogue_id"], true, answers, labels), draws=DRAWS)
 

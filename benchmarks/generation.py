@@ -27,7 +27,7 @@ from datasets import Dataset, disable_progress_bars, load_dataset
 from scoring import small_llama, spread_dialogues
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-import speechcue_hf  # noqa: F401 - enters the loaders in datasets
+import speechcue_hf  # noqa: F401 - lets datasets know the corpora
 from speechcue_hf.biographies.requests import NEEDED_COLUMNS, dialogues_of, plan_biographies
 from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.generation.encoding import encode_messages

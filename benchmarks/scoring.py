@@ -22,7 +22,7 @@ import torch
 from datasets import Dataset, load_dataset
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-import speechcue_hf  # noqa: F401 - enters the loaders in datasets
+import speechcue_hf  # noqa: F401 - lets datasets know the corpora
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
 from speechcue_hf.inference.answers import generate_answers, match_exactly

@@ -33,7 +33,7 @@ from sklearn.metrics import accuracy_score
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, AutoProcessor, AutoTokenizer, WavLMConfig, WhisperConfig
 
-import speechcue_hf  # noqa: F401 - enters the loaders in datasets
+import speechcue_hf  # noqa: F401 - lets datasets know the corpora
 from speechcue_hf.captions.build import captioned, question
 from speechcue_hf.captions.parts import CUE_WORDS
 from speechcue_hf.captions.reading import read_claims, read_words

@@ -17,6 +17,10 @@ class AudioError(SpeechcueError):
     """A clip cannot be decoded."""
 
 
+class DialogueError(SpeechcueError):
+    """Rows are not whole dialogues in speaking order."""
+
+
 class DescriberError(SpeechcueError):
     """A describer file, or the data given to a describer, does not fit."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from speechcue_hf.biographies.settings import BiographySettings
+from speechcue_hf.dialogues import dialogues
 from speechcue_hf.errors import CorpusError
 from speechcue_hf.generation.request import GenerationRequest, request_key
 
@@ -44,11 +45,7 @@ def plan_biographies(dialogue: Sequence[Row], settings: BiographySettings) -> li
 
     Returns:
         One plan for each row. Rows of one speaker share a request as long as it is not written again.
-
-    Raises:
-        CorpusError: If the rows are not a dialogue from its first turn on.
     """
-    _check_turns(dialogue)
     turns = _turns(dialogue)
     requests: dict[tuple[str, int], GenerationRequest] = {}
     plans = []
@@ -77,27 +74,15 @@ def dialogues_of(batch: Mapping[str, Sequence[Any]]) -> list[list[Row]]:
 
     Raises:
         CorpusError: If a column is missing.
+        DialogueError: If the rows are not whole dialogues in speaking order.
     """
     if missing := [column for column in NEEDED_COLUMNS if column not in batch]:
         raise CorpusError(f"biographies need the columns {missing}, which the dataset lacks: see docs/columns.md")
-    dialogues: list[list[Row]] = []
-    for values in zip(*(batch[column] for column in NEEDED_COLUMNS), strict=True):
-        row = dict(zip(NEEDED_COLUMNS, values, strict=True))
-        if not dialogues or dialogues[-1][0]["dialogue_id"] != row["dialogue_id"]:
-            dialogues.append([])
-        dialogues[-1].append(row)
-    return dialogues
-
-
-def _check_turns(dialogue: Sequence[Row]) -> None:
-    """Refuse rows that are not a dialogue from its first turn on: what came before would be wrong."""
-    for expected, row in enumerate(dialogue):
-        if row["turn"] != expected:
-            raise CorpusError(
-                f"turn {row['turn']} of dialogue {row['dialogue_id']!r} stands where turn {expected} is expected: "
-                "pass whole dialogues in speaking order (to map: batched=True, batch_size=None), unfiltered; "
-                'sort(["dialogue_id", "turn"]) undoes shuffling'
-            )
+    rows = [
+        dict(zip(NEEDED_COLUMNS, values, strict=True))
+        for values in zip(*(batch[column] for column in NEEDED_COLUMNS), strict=True)
+    ]
+    return [[rows[place] for place in span] for span in dialogues(batch)]
 
 
 def _turns(dialogue: Sequence[Row]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from speechcue_hf.biographies.cleaning import clean_biography
 from speechcue_hf.biographies.requests import NEEDED_COLUMNS, PlannedBiography, dialogues_of, plan_biographies
 from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.corpora.joining import put_beside
+from speechcue_hf.dialogues import split_dialogues
 from speechcue_hf.generation.request import GenerationRequest, TextGenerator
 from speechcue_hf.generation.run import generate_missing
 from speechcue_hf.generation.store import TextStore
@@ -63,7 +64,8 @@ class BiographyWriter:
             ``biography_note``.
 
         Raises:
-            CorpusError: If a column is missing, or a dialogue does not begin with its first turn.
+            CorpusError: If a column is missing.
+            DialogueError: If the rows are not whole dialogues in speaking order.
             GenerationError: If the generator fails as a whole; what was written is kept.
         """
         plans = _plan_rows(batch, self._settings)
@@ -91,7 +93,8 @@ def write_biographies(
         The dataset with the biography columns; earlier ones are replaced.
 
     Raises:
-        CorpusError: If a column is missing, or a dialogue does not begin with its first turn.
+        CorpusError: If a column is missing.
+        DialogueError: If the rows are not whole dialogues in speaking order.
         GenerationError: If the generator fails as a whole; what was written is kept.
 
     Example:
@@ -115,6 +118,7 @@ def needed_batch(dataset: Dataset) -> dict[str, list[Any]]:
 
     Raises:
         ValueError: If it is a stream.
+        DialogueError: If the rows are not whole dialogues in speaking order.
     """
     if not isinstance(dataset, Dataset):
         raise ValueError(
@@ -122,6 +126,8 @@ def needed_batch(dataset: Dataset) -> dict[str, list[Any]]:
             "streaming, or map a BiographyWriter over the stream with batched=True, batch_size=None"
         )
     there = [column for column in NEEDED_COLUMNS if column in dataset.column_names]
+    if len(there) == len(NEEDED_COLUMNS):
+        split_dialogues(dataset)
     batch: dict[str, list[Any]] = dataset.select_columns(there)[:]
     return batch
 

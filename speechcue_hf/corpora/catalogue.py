@@ -14,6 +14,9 @@ logger = logging.getLogger(__name__)
 NAMESPACE = "speechcue/"
 """Before the name of a corpus in ``load_dataset``."""
 
+_DATASET_NAME = NAMESPACE.replace("/", "_")
+"""What the namespace becomes in the info of a dataset, which ``map`` and ``filter`` keep."""
+
 ENTRY_POINTS = "speechcue_hf.corpora"
 """Group of entry points under which other packages name their corpora; each leads to a :class:`Corpus`."""
 
@@ -154,6 +157,27 @@ def add_corpus(corpus: Corpus) -> None:
 def find_corpus(name: str | None) -> Corpus | None:
     """The corpus of a name; None if there is none."""
     return corpora().get(name or "")
+
+
+def dataset_name(corpus: str) -> str:
+    """What the info of a dataset calls a corpus, from the moment that its loader has made it."""
+    return _DATASET_NAME + corpus
+
+
+def corpus_of_info(name: str | None) -> Corpus | None:
+    """The corpus that rows come from, by the ``dataset_name`` in their info.
+
+    Args:
+        name: From the info; map and filter keep it.
+
+    Returns:
+        The corpus; None for rows that no loader of the catalogue made.
+
+    Example:
+        >>> corpus_of_info("speechcue_meld").name
+        'meld'
+    """
+    return find_corpus(name.removeprefix(_DATASET_NAME)) if name and name.startswith(_DATASET_NAME) else None
 
 
 def corpus_of_ids(utterance_ids: Iterable[str]) -> Corpus | None:

@@ -11,10 +11,8 @@ from pathlib import Path
 from datasets import ClassLabel, Dataset, DatasetDict
 
 from speechcue_hf import __version__
+from speechcue_hf.corpora.catalogue import corpus_of_info, dataset_name
 from speechcue_hf.records import CORPUS_FILE, CorpusIdentity, write_record
-
-_DATASET_NAME = "speechcue_"
-"""What the names of our loaders become in the info of a dataset, which ``map`` and ``filter`` keep."""
 
 
 def identify(dataset: DatasetDict) -> CorpusIdentity | None:
@@ -31,11 +29,11 @@ def identify(dataset: DatasetDict) -> CorpusIdentity | None:
         'demo-6-erc'
     """
     first = next(iter(dataset.values()))
-    name, emotion = first.info.dataset_name or "", first.features.get("emotion")
-    if not name.startswith(_DATASET_NAME) or not isinstance(emotion, ClassLabel):
+    corpus, emotion = corpus_of_info(first.info.dataset_name), first.features.get("emotion")
+    if corpus is None or not isinstance(emotion, ClassLabel):
         return None
     return CorpusIdentity(
-        corpus=name.removeprefix(_DATASET_NAME),
+        corpus=corpus.name,
         config=first.info.config_name or "default",
         licence=first.info.license,
         homepage=first.info.homepage,
@@ -69,7 +67,7 @@ def restore_identity(dataset: DatasetDict, identity: CorpusIdentity) -> None:
         identity: The record beside the files.
     """
     for rows in dataset.values():
-        rows.info.dataset_name = _DATASET_NAME + identity.corpus
+        rows.info.dataset_name = dataset_name(identity.corpus)
         rows.info.config_name = identity.config
         rows.info.license = identity.licence
         rows.info.homepage = identity.homepage

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from speechcue_hf.corpora.catalogue import NAMESPACE, Corpus, add_corpus, corpora, find_corpus
+from speechcue_hf.corpora.catalogue import NAMESPACE, Corpus, add_corpus, corpora, dataset_name, find_corpus
 
 if TYPE_CHECKING:
     from datasets.load import DatasetModule, PackagedDatasetModuleFactory
@@ -121,7 +121,7 @@ def corpus_module(corpus: Corpus, data_dir: str | None) -> DatasetModule:
     state = file_states(watched(Path(data_dir or "").expanduser().absolute())) if has_folder else []
     digest = hashlib.sha256("\n".join([code, datasets.__version__, *state]).encode()).hexdigest()
     no_files = DataFilesDict({"train": DataFilesList([], origin_metadata=[])})
-    return DatasetModule(corpus.loader, digest, {"dataset_name": name.replace("/", "_"), "data_files": no_files})
+    return DatasetModule(corpus.loader, digest, {"dataset_name": dataset_name(corpus.name), "data_files": no_files})
 
 
 def code_digest(folder: Path) -> str:

@@ -21,7 +21,6 @@ from speechcue_hf.cues.normalisation import (
     BASELINES,
     OVERALL,
     PAST,
-    check_whole_dialogues,
     kept_groups,
     past_means,
     reference_groups,
@@ -30,6 +29,7 @@ from speechcue_hf.cues.serialization import canonical_text, find_describer, grou
 from speechcue_hf.cues.settings import PAPER_COLUMNS, MeasurementSettings
 from speechcue_hf.cues.template_variables import CUES, RELIABILITY, CueFeatures
 from speechcue_hf.cues.wording import put_in_words, wording_sha256
+from speechcue_hf.dialogues import dialogues, split_dialogues
 from speechcue_hf.errors import DescriberError
 from speechcue_hf.records import DESCRIBER_FILE, Record, read_record, write_record
 
@@ -325,10 +325,13 @@ def describe_dataset(dataset: AnyDataset, describer: SpeechDescriber) -> AnyData
         The dataset with the description columns; earlier ones are replaced.
 
     Raises:
-        DescriberError: If the dataset lacks a column, or is shuffled or filtered and ``baseline="running"``.
+        DescriberError: If the dataset lacks a column.
+        DialogueError: If the baseline is ``running`` and the rows are not whole dialogues in speaking order.
     """
     if isinstance(dataset, DatasetDict):
         return DatasetDict({split: describe_dataset(rows, describer) for split, rows in dataset.items()})
+    if describer.baseline == "running":
+        split_dialogues(dataset)
     inputs = dataset.select_columns([column for column in describer.inputs if column in dataset.column_names])
     described = inputs.map(
         describer,
@@ -447,7 +450,7 @@ def _candidates(batch: Batch, baseline: str, rows: int) -> list[tuple[str, ...]]
 
 
 def _past(batch: Batch, values: FloatArray, least: int) -> FloatArray:
-    check_whole_dialogues(batch["dialogue_id"], batch["turn"])
+    dialogues(batch)
     return past_means(batch["dialogue_id"], batch["speaker"], values, least)
 
 

@@ -1,4 +1,4 @@
-"""Whose habit a clip is compared with: the speaker's, the gender's or everybody's; or the speaker's own past turns."""
+"""Speaker normalisation: the reference group that a clip is compared with, or the speaker's own past turns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Collection, Hashable, Sequence
 import numpy as np
 
 from speechcue_hf.cues.levels import FloatArray
-from speechcue_hf.errors import DescriberError
 
 OVERALL = "overall"
 PAST = "past"
@@ -31,7 +30,7 @@ def reference_groups(baseline: str, speaker: str | None, gender: str | None) -> 
         Names of groups; the last is always ``"overall"``.
 
     Example:
-        >>> candidate_groups("speaker", "Ross", None)
+        >>> reference_groups("speaker", "Ross", None)
         ('speaker: Ross', 'overall')
     """
     own = (f"speaker: {speaker}",) if baseline == "speaker" and speaker is not None else ()
@@ -85,26 +84,3 @@ def past_means(
         total += filled[row]
         count += known[row]
     return means
-
-
-def check_whole_dialogues(dialogues: Sequence[Hashable], turns: Sequence[int]) -> None:
-    """Make sure that no row lacks the turns before it.
-
-    Args:
-        dialogues: Dialogue of each row.
-        turns: 0-based position of each row in its dialogue.
-
-    Raises:
-        DescriberError: If a dialogue does not begin at turn 0 or does not go on one turn at a time.
-    """
-    before: Hashable = None
-    expected = 0
-    for dialogue, turn in zip(dialogues, turns, strict=True):
-        expected = expected if dialogue == before else 0
-        if turn != expected:
-            raise DescriberError(
-                f"dialogue {dialogue!r}: turn {turn} comes where turn {expected} should, and baseline='running' needs "
-                "every earlier turn in the same batch. Use describe_dataset(dataset, describer) instead of map, on a "
-                "dataset that is neither filtered nor shuffled."
-            )
-        before, expected = dialogue, expected + 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from datasets import ClassLabel, Dataset, DatasetDict, Features, IterableDataset, IterableDatasetDict, List, Value
 
+from speechcue_hf.dialogues import dialogues, split_dialogues
 from speechcue_hf.errors import PromptError
 from speechcue_hf.prompts.demonstrations import Demonstrations, solved_messages
 from speechcue_hf.prompts.dialogue import Row, dialogue_prompts, told_scope
@@ -49,9 +50,10 @@ def build_prompts(
         and ``prompt_sha256``, which say what made them.
 
     Raises:
-        PromptError: If a column is missing, the rows of a dialogue are not contiguous, ``emotion`` is no
-            ``ClassLabel``, the prompt is not valid, a turn alone exceeds the budget, a biography does not say whether
-            it saw later turns, or the training split that demonstrations need is not there or too small.
+        DialogueError: If the rows are not whole dialogues in speaking order.
+        PromptError: If a column is missing, ``emotion`` is no ``ClassLabel``, the prompt is not valid, a turn alone
+            exceeds the budget, a biography does not say whether it saw later turns, or the training split that
+            demonstrations need is not there or too small.
 
     Example:
         >>> rows = build_prompts(described, "speechcuellm")  # doctest: +SKIP
@@ -91,8 +93,10 @@ def _build(
         budget=budget,
         demonstrations=demonstrations,
     )
-    dialogues = dataset.select_columns(sorted(features)).batch(by_column="dialogue_id")
-    return dialogues.map(
+    if isinstance(dataset, Dataset):
+        split_dialogues(dataset)
+    grouped = dataset.select_columns(sorted(features)).batch(by_column="dialogue_id")
+    return grouped.map(
         render, batched=True, batch_size=DIALOGUES_PER_BATCH, remove_columns=sorted(features), features=_output(emotion)
     )
 
@@ -179,15 +183,14 @@ def _render_batch(
 ) -> dict[str, list[Any]]:
     """Rows of a batch of dialogues; in the batch each dialogue is a list in every column."""
     words = specification.words(names)
-    dialogues = [
+    conversations = [
         [dict(zip(batch, turn, strict=True)) for turn in zip(*dialogue, strict=True)]
         for dialogue in zip(*batch.values(), strict=True)
     ]
-    for dialogue in dialogues:
-        _check_turns(dialogue)
-    rows = [row for dialogue in dialogues for row in dialogue]
-    prompts = [parts for dialogue in dialogues for parts in dialogue_prompts(dialogue, specification, words)]
-    drawn = _drawn(dialogues, demonstrations)
+    rows = [row for dialogue in conversations for row in dialogue]
+    dialogues({name: [row[name] for row in rows] for name in ("dialogue_id", "turn")})
+    prompts = [parts for dialogue in conversations for parts in dialogue_prompts(dialogue, specification, words)]
+    drawn = _drawn(conversations, demonstrations)
     shown = [solved_messages(examples) for examples in drawn]
     dropped = [0] * len(rows) if budget is None else budget.excess(rows, prompts, shown, words)
     told = [parts.without(count) for parts, count in zip(prompts, dropped, strict=True)]
@@ -206,21 +209,10 @@ def _render_batch(
 
 
 def _drawn(
-    dialogues: Sequence[Sequence[Row]], demonstrations: Demonstrations | None
+    conversations: Sequence[Sequence[Row]], demonstrations: Demonstrations | None
 ) -> list[Sequence[Mapping[str, Any]]]:
     """The demonstrations of each row: those of its dialogue."""
     if demonstrations is None:
-        return [()] * sum(map(len, dialogues))
-    drawn = [demonstrations.draw(dialogue[0]["dialogue_id"]) for dialogue in dialogues]
-    return [examples for dialogue, examples in zip(dialogues, drawn, strict=True) for _ in dialogue]
-
-
-def _check_turns(dialogue: Sequence[Row]) -> None:
-    """Refuse a run of rows that is not a dialogue from its first turn on: its history would be wrong."""
-    for expected, row in enumerate(dialogue):
-        if row["turn"] != expected:
-            raise PromptError(
-                f"row {row['utterance_id']!r} is turn {row['turn']} of dialogue {row['dialogue_id']!r}, but turn "
-                f"{expected} is expected there: rows of a dialogue must be contiguous, in speaking order and complete "
-                'up to the last, so undo shuffling or filtering, or sort by ["dialogue_id", "turn"]'
-            )
+        return [()] * sum(map(len, conversations))
+    drawn = [demonstrations.draw(dialogue[0]["dialogue_id"]) for dialogue in conversations]
+    return [examples for dialogue, examples in zip(conversations, drawn, strict=True) for _ in dialogue]

@@ -13,7 +13,8 @@ from speechcue_hf.biographies.requests import (
     plan_biographies,
 )
 from speechcue_hf.biographies.settings import BiographyPrompt, BiographySettings
-from speechcue_hf.errors import CorpusError
+from speechcue_hf.biographies.write import BiographyWriter
+from speechcue_hf.errors import CorpusError, DialogueError
 from tests.biographies.dialogues import random_dialogue, rows_of
 
 WHOLE = BiographySettings(scope="dialogue")
@@ -113,8 +114,9 @@ def test_equal_conversations_are_one_request():
 def test_parts_of_a_dialogue_are_refused(scope):
     dialogue = rows_of([("Ann", "Hi."), ("Ben", "Hi."), ("Ann", "Bye.")])
     for part in (dialogue[1:], dialogue[::2], dialogue[::-1]):
-        with pytest.raises(CorpusError, match="whole dialogues in speaking order"):
-            plan_biographies(part, BiographySettings(scope=scope))
+        batch = {name: [row[name] for row in part] for name in part[0]}
+        with pytest.raises(DialogueError, match="is expected"):
+            BiographyWriter(None, None, BiographySettings(scope=scope))(batch)
 
 
 def test_rows_are_divided_by_dialogue():

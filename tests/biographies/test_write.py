@@ -13,7 +13,7 @@ from speechcue_hf.biographies.record import written_record
 from speechcue_hf.biographies.requests import NO_TURN_BEFORE, SILENT_SO_FAR
 from speechcue_hf.biographies.settings import BiographySettings, load_biography_prompt
 from speechcue_hf.biographies.write import BIOGRAPHY_FEATURES, BiographyWriter, write_biographies
-from speechcue_hf.errors import CorpusError, GenerationError
+from speechcue_hf.errors import DialogueError, GenerationError
 from speechcue_hf.generation.run import EMPTY
 from speechcue_hf.generation.store import open_store
 from speechcue_hf.records import write_record
@@ -144,7 +144,7 @@ def test_it_can_be_mapped(opened, caplog):
         assert mapped[:] == write_biographies(rows, generator, store)[:]
         stream = rows.to_iterable_dataset().map(biographer, batched=True, batch_size=None)
         assert list(stream) == list(mapped)
-        with pytest.raises(CorpusError, match="batch_size=None"):
+        with pytest.raises(DialogueError, match="batch_size=None"):
             rows.map(biographer, batched=True, batch_size=3, new_fingerprint="in-parts")
         with pytest.raises(TypeError, match="without num_proc"):
             pickle.dumps(biographer)

@@ -12,7 +12,7 @@ from huggingface_hub import HfApi
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
 from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
-from speechcue_hf.errors import DescriberError, RecordError
+from speechcue_hf.errors import DescriberError, DialogueError, RecordError
 from speechcue_hf.records import DESCRIBER_FILE, with_nulls
 from tests.cues import published_meld
 
@@ -347,9 +347,9 @@ def test_running_in_batches_is_right_or_refused(train):
     whole = describe_dataset(train, describer)
     at_dialogue_borders = train.map(describer, batched=True, batch_size=16)
     assert at_dialogue_borders["speech_description"][:] == whole["speech_description"][:]
-    with pytest.raises(DescriberError, match=r"'d1': turn 2 comes where turn 0 should.*describe_dataset"):
+    with pytest.raises(DialogueError, match=r"is turn 2 of dialogue 'd1', where turn 0 is expected.*batch_size=None"):
         train.map(describer, batched=True, batch_size=10)
-    with pytest.raises(DescriberError, match="filtered nor shuffled"):
+    with pytest.raises(DialogueError, match="undo shuffling and filtering"):
         describe_dataset(train.filter(lambda turn: turn != 3, input_columns="turn"), describer)
 
 

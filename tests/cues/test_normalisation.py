@@ -1,8 +1,6 @@
 import numpy as np
-import pytest
 
-from speechcue_hf.cues.normalisation import check_whole_dialogues, kept_groups, past_means, reference_groups
-from speechcue_hf.errors import DescriberError
+from speechcue_hf.cues.normalisation import kept_groups, past_means, reference_groups
 
 
 def test_nearest_group_first():
@@ -29,16 +27,3 @@ def test_past_means():
     np.testing.assert_array_equal(past_means(dialogues, speakers, values, least=1), after_one)
     np.testing.assert_array_equal(past_means(dialogues, speakers, values, least=2), after_two)
     assert np.isnan(past_means(dialogues, [None] * 6, values, least=1)).all()
-
-
-@pytest.mark.parametrize(
-    ("dialogues", "turns"),
-    [(["a"], [1]), (["a", "a"], [0, 2]), (["a", "b"], [0, 1]), (["a", "b", "a"], [0, 0, 1]), (["a", "a"], [1, 0])],
-)
-def test_rows_that_lack_their_past(dialogues, turns):
-    with pytest.raises(DescriberError, match="every earlier turn"):
-        check_whole_dialogues(dialogues, turns)
-
-
-def test_whole_dialogues():
-    check_whole_dialogues(["a", "a", "b", "b", "b"], [0, 1, 0, 1, 2])

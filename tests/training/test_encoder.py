@@ -235,8 +235,8 @@ def test_a_dialogue_of_one_turn_and_one_without_labels_are_trained_with(
     rows: Dataset = described_corpus["train"]
     dialogues = rows["dialogue_id"]
     rows = rows.map(lambda row: {"emotion": None} if row["dialogue_id"] == dialogues[-1] else {})
-    first = dialogues.index(next(name for name in dialogues if name != dialogues[0]))
-    described_corpus["train"] = rows.select(range(first - 1, len(rows)))
+    second = dialogues.index(next(name for name in dialogues if name != dialogues[0]))
+    described_corpus["train"] = rows.select([0, *range(second, len(rows))])
     training = settings(tmp_path, num_train_epochs=1, per_device_train_batch_size=1, class_weights="log")
     record = read_record(train(described_corpus, encoders / "bert", training, frozen_layers=1))
     losses = [line["loss"] for line in record["log"] if "loss" in line]

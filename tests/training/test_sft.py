@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 from trl import SFTTrainer
 
 from speechcue_hf.cues.describe import SpeechDescriber
-from speechcue_hf.errors import PromptError, TrainingError
+from speechcue_hf.errors import DialogueError, PromptError, TrainingError
 from speechcue_hf.evaluation.evaluate import evaluate
 from speechcue_hf.inference.loading import load_classifier
 from speechcue_hf.models.loading import load_model
@@ -315,8 +315,8 @@ def test_labels_of_both_splits_must_agree(described_corpus: DatasetDict, tmp_pat
     ("spoil", "message"),
     [
         (lambda rows: rows.remove_columns("speech_description"), r"needs the columns \['speech_description'\]"),
-        (lambda rows: rows.shuffle(seed=0), "contiguous"),
-        (lambda rows: rows.select(range(1, len(rows))), "'train0_1' is turn 1 .* but turn 0 is expected"),
+        (lambda rows: rows.shuffle(seed=0), "must stand together"),
+        (lambda rows: rows.select(range(1, len(rows))), "is turn 1 of dialogue 'train0', where turn 0 is expected"),
     ],
     ids=["no description", "shuffled", "first turn missing"],
 )
@@ -324,7 +324,7 @@ def test_rows_that_do_not_fit_the_prompt_are_refused(
     described_corpus: DatasetDict, tmp_path: Path, spoil: Callable[[Dataset], Dataset], message: str
 ) -> None:
     described_corpus["train"] = spoil(described_corpus["train"])
-    with pytest.raises(PromptError, match=message):
+    with pytest.raises((PromptError, DialogueError), match=message):
         fine_tune(described_corpus, FineTuning(), ModelSettings(), settings(tmp_path))
 
 

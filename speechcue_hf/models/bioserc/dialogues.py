@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain, groupby
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
 
+from speechcue_hf.dialogues import split_dialogues
 from speechcue_hf.errors import ModelError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ _BIOGRAPHY_FEATURES = {
 
 def needed_columns(config: BiosErcConfig) -> list[str]:
     """Columns of the rows that a model reads."""
-    columns = ["dialogue_id", "utterance_id", "speaker", "text", "emotion"]
+    columns = ["dialogue_id", "utterance_id", "turn", "speaker", "text", "emotion"]
     columns += {"none": [], "z_scores": list(config.cue_names), "description": ["speech_description"]}[config.cues]
     return columns + (["biography", "biography_scope"] if config.biographies != "none" else [])
 
@@ -82,16 +83,16 @@ def dialogue_examples(
         anything was dropped), ``speakers``, ``labels`` and, as the model reads them, cues and biographies.
 
     Raises:
-        ModelError: If a column is missing, the rows of a dialogue are not together, biographies are of another scope
-            than the model's, or the tokenizer has no separator.
+        DialogueError: If the rows are not whole dialogues in speaking order.
+        ModelError: If a column is missing, biographies are of another scope than the model's, or the tokenizer has no
+            separator.
     """
     _check(rows, tokenizer, config)
     table = rows.select_columns(needed_columns(config))
     features = _FEATURES | _READING_FEATURES[config.reading] | _CUE_FEATURES[config.cues]
     features |= _BIOGRAPHY_FEATURES if config.biographies != "none" else {}
     examples = [
-        _example(list(dialogue), tokenizer, config, token_limit)
-        for _, dialogue in groupby(table, key=lambda row: row["dialogue_id"])
+        _example(table.select(span).to_list(), tokenizer, config, token_limit) for span in split_dialogues(rows)
     ]
     return Dataset.from_list(examples, features=Features(features))
 
@@ -107,10 +108,6 @@ def _check(rows: Dataset, tokenizer: PreTrainedTokenizerBase, config: BiosErcCon
         raise ModelError("the column emotion is no ClassLabel: cast it to one with the label names in order")
     if tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
         raise ModelError("the encoder's tokenizer has no cls_token or sep_token to mark utterances with")
-    ids = [name for name, _ in groupby(rows["dialogue_id"])]
-    if len(ids) != len(set(ids)):
-        twice = next(name for name in ids if ids.count(name) > 1)
-        raise ModelError(f"the rows of dialogue {twice!r} do not stand together: sort the dataset by dialogue and turn")
     if config.biographies != "none":
         written = zip(rows["biography"], rows["biography_scope"], strict=True)
         scopes = {scope for text, scope in written if text} - {config.biography_scope}

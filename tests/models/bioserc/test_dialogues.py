@@ -4,7 +4,7 @@ import pytest
 import torch
 from datasets import Dataset, Value
 
-from speechcue_hf.errors import ModelError
+from speechcue_hf.errors import DialogueError, ModelError
 from speechcue_hf.models.bioserc import BiosErcConfig
 from speechcue_hf.models.bioserc.dialogues import collate, dialogue_examples
 from tests.models.bioserc.conversations import rows_of
@@ -138,7 +138,7 @@ def test_biographies_that_do_not_say_what_they_have_seen_are_refused() -> None:
 
 def test_scattered_dialogues_and_plain_labels_are_refused() -> None:
     rows = rows_of(TURNS, [("A", "one")])
-    with pytest.raises(ModelError, match="rows of dialogue 'd0' do not stand together"):
+    with pytest.raises(DialogueError, match="turn 1 of dialogue 'd0', where turn 0 is expected"):
         example_of(rows.select([0, 6, 1]))
     with pytest.raises(ModelError, match="emotion is no ClassLabel"):
         example_of(rows.cast_column("emotion", Value("int64")))

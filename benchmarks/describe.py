@@ -17,7 +17,7 @@ from datasets import Dataset, concatenate_datasets, disable_caching, disable_pro
 
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
-from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
+from speechcue_hf.cues.table import measurement_columns
 from tests.cues import published_meld
 
 REPEATS = 3
@@ -26,7 +26,7 @@ REPEATS = 3
 def with_all_cues(rows: Dataset) -> Dataset:
     """Random values where the published files have no column."""
     random = np.random.default_rng(0)
-    for column in MEASUREMENT_COLUMNS:
+    for column in measurement_columns():
         if column not in rows.column_names:
             rows = rows.add_column(column, random.normal(1.0, 0.5, len(rows)))
     return rows.remove_columns("gender").add_column("gender", random.choice(["female", "male"], len(rows)).tolist())

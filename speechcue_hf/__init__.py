@@ -4,7 +4,7 @@ Importing this package lets ``load_dataset("speechcue/<corpus>", ...)`` find its
 ``__init__.pyi`` and imported when it is first used:
 
 - corpora: ``register_corpus``, ``Corpus``, ``CorpusBuilder``, ``Utterance``, ``read_dataset``, ``write_dataset``
-- what speech sounds like: ``measure_speech``, ``measure_dataset``, ``MeasurementSettings``
+- what speech sounds like: ``measure_speech``, ``measure_dataset``, ``MeasurementSettings``, ``Cue``, ``register_cue``
 - the same in words: ``SpeechDescriber``, ``describe_dataset``
 - who speaks: ``write_biographies``
 - prompts and captions for language models: ``build_prompts``, ``caption_dataset``

@@ -12,6 +12,8 @@ from .cues.describe import describe_dataset as describe_dataset
 from .cues.measure import measure_dataset as measure_dataset
 from .cues.measure import measure_speech as measure_speech
 from .cues.settings import MeasurementSettings as MeasurementSettings
+from .cues.table import Cue as Cue
+from .cues.table import register_cue as register_cue
 from .errors import SpeechcueError as SpeechcueError
 from .evaluation.compare import compare_runs as compare_runs
 from .evaluation.ensemble import ensemble_runs as ensemble_runs

@@ -9,7 +9,7 @@ from speechcue_hf.biographies.write import BIOGRAPHY_FEATURES
 from speechcue_hf.captions.build import caption_features
 from speechcue_hf.corpora import dailydialog, demo, emorynlp, folder, iemocap, libritts, meld
 from speechcue_hf.corpora.schema import AUDIO_STATUSES, utterance_features
-from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
+from speechcue_hf.cues.table import measurement_columns
 
 REFERENCE = (Path(__file__).parents[1] / "docs" / "columns.md").read_text(encoding="utf-8")
 
@@ -25,7 +25,7 @@ def test_every_column_is_in_the_reference() -> None:
     )
     extras = {column for builder in builders for column in builder.extras(None)}
     captions = caption_features(utterance_features([], {}))
-    added = {*folder.COLUMNS, *MEASUREMENT_COLUMNS, *BIOGRAPHY_FEATURES}
+    added = {*folder.COLUMNS, *measurement_columns(), *BIOGRAPHY_FEATURES}
     assert named >= {*utterance_features([], {}), *AUDIO_STATUSES, *extras, *added, *captions}
 
 

@@ -27,7 +27,7 @@ def caption_record(
         dataset: Splits of captions.
         tasks: Their tasks.
         describer_sha256: Fingerprint of the describer whose levels they state.
-        baseline: Whose habit its levels compare with.
+        baseline: What its levels compare with.
         generator: Identity of the chat model; None where the template wrote all.
 
     Returns:

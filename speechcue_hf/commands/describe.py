@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline",
         choices=("speaker", "gender", "overall", "running"),
-        help="whose habit a clip is compared with; running: the speaker's past turns (default: speaker)",
+        help="what a clip is compared with; running: the speaker's past turns (default: speaker)",
     )
     parser.add_argument("--wording", choices=("speechcue", "speechcuellm"), help="default: speechcue")
     parser.add_argument(

@@ -15,7 +15,8 @@ from pyarrow.parquet import read_table
 from speechcue_hf.commands.arguments import add_dataset, add_list, chosen_of, positive_int, print_next
 from speechcue_hf.corpora.identity import carry_records
 from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_shard
-from speechcue_hf.cues.settings import GROUPS, MeasurementSettings
+from speechcue_hf.cues.settings import MeasurementSettings
+from speechcue_hf.cues.table import groups
 from speechcue_hf.errors import SpeechcueError
 from speechcue_hf.records import BIOGRAPHIES_FILE, CORPUS_FILE, MEASUREMENT_FILE, find_record, write_record
 
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="default",
         help="ours, or the paper's eight numbers exactly (default: %(default)s)",
     )
-    add_list(parser, "--groups", metavar="GROUP", help=f"of {', '.join(GROUPS)} (default: the preset's)")
+    add_list(parser, "--groups", metavar="GROUP", help=f"of {', '.join(groups())} (default: the preset's)")
     parser.add_argument("--num-proc", type=positive_int, help="worker processes (default: work in this one)")
     parser.add_argument("--shard", type=int, default=0, help="which shard this job measures, from 0")
     parser.add_argument("--num-shards", type=int, default=1, help="into how many shards the corpus is divided")
@@ -77,8 +78,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _settings(arguments: argparse.Namespace) -> MeasurementSettings:
     preset = MeasurementSettings.speechcuellm() if arguments.preset == "speechcuellm" else MeasurementSettings()
-    groups = chosen_of(arguments.groups, tuple(GROUPS), "group of measurements")
-    return preset if groups is None else replace(preset, groups=groups)
+    chosen = chosen_of(arguments.groups, tuple(groups()), "group of measurements")
+    return preset if chosen is None else replace(preset, groups=chosen)
 
 
 def _write_settings(settings: MeasurementSettings, folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import gcd
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from speechcue_hf.cues.pitch import pitch_statistics, two_pass_pitch
 from speechcue_hf.cues.procedure import Measured, Values, measure_groups
 from speechcue_hf.cues.syllables import SHORTEST as SHORTEST_RHYTHM
 from speechcue_hf.cues.syllables import find_rhythm
+from speechcue_hf.cues.table import Cue, added_cues
 from speechcue_hf.cues.voice import harmonics_to_noise, jitter_and_shimmer, spectral_tilt
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def analyse(clip: Clip, groups: tuple[str, ...]) -> tuple[Values, list[str]]:
 
     Args:
         clip: All channels, at the file's own sampling rate; decoded up to ``LONGEST``.
-        groups: Keys of ``GROUPS``.
+        groups: What to measure.
 
     Returns:
         The values, None where there are none, and the reasons for those.
@@ -86,6 +87,9 @@ def analyse(clip: Clip, groups: tuple[str, ...]) -> tuple[Values, list[str]]:
     if np.diff(speech.silence).sum() >= seconds - 1 / clip.rate:
         return values, ["digital silence"]
     measured, reasons = measure_groups(_MEASURES, speech, groups)
+    added = {cue.column: partial(_alone, cue) for cue in added_cues() if cue.group in groups}
+    more, other_reasons = measure_groups(added, speech, tuple(added))
+    measured, reasons = measured | more, [*reasons, *other_reasons]
     if clip.duration > LONGEST:
         reasons.insert(0, f"longer than {LONGEST:g} s: only its start was measured")
     return values | measured, reasons
@@ -127,6 +131,12 @@ def resample(samples: Floats, rate: int, target: int) -> Floats:
     common = gcd(rate, target)
     resampled: Floats = resample_poly(samples, target // common, rate // common)
     return resampled
+
+
+def _alone(cue: Cue, speech: Speech) -> Measured:
+    """What somebody's own function measures."""
+    value = None if cue.measure is None else cue.measure(speech)
+    return {cue.column: value}, "nothing to measure" if value is None else None
 
 
 def _loudness(speech: Speech) -> Measured:

@@ -27,7 +27,8 @@ from speechcue_hf.cues.normalisation import (
 )
 from speechcue_hf.cues.serialization import canonical_text, find_describer, group_of
 from speechcue_hf.cues.settings import PAPER_COLUMNS, MeasurementSettings
-from speechcue_hf.cues.template_variables import CUES, RELIABILITY, CueFeatures
+from speechcue_hf.cues.table import columns_of
+from speechcue_hf.cues.template_variables import WORDINGS, CueFeatures, levelled_columns
 from speechcue_hf.cues.wording import put_in_words, wording_sha256
 from speechcue_hf.dialogues import dialogues, split_dialogues
 from speechcue_hf.errors import DescriberError
@@ -112,7 +113,7 @@ class SpeechDescriber(Record):
         Args:
             train: Measured rows of the train split. Cues of the wording that it has no column for are left out.
             levels: Number of levels, 3, 4, 5 or 6.
-            baseline: Whose habit rows are compared with: ``"speaker"``, ``"gender"``, ``"overall"`` or ``"running"``.
+            baseline: What rows are compared with: ``"speaker"``, ``"gender"``, ``"overall"`` or ``"running"``.
             wording: ``"speechcue"`` or ``"speechcuellm"``.
             speakers: With ``baseline="speaker"``: only these are compared with themselves, whatever their number of
                 utterances (:data:`~speechcue_hf.cues.normalisation.MELD_MAIN_CHARACTERS` for the paper's MELD results).
@@ -129,13 +130,13 @@ class SpeechDescriber(Record):
         """
         level_quantiles(levels)
         _check_choice("baseline", baseline, BASELINES)
-        _check_choice("wording", wording, tuple(CUES))
+        _check_choice("wording", wording, WORDINGS)
         _check_split(train)
         _check_speakers(train, baseline, speakers)
-        cues = tuple(cue for cue in CUES[wording] if cue in train.column_names)
+        cues = tuple(cue for cue in levelled_columns(wording) if cue in train.column_names)
         if not cues:
             raise DescriberError(
-                f"the train split has none of the columns {', '.join(CUES[wording])}. {_MEASURE_FIRST}"
+                f"the train split has none of the columns {', '.join(levelled_columns(wording))}. {_MEASURE_FIRST}"
             )
         batch = _training_columns(train, cues, baseline)
         values = measured_values(batch, cues)
@@ -176,7 +177,7 @@ class SpeechDescriber(Record):
         features = CueFeatures(
             values={**dict(zip(self.cues, values.T, strict=True)), **_reliability(batch)},
             levels=dict(zip(self.cues, indices.T, strict=True)),
-            habits=dict(zip(self.cues, statistics.habits.T, strict=True)),
+            usual=dict(zip(self.cues, statistics.usual.T, strict=True)),
             level_count=self.levels,
             references=references,
             genders=_optional(batch, "gender", len(values)),
@@ -236,7 +237,7 @@ class SpeechDescriber(Record):
     @property
     def inputs(self) -> tuple[str, ...]:
         """Columns that a description can depend on; only the cues and those the baseline needs must exist."""
-        return (*self.cues, *RELIABILITY, *_CONTEXT)
+        return (*self.cues, *columns_of(judged="never"), *_CONTEXT)
 
     @property
     def features(self) -> Features:
@@ -306,8 +307,8 @@ class SpeechDescriber(Record):
         ]
         statistics = row_statistics(self.groups, self.cues, chosen)
         compared = np.where(has_past[:, None], values - past, values)
-        usual = np.where(has_past[:, None], past, statistics.habits)
-        return compared, statistics._replace(habits=usual), [group.partition(": ")[0] for group in chosen]
+        usual = np.where(has_past[:, None], past, statistics.usual)
+        return compared, statistics._replace(usual=usual), [group.partition(": ")[0] for group in chosen]
 
 
 def describe_dataset(dataset: AnyDataset, describer: SpeechDescriber) -> AnyDataset:
@@ -402,13 +403,13 @@ def _check_batch(batch: Batch, cues: Sequence[str], baseline: str) -> None:
 
 
 def _check_cues(describer: SpeechDescriber) -> None:
-    known = CUES.get(describer.wording, ())
+    known = levelled_columns(describer.wording) if describer.wording in WORDINGS else ()
     fitted = [group.cues.keys() for group in describer.groups.values()]
     if not set(describer.cues) <= set(known) or any(cues != set(describer.cues) for cues in fitted):
         raise ValueError(
             f"its wording ({describer.wording}) and cues ({', '.join(describer.cues)}) do not fit this package, whose "
-            f"wordings are {', '.join(CUES)} and whose cues are {', '.join(CUES['speechcue'])}: "
-            f"install speechcue_hf {describer.package_version}"
+            f"wordings are {', '.join(WORDINGS)} and whose cues are {', '.join(levelled_columns('speechcue'))}: "
+            f"register the cues that are missing, or install speechcue_hf {describer.package_version}"
         )
     if OVERALL not in describer.groups or describer.baseline not in BASELINES or describer.levels not in LEVEL_NAMES:
         raise ValueError("it has no overall statistics, or an unknown baseline or number of levels")
@@ -437,7 +438,9 @@ def _training_columns(train: Dataset, cues: Sequence[str], baseline: str) -> Bat
 
 
 def _reliability(batch: Batch) -> dict[str, FloatArray]:
-    return {column: np.array(batch[column], dtype=np.float64) for column in RELIABILITY if column in batch}
+    return {
+        column: np.array(batch[column], dtype=np.float64) for column in columns_of(judged="never") if column in batch
+    }
 
 
 def _optional(batch: Batch, column: str, rows: int) -> Sequence[Any]:

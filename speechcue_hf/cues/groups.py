@@ -30,13 +30,13 @@ class RowStatistics(NamedTuple):
     Args:
         means: Shape ``(rows, cues)``.
         spreads: Sample standard deviations, shape ``(rows, cues)``.
-        habits: Medians, shape ``(rows, cues)``.
+        usual: Medians, shape ``(rows, cues)``.
         thresholds: Shape ``(rows, cues, levels - 1)``.
     """
 
     means: FloatArray
     spreads: FloatArray
-    habits: FloatArray
+    usual: FloatArray
     thresholds: FloatArray
 
 

@@ -14,16 +14,12 @@ from datasets import Dataset, DatasetDict, Features, IterableDataset, Value
 from speechcue_hf.audio import decode
 from speechcue_hf.corpora.joining import put_beside
 from speechcue_hf.cues import analysis, speechcuellm
-from speechcue_hf.cues.settings import GROUPS, MEASUREMENT_COLUMNS, MeasurementSettings
+from speechcue_hf.cues.settings import MeasurementSettings
+from speechcue_hf.cues.table import Cue, added_cues, measurement_columns
 from speechcue_hf.cues.turns import TURN_COLUMNS, TurnFollower, add_turn_taking, has_turns
 from speechcue_hf.errors import AudioError
 
-__all__ = ["GROUPS", "MEASUREMENT_COLUMNS", "MeasurementSettings", "measure_clips", "measure_dataset", "measure_speech"]
-
 AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict, IterableDataset)
-
-CLIP_COLUMNS = tuple(column for column in MEASUREMENT_COLUMNS if column not in TURN_COLUMNS)
-"""What one clip alone can tell; turn-taking needs the row before."""
 
 _DEFAULT = MeasurementSettings()
 _PROCEDURES = {
@@ -31,6 +27,11 @@ _PROCEDURES = {
     "speechcuellm": (speechcuellm.measure_like_paper, speechcuellm.LONGEST),
 }
 """By preset: the procedure, and how many seconds of a file are decoded for it."""
+
+
+def clip_columns() -> tuple[str, ...]:
+    """What one clip alone can tell; turn-taking needs the row before."""
+    return tuple(column for column in measurement_columns() if column not in TURN_COLUMNS)
 
 
 def measure_speech(row: Mapping[str, Any], settings: MeasurementSettings = _DEFAULT) -> dict[str, float | str | None]:
@@ -45,7 +46,7 @@ def measure_speech(row: Mapping[str, Any], settings: MeasurementSettings = _DEFA
         settings: What to measure, and how.
 
     Returns:
-        Every column of ``CLIP_COLUMNS`` (unit in the name; None where not measured or not asked for) and
+        Every column of :func:`clip_columns` (unit in the name; None where not measured or not asked for) and
         ``measurement_note``, None when everything asked for was measured.
 
     Example:
@@ -79,7 +80,7 @@ def measure_dataset(
         num_proc: Worker processes, each held to one processor; None works in this process.
 
     Returns:
-        The dataset with all ``MEASUREMENT_COLUMNS`` and ``measurement_note``; earlier ones are replaced.
+        The dataset with the columns of all cues and ``measurement_note``; earlier ones are replaced.
 
     Raises:
         ValueError: If ``audio`` or ``utterance_id`` is missing.
@@ -102,7 +103,8 @@ def measure_clips(dataset: Dataset, settings: MeasurementSettings = _DEFAULT, nu
         num_proc: Worker processes; None works in this process.
 
     Returns:
-        The split with ``CLIP_COLUMNS`` and ``measurement_note``, and null turn-taking columns where it had none.
+        The split with the columns of :func:`clip_columns` and ``measurement_note``, and null turn-taking columns where
+        it had none.
 
     Raises:
         ValueError: If ``audio`` or ``utterance_id`` is missing.
@@ -114,7 +116,8 @@ def measure_clips(dataset: Dataset, settings: MeasurementSettings = _DEFAULT, nu
     measured = dataset.select_columns(["utterance_id", "audio"]).map(
         _measure_in_worker,
         with_rank=True,
-        fn_kwargs={"settings": settings},
+        # Other functions of other people's cues make another fingerprint for the cache.
+        fn_kwargs={"settings": settings, "added": added_cues()},
         remove_columns=["audio"],
         features=_features(turn_columns),
         num_proc=num_proc,
@@ -134,7 +137,7 @@ def _measure_stream(dataset: IterableDataset, settings: MeasurementSettings) -> 
 
 
 def _measure_in_worker(
-    row: Mapping[str, Any], rank: int | None, settings: MeasurementSettings
+    row: Mapping[str, Any], rank: int | None, settings: MeasurementSettings, added: tuple[Cue, ...]
 ) -> dict[str, float | str | None]:
     if rank is not None:
         _stay_on_one_processor(rank)
@@ -161,11 +164,11 @@ def _as_columns(
     chosen = {column: value for column, value in values.items() if column in columns}
     finite = {column: value for column, value in chosen.items() if value is not None and np.isfinite(value)}
     return {
-        **{column: finite.get(column) for column in CLIP_COLUMNS},
+        **{column: finite.get(column) for column in clip_columns()},
         "measurement_note": "; ".join(reasons) or None,
     }
 
 
 def _features(turn_columns: list[str]) -> Features:
-    columns = {column: Value("float64") for column in (*CLIP_COLUMNS, *turn_columns)}
+    columns = {column: Value("float64") for column in (*clip_columns(), *turn_columns)}
     return Features({"utterance_id": Value("string"), **columns, "measurement_note": Value("string")})

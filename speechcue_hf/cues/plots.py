@@ -16,36 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
+from speechcue_hf.cues import table
 from speechcue_hf.cues.analysis import RATE
 from speechcue_hf.cues.curves import Curves
 from speechcue_hf.cues.describe import SpeechDescriber, measured_values
 from speechcue_hf.cues.levels import CueStatistics, FloatArray
 from speechcue_hf.cues.normalisation import OVERALL, PAST
-
-LABELS = {
-    "duration_s": "Duration (s)",
-    "intensity_mean_db": "Loudness (dB)",
-    "intensity_sd_db": "Loudness variation (dB)",
-    "f0_mean_hz": "Mean pitch (Hz)",
-    "f0_sd_hz": "Pitch variation (Hz)",
-    "f0_range_hz": "Pitch range (Hz)",
-    "articulation_rate_per_s": "Articulation rate (syllables/s)",
-    "hnr_mean_db": "Harmonics-to-noise ratio (dB)",
-    "f0_median_hz": "Median pitch (Hz)",
-    "f0_q10_semitones": "Pitch, 10 % quantile (semitones re 100 Hz)",
-    "f0_q50_semitones": "Pitch, median (semitones re 100 Hz)",
-    "f0_q90_semitones": "Pitch, 90 % quantile (semitones re 100 Hz)",
-    "f0_sd_semitones": "Pitch variation (semitones)",
-    "final_contour_semitones_per_s": "Final contour (semitones/s)",
-    "jitter_local_ratio": "Jitter (ratio)",
-    "shimmer_local_ratio": "Shimmer (ratio)",
-    "spectral_tilt_db_per_octave": "Spectral tilt (dB/octave)",
-    "pause_ratio": "Pauses (share of the turn)",
-    "longest_pause_s": "Longest pause (s)",
-    "turn_latency_s": "Turn latency (s)",
-    "overlap_s": "Overlap (s)",
-}
-"""Cue → axis label with its unit."""
 
 STRIP = {
     "loudness": ("intensity_mean_db",),
@@ -109,6 +85,7 @@ def plot_distributions(train: Dataset, describer: SpeechDescriber, path: Path) -
     """
     cues = [cue for cue in describer.cues if describer.groups[OVERALL].cues[cue].count]
     shown = sorted(describer.groups, key=lambda name: (name != OVERALL, -describer.groups[name].rows))[:_MOST_GROUPS]
+    labels = {cue.column: f"{cue.label} ({cue.unit})" for cue in table.cues()}
     columns = min(3, len(cues))
     lines = -(-len(cues) // columns)
     bars = 0.22 * len(shown)
@@ -120,7 +97,7 @@ def plot_distributions(train: Dataset, describer: SpeechDescriber, path: Path) -
         bottom = figure.add_subplot(grid[2 * line + 1, column], sharex=top)
         _draw_histogram(top, measured_values(train.select_columns(cue)[:], [cue])[:, 0], describer, cue)
         _draw_group_bars(bottom, describer, cue, shown, named=column == 0)
-        bottom.set_xlabel(LABELS[cue])
+        bottom.set_xlabel(labels[cue])
         bottom.xaxis.set_major_locator(MaxNLocator(5))
     more = len(describer.groups) - len(shown)
     figure.suptitle(

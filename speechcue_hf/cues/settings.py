@@ -7,50 +7,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from speechcue_hf import __version__
+from speechcue_hf.cues.table import ALWAYS, PAPER_CUES, columns_of, groups, measurement_columns
 from speechcue_hf.records import MEASUREMENT_FILE, Record
 
-PAPER_COLUMNS: tuple[str, ...] = (
-    "duration_s",
-    "intensity_mean_db",
-    "intensity_sd_db",
-    "f0_mean_hz",
-    "f0_sd_hz",
-    "f0_range_hz",
-    "articulation_rate_per_s",
-    "hnr_mean_db",
-)
+PAPER_COLUMNS = tuple(cue.column for cue in PAPER_CUES)
 """The eight numbers of SpeechCueLLM, in the order of its published files."""
 
-GROUPS: dict[str, tuple[str, ...]] = {
-    "loudness": ("intensity_mean_db", "intensity_sd_db"),
-    "pitch": (
-        "f0_mean_hz",
-        "f0_sd_hz",
-        "f0_range_hz",
-        "f0_median_hz",
-        "f0_q10_semitones",
-        "f0_q50_semitones",
-        "f0_q90_semitones",
-        "f0_sd_semitones",
-        "final_contour_semitones_per_s",
-        "voiced_s",
-    ),
-    "rhythm": ("articulation_rate_per_s", "pause_ratio", "longest_pause_s"),
-    "voice_quality": ("jitter_local_ratio", "shimmer_local_ratio", "spectral_tilt_db_per_octave"),
-    "hnr": ("hnr_mean_db",),
-    "recording": ("snr_db", "clipped_ratio"),
-    "turn_taking": ("turn_latency_s", "overlap_s"),
-}
-"""The measurements that are made, or left out, together. The duration belongs to no group: it is always there."""
-
-MEASUREMENT_COLUMNS: tuple[str, ...] = (
-    *PAPER_COLUMNS,
-    *(column for columns in GROUPS.values() for column in columns if column not in PAPER_COLUMNS),
-)
-"""All measurement columns, the paper's eight first."""
-
 _PRESET_GROUPS = {
-    "default": tuple(group for group in GROUPS if group != "hnr"),
+    "default": ("loudness", "pitch", "rhythm", "voice_quality", "recording", "turn_taking"),
     "speechcuellm": ("loudness", "pitch", "rhythm", "hnr"),
 }
 
@@ -60,7 +24,8 @@ class MeasurementSettings(Record):
     """Which procedure measures, and which groups of measurements it makes.
 
     Attributes:
-        groups: Keys of ``GROUPS``. Harmonicity (``hnr``) costs more than all else together and is off by default.
+        groups: Of :func:`speechcue_hf.cues.table.groups`. Harmonicity (``hnr``) costs more than all else together and
+            is off by default, as are the groups of cues that programs add.
         preset: ``default`` (see ``speechcue_hf.cues.analysis``) or ``speechcuellm``, the paper's procedure
             (see ``speechcue_hf.cues.speechcuellm``), which knows its eight numbers only.
         release: The release of this package that measures; the datasets cache does not reuse what another one measured.
@@ -83,7 +48,7 @@ class MeasurementSettings(Record):
     def __post_init__(self) -> None:
         if self.preset not in _PRESET_GROUPS:
             raise ValueError(f"preset {self.preset!r} is unknown; the presets are {', '.join(_PRESET_GROUPS)}")
-        known = GROUPS if self.preset == "default" else _PRESET_GROUPS[self.preset]
+        known = tuple(groups()) if self.preset == "default" else _PRESET_GROUPS[self.preset]
         for group in self.groups:
             if group not in known:
                 raise ValueError(f"preset {self.preset!r} has no group {group!r}; its groups are {', '.join(known)}")
@@ -103,7 +68,7 @@ class MeasurementSettings(Record):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The measurement columns that these settings fill, in the order of ``MEASUREMENT_COLUMNS``."""
-        chosen = {"duration_s"}.union(*(GROUPS[group] for group in self.groups))
-        known = MEASUREMENT_COLUMNS if self.preset == "default" else PAPER_COLUMNS
+        """The measurement columns that these settings fill, in their order."""
+        chosen = {*columns_of(group=ALWAYS)}.union(*(groups()[group] for group in self.groups))
+        known = measurement_columns() if self.preset == "default" else PAPER_COLUMNS
         return tuple(column for column in known if column in chosen)

@@ -1,4 +1,4 @@
-"""From levels to facts: what there is to say about each clip, before it is said. Each wording has its own facts."""
+"""From levels to template variables: what there is to say about each clip, for the templates of each wording."""
 
 from __future__ import annotations
 
@@ -10,18 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from speechcue_hf.cues.levels import DEGREES, LEVEL_NAMES, MISSING, FloatArray, IntArray, named
-from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS, PAPER_COLUMNS
+from speechcue_hf.cues.settings import PAPER_COLUMNS
+from speechcue_hf.cues.table import added_cues, cues
 
 BoolArray = npt.NDArray[np.bool_]
 
-RELIABILITY = ("voiced_s", "snr_db", "clipped_ratio")
-"""Measurements that say how far the cues can be trusted; worded, but without levels."""
-
-CUES = {
-    "speechcuellm": PAPER_COLUMNS,
-    "speechcue": tuple(column for column in MEASUREMENT_COLUMNS if column not in RELIABILITY),
-}
-"""Wording → the cues that get a level and a z-score with it."""
+WORDINGS = ("speechcuellm", "speechcue")
 
 SHORTEST_JUDGED_S = 0.5
 """Shorter clips are not described; the paper gives the model no audio features for them either."""
@@ -47,6 +41,20 @@ WORDED_LATENCY_S = (1.0, 10.0)
 """From, to: a longer gap is a change of scene rather than a hesitation."""
 
 
+def levelled_columns(wording: str) -> tuple[str, ...]:
+    """The cues that get a level and a z-score with a wording.
+
+    Args:
+        wording: One of ``WORDINGS``.
+
+    Returns:
+        Their columns.
+    """
+    if wording == "speechcuellm":
+        return PAPER_COLUMNS
+    return tuple(cue.column for cue in cues() if cue.judged != "never")
+
+
 class TemplateVariables(NamedTuple):
     """What the two templates of a wording are given: name → one value per row."""
 
@@ -61,9 +69,9 @@ class CueFeatures:
     Args:
         values: Measurement column → values in the column's unit, shape ``(rows,)``; NaN where not measured.
         levels: Cue → level indices, shape ``(rows,)``; -1 where there is none.
-        habits: Cue → the value to compare with (usual for the speaker, the gender ...), shape ``(rows,)``.
+        usual: Cue → the value to compare with (usual for the speaker, the gender ...), shape ``(rows,)``.
         level_count: Number of levels, 3 to 6.
-        references: Whose habit each row is compared with: ``"speaker"``, ``"past"``, ``"gender"`` or ``"overall"``.
+        references: What each row is compared with: ``"speaker"``, ``"past"``, ``"gender"`` or ``"overall"``.
         genders: ``"female"``, ``"male"`` or None, per row.
         notes: ``measurement_note``, per row.
         statuses: ``audio_status``, per row.
@@ -71,7 +79,7 @@ class CueFeatures:
 
     values: Mapping[str, FloatArray]
     levels: Mapping[str, IntArray]
-    habits: Mapping[str, FloatArray]
+    usual: Mapping[str, FloatArray]
     level_count: int
     references: Sequence[str]
     genders: Sequence[str | None]
@@ -103,17 +111,17 @@ def speechcuellm_variables(features: CueFeatures) -> TemplateVariables:
         features: The clips.
 
     Returns:
-        The same facts for both templates; the variation of pitch is its standard deviation's level, else its range's.
+        The same for both templates; the variation of pitch is its standard deviation's level, else its range's.
     """
     names = LEVEL_NAMES[features.level_count]
-    facts = {
+    variables = {
         "loudness": named(features.level("intensity_mean_db"), names),
         "loudness_variation": named(features.level("intensity_sd_db"), names),
         "pitch": named(features.level("f0_mean_hz"), names),
         "pitch_variation": named(features.level("f0_sd_hz", "f0_range_hz"), names),
         "rate": named(features.level("articulation_rate_per_s"), names),
     }
-    return TemplateVariables(facts, facts)
+    return TemplateVariables(variables, variables)
 
 
 def speechcue_variables(features: CueFeatures) -> TemplateVariables:
@@ -123,12 +131,12 @@ def speechcue_variables(features: CueFeatures) -> TemplateVariables:
         features: The clips.
 
     Returns:
-        Facts that are None, 0 or False where nothing was measured or nothing stands out. The impression is given fewer
+        Values that are None, 0 or False where nothing was measured or nothing stands out. The impression is given fewer
         and coarser ones, so that fewer of its sentences are distinct.
     """
     doubts = _doubts(features)
     judged = ~doubts["unmeasured"] & ~doubts["short"]
-    facts: dict[str, list[Any]] = {
+    variables: dict[str, list[Any]] = {
         "reference": list(features.references),
         "gender": list(features.genders),
         "graded": [max(DEGREES[features.level_count]) == 2] * features.rows,
@@ -137,15 +145,38 @@ def speechcue_variables(features: CueFeatures) -> TemplateVariables:
         **_timing(features, judged),
     }
     description = {
-        **facts,
+        **variables,
         **{name: found.tolist() for name, found in doubts.items()},
         "short": _seconds(features.value("duration_s"), doubts["short"], digits=2),
         "note": [note if said else None for note, said in zip(features.notes, doubts["unmeasured"], strict=True)],
     }
     del description["tone"]
-    impression = {name: facts[name] for name in ("reference", "tone", "intonation", "ending", "roughness")}
-    impression |= {name: [said is not None for said in facts[name]] for name in ("pause", "overlap", "delay")}
+    impression = {name: variables[name] for name in ("reference", "tone", "intonation", "ending", "roughness")}
+    impression |= {name: [said is not None for said in variables[name]] for name in ("pause", "overlap", "delay")}
     return TemplateVariables(description, impression)
+
+
+def added_variables(features: CueFeatures) -> dict[str, Sequence[Any]]:
+    """What the template for cues of other people is given.
+
+    Args:
+        features: The clips.
+
+    Returns:
+        ``reference`` and ``graded`` as for the others, and ``said``: of each cue that stands out, what is said of it
+        and its degree, -2 to 2.
+    """
+    doubts = _doubts(features)
+    trusted = {"measured": ~doubts["unmeasured"] & ~doubts["short"]}
+    trusted["voiced"] = trusted["measured"] & ~doubts["voiceless"]
+    worded = [cue for cue in added_cues() if cue.words and cue.column in features.levels]
+    degrees = [np.where(trusted[cue.judged], _degrees(features, cue.column), 0).tolist() for cue in worded]
+    said = [
+        tuple((cue.words[degree < 0], degree) for cue, degree in zip(worded, row, strict=True) if cue.words and degree)
+        for row in zip(*degrees, strict=True)
+    ]
+    graded = [max(DEGREES[features.level_count]) == 2] * features.rows
+    return {"reference": list(features.references), "graded": graded, "said": said or [()] * features.rows}
 
 
 def _manner(features: CueFeatures, judged: BoolArray, pitched: BoolArray) -> dict[str, list[Any]]:
@@ -206,18 +237,18 @@ def _degrees(features: CueFeatures, *cues: str) -> IntArray:
 
 
 def _semitones(features: CueFeatures) -> IntArray:
-    """Distance of the pitch from the habitual pitch, in whole semitones; 0 where either is missing."""
+    """Distance of the pitch from the usual pitch, in whole semitones; 0 where either is missing."""
     distance = np.full(features.rows, np.nan)
     for cue in ("f0_mean_hz", "f0_median_hz"):
         known = features.level(cue) >= 0
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = features.value(cue) / features.habits.get(cue, distance)
+            ratio = features.value(cue) / features.usual.get(cue, distance)
             distance = np.where(known, 12 * np.log2(ratio), distance)
     return np.rint(np.where(np.isfinite(distance), distance, 0)).astype(np.int64)
 
 
 def _ending(features: CueFeatures) -> IntArray:
-    """1 where the pitch rises at the end audibly and more than is habitual, -1 where it falls so, else 0."""
+    """1 where the pitch rises at the end audibly and more than is usual, -1 where it falls so, else 0."""
     slope = features.value("final_contour_semitones_per_s")
     direction = np.sign(_degrees(features, "final_contour_semitones_per_s"))
     return np.where(direction * slope >= AUDIBLE_GLIDE_SEMITONES_PER_S, direction, 0)

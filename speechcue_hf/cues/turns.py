@@ -8,8 +8,9 @@ from typing import Any
 from datasets import Dataset, Features, Value
 
 from speechcue_hf.corpora.joining import put_beside
+from speechcue_hf.cues.table import columns_of
 
-TURN_COLUMNS = ("turn_latency_s", "overlap_s")
+TURN_COLUMNS = columns_of(group="turn_taking")
 NEEDED_COLUMNS = ("dialogue_id", "turn", "start", "end")
 
 

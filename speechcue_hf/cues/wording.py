@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechcue_hf.cues.template_variables import CueFeatures, speechcue_variables, speechcuellm_variables
+from speechcue_hf.cues.table import added_cues
+from speechcue_hf.cues.template_variables import (
+    CueFeatures,
+    added_variables,
+    speechcue_variables,
+    speechcuellm_variables,
+)
 from speechcue_hf.templates import own_templates, template_source
 
 if TYPE_CHECKING:
@@ -36,6 +42,9 @@ def put_in_words(wording: str, features: CueFeatures) -> tuple[list[str], list[s
     """
     variables = _VARIABLES[wording](features)
     descriptions = _render(f"{wording}_description.jinja", variables.description)
+    if wording == "speechcue" and added_cues():
+        more = _render("speechcue_added.jinja", added_variables(features))
+        descriptions = [f"{text} {added}".strip() for text, added in zip(descriptions, more, strict=True)]
     return descriptions, _render(f"{wording}_impression.jinja", variables.impression)
 
 

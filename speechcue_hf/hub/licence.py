@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from speechcue_hf.corpora.catalogue import NAMESPACE, Corpus, corpus_of_ids, find_corpus
-from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
+from speechcue_hf.cues.table import measurement_columns
 from speechcue_hf.errors import LicenceError
 from speechcue_hf.records import CorpusIdentity
 
-CUE_COLUMNS = frozenset(
-    {
-        *("dialogue_id", "utterance_id", "turn", "audio_status"),
-        *MEASUREMENT_COLUMNS,
-        *("measurement_note", "speech_description", "speech_impression"),
-        *(f"{column}_{suffix}" for column in MEASUREMENT_COLUMNS for suffix in ("level", "z")),
-    }
+IDS_AND_WORDS = (
+    *("dialogue_id", "utterance_id", "turn", "audio_status"),
+    *("measurement_note", "speech_description", "speech_impression"),
 )
-"""Ids, measurements and descriptions: what may leave a corpus of which nothing else may."""
+"""What may leave a corpus of which nothing else may, beside its measurements with their levels and z-scores."""
 
 
 def corpus_of(identity: CorpusIdentity | None, utterance_ids: Iterable[str]) -> Corpus:
@@ -52,7 +48,10 @@ def columns_that_may_leave(corpus: Corpus, columns: Sequence[str]) -> list[str]:
     Returns:
         Those that may leave, in their order.
     """
-    return [column for column in columns if corpus.may_leave == "everything" or column in CUE_COLUMNS]
+    if corpus.may_leave == "everything":
+        return list(columns)
+    cues = {f"{column}{suffix}" for column in measurement_columns() for suffix in ("", "_level", "_z")}
+    return [column for column in columns if column in cues or column in IDS_AND_WORDS]
 
 
 def check_columns(corpus: Corpus, columns: Sequence[str], *, restricted: bool, agreed: bool) -> None:

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, PrinterCallback, set_seed
 
 from speechcue_hf.corpora.identity import identify, metadata_of
 from speechcue_hf.corpora.subset import share_of
-from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
+from speechcue_hf.cues.table import measurement_columns
 from speechcue_hf.errors import ModelError, TrainingError
 from speechcue_hf.inference.classifier import Prediction
 from speechcue_hf.inference.encoder import EncoderClassifier
@@ -341,7 +341,7 @@ def _model_settings(model: EncoderSettings, train: Dataset) -> dict[str, Any]:
 
 
 def _cue_names(train: Dataset) -> list[str]:
-    known = {f"{measurement}_z" for measurement in MEASUREMENT_COLUMNS}
+    known = {f"{measurement}_z" for measurement in measurement_columns()}
     names = [column for column in train.column_names if column in known]
     if not names:
         raise ModelError("the dataset has no column of z-scores: run `speechcue measure` and `speechcue describe`")

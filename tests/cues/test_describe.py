@@ -11,7 +11,7 @@ from huggingface_hub import HfApi
 
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
-from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS
+from speechcue_hf.cues.table import measurement_columns
 from speechcue_hf.errors import DescriberError, DialogueError, RecordError
 from speechcue_hf.records import DESCRIBER_FILE, with_nulls
 from tests.cues import published_meld
@@ -29,7 +29,7 @@ def rows(count: int = 80, seed: int = 0, split: str = "train", **columns: object
         "turn": [i % 8 for i in range(count)],
         "speaker": names,
         "gender": [SPEAKERS[name][0] for name in names],
-        **{column: np.abs(random.normal(2.0, 0.5, count)).tolist() for column in MEASUREMENT_COLUMNS},
+        **{column: np.abs(random.normal(2.0, 0.5, count)).tolist() for column in measurement_columns()},
     }
     pitch = [SPEAKERS[name][1] * 2 ** random.normal(0, 0.2) for name in names]
     table |= {"f0_mean_hz": pitch, "f0_median_hz": pitch, "snr_db": [30.0] * count, "clipped_ratio": [0.0] * count}

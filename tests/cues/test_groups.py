@@ -22,7 +22,7 @@ def test_groups_overlap(groups):
 def test_each_row_gets_the_statistics_of_its_group(groups):
     statistics = row_statistics(groups, ["pitch", "loudness"], ["speaker: Ann", "overall", "speaker: Ann"])
     assert statistics.means[:, 0].tolist() == [1.5, 3.0, 1.5]
-    assert statistics.habits[:, 0].tolist() == [1.5, 2.0, 1.5]
+    assert statistics.usual[:, 0].tolist() == [1.5, 2.0, 1.5]
     assert statistics.spreads[0, 0] == pytest.approx(np.sqrt(0.5))
     assert statistics.thresholds.shape == (3, 2, 3)
     assert statistics.thresholds[0, 0].tolist() == [1.25, 1.5, 1.75]
@@ -31,4 +31,4 @@ def test_each_row_gets_the_statistics_of_its_group(groups):
 def test_a_cue_that_does_not_vary_has_no_statistics(groups):
     statistics = row_statistics(groups, ["pitch", "loudness"], ["overall"])
     assert np.isnan(statistics.thresholds[0, 1]).all()
-    assert np.isnan([statistics.means[0, 1], statistics.spreads[0, 1], statistics.habits[0, 1]]).all()
+    assert np.isnan([statistics.means[0, 1], statistics.spreads[0, 1], statistics.usual[0, 1]]).all()

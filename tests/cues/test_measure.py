@@ -9,8 +9,9 @@ import pytest
 import soundfile
 from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value, load_dataset
 
-from speechcue_hf.cues.measure import CLIP_COLUMNS, measure_clips, measure_dataset, measure_speech
-from speechcue_hf.cues.settings import MEASUREMENT_COLUMNS, MeasurementSettings
+from speechcue_hf.cues.measure import clip_columns, measure_clips, measure_dataset, measure_speech
+from speechcue_hf.cues.settings import MeasurementSettings
+from speechcue_hf.cues.table import measurement_columns
 from tests.cues.measure_clips import as_bytes, voice
 from tests.test_audio import write_video
 
@@ -23,13 +24,13 @@ def measure(samples, rate=16000, subtype="PCM_16", settings=ALL):
 
 def assert_nothing_but_duration(measured, reason):
     assert measured["measurement_note"] == reason
-    assert {column for column in CLIP_COLUMNS if measured[column] is not None} <= {"duration_s"}
+    assert {column for column in clip_columns() if measured[column] is not None} <= {"duration_s"}
 
 
 def test_a_good_clip_has_every_value_and_no_note():
     measured = measure(voice(120, 2))
     assert measured["measurement_note"] is None
-    assert None not in [measured[column] for column in CLIP_COLUMNS]
+    assert None not in [measured[column] for column in clip_columns()]
     assert measured["f0_median_hz"] == pytest.approx(120, rel=0.005)
     assert measured["f0_q50_semitones"] == pytest.approx(12 * np.log2(1.2), abs=0.1)
     assert measured["articulation_rate_per_s"] == pytest.approx(4, abs=0.3)
@@ -38,7 +39,7 @@ def test_a_good_clip_has_every_value_and_no_note():
 
 def test_groups_are_left_out():
     measured = measure(voice(120, 2), settings=MeasurementSettings(groups=("loudness",)))
-    filled = {column for column in CLIP_COLUMNS if measured[column] is not None}
+    filled = {column for column in clip_columns() if measured[column] is not None}
     assert filled == {"duration_s", "intensity_mean_db", "intensity_sd_db"}
     assert measured["measurement_note"] is None
 
@@ -99,7 +100,7 @@ def test_one_sided_stereo_keeps_its_level():
     alone = measure(mono)
     for other in (np.zeros_like(mono), 1e-4 * np.random.default_rng(0).normal(size=len(mono)), mono):
         stereo = measure(np.stack([mono, other], axis=1))
-        for column in CLIP_COLUMNS:
+        for column in clip_columns():
             assert stereo[column] == pytest.approx(alone[column], rel=1e-9), column
 
 
@@ -214,7 +215,7 @@ def test_measure_dataset_adds_columns_and_leaves_the_others(folder):
     measured = measure_dataset(dataset)
     assert isinstance(measured, DatasetDict)
     added = set(measured["train"].column_names) - set(dataset["train"].column_names)
-    assert added == {*MEASUREMENT_COLUMNS, "measurement_note"}
+    assert added == {*measurement_columns(), "measurement_note"}
     assert measured["train"].features["audio"] == dataset["train"].features["audio"]
     assert measured["train"].features["hnr_mean_db"] == Value("float64")
     assert measured["train"].select_columns(dataset["train"].column_names)[:] == dataset["train"][:]

@@ -6,8 +6,7 @@ from matplotlib.image import imread
 
 from speechcue_hf.cues.curves import Curves, clip_curves
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
-from speechcue_hf.cues.plots import LABELS, Turn, plot_distributions, plot_turns
-from speechcue_hf.cues.template_variables import CUES
+from speechcue_hf.cues.plots import Turn, plot_distributions, plot_turns
 from tests.cues.test_describe import rows
 
 CLIP = Path(__file__).parents[2] / "speechcue_hf/corpora/demo_data/audio/bicycle_00.ogg"
@@ -18,14 +17,6 @@ def shape(path: Path) -> tuple[int, int]:
     picture = imread(path)
     assert picture[..., :3].std() > 0.01
     return picture.shape[:2]
-
-
-def test_every_cue_has_a_label_with_its_unit():
-    units = {"_s": "(s)", "_db": "(dB)", "_hz": "(Hz)", "_per_s": "/s)", "_per_octave": "/octave)"}
-    assert set(LABELS) == {cue for cues in CUES.values() for cue in cues}
-    for cue, label in LABELS.items():
-        ending = next((unit for suffix, unit in reversed(units.items()) if cue.endswith(suffix)), ")")
-        assert label.endswith(ending), (cue, label)
 
 
 @pytest.mark.parametrize("baseline", ["speaker", "overall", "running"])

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from speechcue_hf.cues.levels import DEGREES, LEVEL_NAMES
-from speechcue_hf.cues.template_variables import CUES, CueFeatures
+from speechcue_hf.cues.template_variables import WORDINGS, CueFeatures
 from speechcue_hf.cues.wording import put_in_words, wording_sha256
 
 LOWEST, LOW, MEDIUM, HIGH, HIGHEST = range(5)
 
 
-def one(wording="speechcue", levels=None, values=None, habits=None, level_count=5, note=None, status="ok", **who):
+def one(wording="speechcue", levels=None, values=None, usual=None, level_count=5, note=None, status="ok", **who):
     """Description and impression of one clip. A cue with a level has a value, 1 unless given."""
     levels = levels or {}
     values = {**dict.fromkeys(levels, 1.0), **(values or {})}
     features = CueFeatures(
         values={column: np.array([value], dtype=float) for column, value in values.items()},
         levels={cue: np.array([level]) for cue, level in levels.items()},
-        habits={cue: np.array([value], dtype=float) for cue, value in (habits or {}).items()},
+        usual={cue: np.array([value], dtype=float) for cue, value in (usual or {}).items()},
         level_count=level_count,
         references=[who.get("reference", "speaker")],
         genders=[who.get("gender")],
@@ -94,15 +94,15 @@ class TestManner:
     def test_pitch_in_semitones(self, ratio, level, distance):
         cue = {"f0_median_hz": level}
         description, _ = one(
-            levels=cue, values={"f0_median_hz": 200 * ratio}, habits={"f0_median_hz": 200.0}, gender="male"
+            levels=cue, values={"f0_median_hz": 200 * ratio}, usual={"f0_median_hz": 200.0}, gender="male"
         )
         assert description == f"This turn is spoken {distance} his usual pitch."
 
     def test_median_pitch_goes_before_mean_pitch(self):
         levels = {"f0_median_hz": HIGH, "f0_mean_hz": LOWEST}
         values = {"f0_median_hz": 224.5, "f0_mean_hz": 100.0}
-        habits = {"f0_median_hz": 200.0, "f0_mean_hz": 200.0}
-        assert "two semitones above" in one(levels=levels, values=values, habits=habits)[0]
+        usual = {"f0_median_hz": 200.0, "f0_mean_hz": 200.0}
+        assert "two semitones above" in one(levels=levels, values=values, usual=usual)[0]
 
     @pytest.mark.parametrize(
         ("reference", "gender", "expected"),
@@ -236,12 +236,12 @@ def test_what_was_not_measured_is_not_said():
     for cue, level in itertools.product(words, range(5)):
         levels = {"intensity_mean_db": MEDIUM, cue: level}
         values = {cue: 20.0 if level > MEDIUM else -20.0}
-        text = " ".join(one(levels=levels, values=values, habits={cue: 20.0}))
+        text = " ".join(one(levels=levels, values=values, usual={cue: 20.0}))
         assert any(word in text for word in words[cue]) or level <= MEDIUM
         for other in set(words) - {cue}:
             assert not any(word in text for word in words[other]), (cue, level, text)
 
 
 def test_hash_follows_the_templates():
-    assert len({wording_sha256(wording) for wording in CUES}) == len(CUES)
+    assert len({wording_sha256(wording) for wording in WORDINGS}) == len(WORDINGS)
     assert wording_sha256("speechcue") == wording_sha256("speechcue")

@@ -427,8 +427,9 @@ class SeedsRecord(Record):
 
     def to_values(self) -> dict[str, Any]:
         """Seeds and split, then each score under its own name."""
-        split = {} if self.split is None else {"split": self.split}
-        return {"seeds": list(self.seeds), **split, **self.scores}
+        values = super().to_values()
+        scores = values.pop("scores")
+        return {name: value for name, value in values.items() if value is not None} | scores
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> SeedsRecord:

@@ -50,9 +50,10 @@ def freeze(target: Path) -> None:
     train_chat(work)
     train_encoders(work)
     train_stages(work)
+    write_cards(work)
     publish(work)
     predict(work)
-    for part in ("models", "recipes", "data", "runs", "published", "conversations", "expected"):
+    for part in ("models", "recipes", "data", "runs", "cards", "published", "conversations", "expected"):
         shutil.copytree(work / part, target / part, ignore=shutil.ignore_patterns(*LEFT_OUT))
     forget_places(target, work)
     shutil.rmtree(work)
@@ -181,6 +182,15 @@ def train_stages(work: Path) -> None:
     run("evaluate", *scored, "--model", runs / "stage3", "-o", runs / "stage3")
     for folder in runs.glob("stage*/checkpoint-*"):
         shutil.rmtree(folder)
+
+
+def write_cards(work: Path) -> None:
+    """The card of each kind of run, whose program must go on running."""
+    (work / "cards").mkdir()
+    runs = {"chat": "chat", "encoder": "encoders/seed-1"} | {f"stage{stage}": f"stage{stage}" for stage in (1, 2, 3)}
+    for name, folder in runs.items():
+        run("card", work / "runs" / folder)
+        shutil.move(work / "runs" / folder / "README.md", work / "cards" / f"{name}.md")
 
 
 def publish(work: Path) -> None:

@@ -7,6 +7,8 @@ fails, the package is to be mended.
 import json
 import math
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -110,6 +112,32 @@ def test_gets_its_card(frozen: Path, kind: str) -> None:
     assert "folder-6-erc" in card
 
 
+@pytest.mark.parametrize("kind", ["chat", "encoder", "stage1", "stage2", "stage3"])
+def test_the_program_on_its_card_still_runs(
+    frozen: Path, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = (frozen / "cards" / f"{kind}.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(frozen / "runs" / RUNS.get(kind, kind))
+    exec(compile(card.split("```python\n")[1].split("```")[0], f"{kind}.md", "exec"), {})
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_a_setting_that_a_later_release_adds_harms_no_run(frozen: Path, tmp_path: Path, kind: str) -> None:
+    """Every record of that release has one more setting, with a default: fingerprints and with them all checks hold."""
+    expected = json.loads((frozen / "expected" / f"{kind}.json").read_text(encoding="utf-8"))
+    audio = ("--audio", frozen / "data" / "prepared") if kind == "stage3" else ()
+    folder = frozen / "runs" / RUNS[kind]
+    command = ("evaluate", frozen / "data" / DATA[kind], *audio, "--model", folder, "-o", tmp_path / "scored")
+    later = [sys.executable, str(HERE / "next_release.py")]
+    for line in (command, ("predict", frozen / "conversations", "--model", folder), ("card", folder)):
+        done = subprocess.run([*later, *map(str, line)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "scored" / "results.json").read_text(encoding="utf-8"))
+    assert results["weighted_f1"] == pytest.approx(expected["weighted_f1"], abs=1e-12)
+    assert results["emphasis"] is False
+
+
 def test_runs_are_compared_and_averaged(frozen: Path, tmp_path: Path) -> None:
     seeds = [frozen / "runs" / "encoders" / f"seed-{seed}" for seed in (1, 2)]
     run("compare", *seeds, "-o", tmp_path / "comparison.json")
@@ -154,16 +182,8 @@ def test_a_finished_encoder_is_trained_on(frozen: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", [2, 3])
-def test_a_finished_stage_is_followed_by_the_next(
-    frozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: int
-) -> None:
-    import runpy
-    import sys
-
-    recipes = Path(__file__).parents[2] / "recipes"
-    line = ["--config", str(frozen / "recipes" / f"stage{stage}.yaml"), "--output_dir", str(tmp_path / "next")]
-    monkeypatch.setattr(sys, "argv", ["semollm.py", *line])
-    runpy.run_path(str(recipes / "semollm.py"), run_name="__main__")
+def test_a_finished_stage_is_followed_by_the_next(frozen: Path, tmp_path: Path, stage: int) -> None:
+    run("train", "--config", frozen / "recipes" / f"stage{stage}.yaml", "-o", tmp_path / "next")
     assert json.loads((tmp_path / "next" / "training.json").read_text(encoding="utf-8"))["stage"] == stage
 
 

@@ -86,3 +86,47 @@ def test_either_switch_turns_progress_bars_off(switch, tmp_path):
 def test_the_command_line_is_a_program():
     shown = subprocess.run([sys.executable, "-m", "speechcue_hf.cli", "--version"], capture_output=True, text=True)
     assert (shown.returncode, shown.stdout.split()[0]) == (0, "speechcue_hf")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_a_shell_gets_completion_for_every_command(shell, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--print-completion", shell])
+    assert stop.value.code == 0
+    script = capsys.readouterr().out
+    assert all(name in script for name in cli.COMMANDS) and "--baseline" in script
+
+
+@pytest.mark.parametrize("line", [["data", "-o", "out"], ["--dataset", "data", "-o", "out"], ["-o", "out", "data"]])
+@pytest.mark.parametrize("name", ["measure", "describe", "biographies", "caption", "probe"])
+def test_a_dataset_folder_is_named_in_either_way(name, line):
+    assert cli._parse(cli._parser([name]), [name, *line]).dataset == Path("data")
+
+
+@pytest.mark.parametrize("line", [[], ["a", "--dataset", "b"]])
+def test_no_dataset_folder_or_two_are_wrong_usage(line, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["measure", *line, "-o", "out"])
+    assert stop.value.code == 2
+    assert ("name the dataset folder" if not line else "two dataset folders are given") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", [["a", "b"], ["a,b"], ["a, b"], ["a", "--cues", "b"]])
+def test_lists_stand_between_blanks_or_commas(given):
+    line = ["probe", "data", "-o", "out", "--cues", *given]
+    assert cli._parse(cli._parser(["probe"]), line).cues == ["a", "b"]
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "two", "1.5"])
+def test_a_number_that_must_be_positive(wrong, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["compare", "a", "b", f"--draws={wrong}"])
+    assert "must be a whole number above 0" in capsys.readouterr().err
+
+
+def test_a_log_gets_no_bars(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if "PROGRESS" not in name}
+    environment |= {"HF_HOME": str(tmp_path), "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, "-m", "speechcue_hf.cli", "prepare", "demo", "-o", str(tmp_path / "demo")]
+    shown = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (shown.returncode, shown.stderr) == (0, "")

@@ -53,8 +53,8 @@ def decode(audio: str | PathLike[str] | Mapping[str, Any], limit: float | None =
             and the cause.
 
     Example:
-        >>> clip = decode({"path": "clip.wav", "bytes": None})  # doctest: +SKIP
-        >>> clip.samples.shape, clip.rate  # doctest: +SKIP
+        >>> clip = decode({"path": "clip.wav", "bytes": None})
+        >>> clip.samples.shape, clip.rate
         ((1, 16000), 16000)
     """
     with _open(audio) as (name, file):

@@ -126,8 +126,9 @@ def write_published(dataset: DatasetDict, folder: Path, *, corpus: str, llm: str
         CorpusError: If a row has no label, no biography or (``iemocap``) no gender, or a split has another name.
 
     Example:
-        >>> write_published(read_dataset(Path("data/paper")), Path("data/bioserc"), corpus="meld", llm="Llama-3-70B")
-        [PosixPath('data/bioserc/meld.train.json'), ...]
+        >>> files = write_published(paper, Path("bioserc"), corpus="meld", llm="Llama-3-70B")
+        >>> [file.name for file in files if "test" in file.name]
+        ['meld.test.json', 'meld.test_spdescV2_Llama-3-70B.json']
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = []

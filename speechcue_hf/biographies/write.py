@@ -43,9 +43,11 @@ class BiographyWriter:
     Example:
         >>> settings = BiographySettings()
         >>> store = open_store(Path("store.jsonl"), generator=generator.identity, prompt=settings.prompt.identity)
-        >>> with store as opened:  # doctest: +SKIP
+        >>> with store as opened:
         ...     biographer = BiographyWriter(generator, opened, settings)
-        ...     split = split.map(biographer, batched=True, batch_size=None, new_fingerprint="with-biographies")
+        ...     told = described["test"].map(biographer, batched=True, batch_size=None, new_fingerprint="told")
+        >>> told[4]["biography"]
+        'Somebody who is asked about.'
     """
 
     def __init__(self, generator: TextGenerator, store: TextStore, settings: BiographySettings | None = None) -> None:
@@ -99,9 +101,11 @@ def write_biographies(
 
     Example:
         >>> settings = BiographySettings(refresh=8)
-        >>> store = open_store(path, generator=generator.identity, prompt=settings.prompt.identity)  # doctest: +SKIP
-        >>> with store as opened:  # doctest: +SKIP
-        ...     dataset = write_biographies(dataset, generator, opened, settings)
+        >>> store = open_store(Path("all.jsonl"), generator=generator.identity, prompt=settings.prompt.identity)
+        >>> with store as opened:
+        ...     told = write_biographies(described, generator, opened, settings)
+        >>> told["test"].features["biography_scope"]
+        Value('string')
     """
     if not isinstance(dataset, DatasetDict):
         return write_biographies(DatasetDict(rows=dataset), generator, store, settings)["rows"]

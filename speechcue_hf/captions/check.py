@@ -40,7 +40,7 @@ def check_caption(
         What is wrong, for the column ``caption_note``; None if nothing is.
 
     Example:
-        >>> check_caption("A woman speaks loudly.", {"volume": "quiet"}, ["volume"])
+        >>> check_caption("A woman speaks loudly.", {"volume": "quiet", "gender": "female"}, ["volume"])
         'the caption says loud volume, measured is quiet'
     """
     caption = _without_transcript(caption, facts.get("transcript"))

@@ -133,6 +133,8 @@ def without_quotes(text: str) -> str:
 def _quotes(text: str) -> Iterator[re.Match[str]]:
     """Quotations, marks included. Ours may hold any mark, so it is looked for first, by what follows it."""
     own = _OWN_QUOTE.search(text)
+    if own is not None and _SEVERAL_QUOTES.search(own[0]):
+        own = None
     if own is not None:
         yield own
     yield from _ANY_QUOTE.finditer(text, 0 if own is None else own.end())
@@ -210,4 +212,7 @@ _DENIAL = re.compile(
     re.I,
 )
 _OWN_QUOTE = re.compile(r"(?<=\bsays )'.+?'(?=(?: with [\w ,]+)?\.(?:\s|\Z))", re.DOTALL)
+_SEVERAL_QUOTES = re.compile(r"[\w.!?]'(?:,| and| or|, and|, then) '\w")
+"""What stands between two quotations of one sentence: ``'no' and 'never'``."""
+
 _ANY_QUOTE = re.compile(r"\"[^\"]+\"|“[^”]+”|‘[^’]+’|(?<!\w)'.+?'(?!\w)", re.DOTALL)

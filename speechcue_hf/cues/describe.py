@@ -77,8 +77,9 @@ class SpeechDescriber(Record):
         wording_hash: SHA-256 of the templates it was fitted with.
 
     Example:
-        >>> describer = SpeechDescriber.fit(measured["train"], levels=5, baseline="speaker")  # doctest: +SKIP
-        >>> described = measured.map(describer, batched=True)  # doctest: +SKIP
+        >>> describer = SpeechDescriber.fit(measured["train"], levels=5, baseline="speaker")
+        >>> measured["test"].map(describer, batched=True)[0]["intensity_mean_db_level"]
+        'medium'
     """
 
     levels: int

@@ -50,8 +50,8 @@ def measure_speech(row: Mapping[str, Any], settings: MeasurementSettings = _DEFA
         ``measurement_note``, None when everything asked for was measured.
 
     Example:
-        >>> measure_speech({"audio": {"path": "clip.wav", "bytes": None}})  # doctest: +SKIP
-        {'duration_s': 1.98, 'intensity_mean_db': 62.4, ..., 'measurement_note': None}
+        >>> round(measure_speech({"audio": {"path": "clip.wav", "bytes": None}})["f0_mean_hz"])
+        200
     """
     if row["audio"] is None:
         return _as_columns({}, ["audio missing"], settings)

@@ -95,9 +95,12 @@ def register_cue(cue: Cue) -> None:
         ValueError: If it has no such function, or there is another cue of that column.
 
     Example:
-        >>> register_cue(Cue("peak_ratio", "ratio", "peaks", "Peak", measure=loudest_sample))  # doctest: +SKIP
-        >>> measure_speech(row, MeasurementSettings(groups=("loudness", "peaks")))["peak_ratio"]  # doctest: +SKIP
-        0.71
+        >>> def largest_sample(speech):
+        ...     return float(abs(speech.clip.samples).max())
+        >>> register_cue(Cue("peak_ratio", "ratio", "peaks", "Peak", measure=largest_sample))
+        >>> row = {"audio": {"path": "clip.wav", "bytes": None}}
+        >>> round(measure_speech(row, MeasurementSettings(groups=("loudness", "peaks")))["peak_ratio"], 1)
+        0.3
     """
     if cue.measure is None:
         raise ValueError(f"the cue {cue.column!r} has no measure=: give it the function that measures it in a clip")

@@ -50,9 +50,9 @@ class LocalGenerator:
         ValueError: If ``batch_size`` is not positive.
 
     Example:
-        >>> generator = LocalGenerator(model, tokenizer, name="Qwen/Qwen3-0.6B", revision="c1899de")
-        >>> [answer.text for answer in generator.generate([request])]
-        ['Ann is warm and quick to laugh.']
+        >>> generator = LocalGenerator(model, tokenizer, name="tiny", revision=None)
+        >>> [answer.key == request.key for answer in generator.generate([request])]
+        [True]
     """
 
     def __init__(

@@ -52,7 +52,7 @@ class ServerGenerator:
 
     Example:
         >>> generator = ServerGenerator("Qwen/Qwen3-0.6B", base_url="http://localhost:8000/v1")
-        >>> [answer.text for answer in generator.generate([request])]
+        >>> [answer.text for answer in generator.generate([request])]  # doctest: +SKIP
         ['Ann is warm and quick to laugh.']
     """
 

@@ -79,8 +79,11 @@ def open_store(path: Path, *, generator: Mapping[str, Any], prompt: Mapping[str,
             store, or a line of it is damaged.
 
     Example:
-        >>> with open_store(Path("biographies.jsonl"), generator={"model": "tiny"}, prompt=prompt) as store:
-        ...     generate_missing(requests, generator, store)  # doctest: +SKIP
+        >>> prompt = {"name": "mine", "sha256": "0" * 64}
+        >>> with open_store(Path("mine.jsonl"), generator=generator.identity, prompt=prompt) as store:
+        ...     generate_missing([request], generator, store)
+        ...     store[request.key].text
+        'Somebody who is asked about.'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     header = _as_read({"format_version": FORMAT_VERSION, "writer": dict(generator), "prompt": dict(prompt)})

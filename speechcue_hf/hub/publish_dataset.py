@@ -85,7 +85,7 @@ def publish_dataset(
         CorpusError: If a folder holds no dataset.
 
     Example:
-        >>> publish_dataset([Path("data/demo"), Path("data/described")], "me/demo", prompts=["speechcue"])
+        >>> publish_dataset([Path("data/demo")], "me/demo", prompts=["speechcue"])  # doctest: +SKIP
         '0d1e5ad6cbd9c3d9a9a47b1e4b7bd4b3a4f0c3d2'
     """
     configs = _configs(folders, prompts, columns)

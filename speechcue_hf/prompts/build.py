@@ -56,8 +56,8 @@ def build_prompts(
             demonstrations need is not there or too small.
 
     Example:
-        >>> rows = build_prompts(described, "speechcuellm")  # doctest: +SKIP
-        >>> rows["train"][0]["completion"]  # doctest: +SKIP
+        >>> rows = build_prompts(described, "speechcuellm")
+        >>> rows["train"][0]["completion"]
         [{'role': 'assistant', 'content': 'neutral'}]
     """
     specification = load_prompt(prompt)

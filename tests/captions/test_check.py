@@ -50,6 +50,14 @@ def test_of_what_nothing_is_known_nothing_is_asked():
     assert check_caption("A fine day.", {}, [*CUES, "emotion", "gender"], EMOTIONS) is None
 
 
+@pytest.mark.parametrize("transcript", ["no and never", "No! Never.", "They say no, never."])
+def test_pieces_of_what_is_said_may_be_quoted_one_by_one(transcript):
+    facts = {"volume": "loud", "transcript": transcript}
+    assert check_caption("With loud volume the speaker says 'no' and 'never'.", facts, ["volume"]) is None
+    wrong = check_caption("With loud volume the speaker says 'no' and 'always'.", facts, ["volume"])
+    assert wrong == "the caption quotes 'always', which is not said"
+
+
 def test_what_is_not_said_is_not_to_be_quoted():
     facts = {"pitch": "high", "transcript": "I like it, don't you?"}
     assert check_caption("She says 'I LIKE it!' with high pitch.", {**facts, "gender": "female"}, ["pitch"]) is None

@@ -1,4 +1,4 @@
-"""What this machine has installed, what is wrong with it, and the cure."""
+"""What this machine has installed, what is wrong with it, and what to do about it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def examine() -> list[Finding]:
     """Look at everything that has stopped a run before.
 
     Returns:
-        The findings, problems and notes with their cure.
+        The findings, problems and notes, with what to do about them.
     """
     from huggingface_hub import constants, get_token
 

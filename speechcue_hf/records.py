@@ -243,7 +243,7 @@ class CaptionsRecord(Record):
     FIX: ClassVar[str] = "write them again with `speechcue caption`"
 
     @property
-    def tells_emotion(self) -> bool:
+    def names_emotion(self) -> bool:
         """Whether a task names the emotion."""
         return any("emotion" in task["parts"] for task in self.tasks.values())
 
@@ -428,7 +428,7 @@ class SeedsRecord(Record):
     def to_values(self) -> dict[str, Any]:
         """Seeds and split, then each score under its own name."""
         values = super().to_values()
-        scores = values.pop("scores")
+        scores: dict[str, Any] = values.pop("scores")
         return {name: value for name, value in values.items() if value is not None} | scores
 
     @classmethod

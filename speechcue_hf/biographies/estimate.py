@@ -84,7 +84,7 @@ def estimate_biographies(
     Args:
         dataset: The rows that are to have biographies.
         settings: What they are made from.
-        max_new_tokens: Most tokens of a text, as the writer's decoding has it.
+        max_new_tokens: Most tokens of a text, as the generator's settings have it.
         tokenizer: The model's, with a chat template; without one tokens are guessed from words.
         stored: Keys of what is written already.
 

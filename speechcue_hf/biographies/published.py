@@ -70,8 +70,8 @@ def read_published(path: Path) -> PublishedBiographies:
     beside = _beside(path, f"{name}.json")
     data = _read_json(beside)
     dialogues = {}
-    for dialogue, told in biographies.items():
-        texts = _checked_texts(told, path, dialogue)
+    for dialogue, entries in biographies.items():
+        texts = _checked_texts(entries, path, dialogue)
         said = data[dialogue].get("sentences") if isinstance(data.get(dialogue), dict) else data.get(dialogue, [])
         sentences = _checked_texts(said, beside, dialogue)
         if len(sentences) != len(texts):
@@ -145,17 +145,17 @@ def write_published(dataset: DatasetDict, folder: Path, *, corpus: str, llm: str
 def _join_split(rows: Dataset, published: PublishedBiographies | None) -> Dataset:
     dialogues = dialogues_of(needed_batch(rows))
     if published is None:
-        told: list[tuple[str | None, str | None]] = [(None, NOT_PUBLISHED)] * len(rows)
+        entries: list[tuple[str | None, str | None]] = [(None, NOT_PUBLISHED)] * len(rows)
     else:
         found = _match_dialogues([dialogue[0]["dialogue_id"] for dialogue in dialogues], published)
-        told = [part for dialogue in dialogues for part in _join_dialogue(dialogue, found, published)]
+        entries = [part for dialogue in dialogues for part in _join_dialogue(dialogue, found, published)]
     lengths = [len(dialogue) for dialogue in dialogues for _ in dialogue]
     columns: dict[str, list[Any]] = {
-        "biography": [text for text, _ in told],
-        "biography_note": [note for _, note in told],
-        "biography_scope": ["dialogue"] * len(told),
-        "biography_turns": [length if text else None for length, (text, _) in zip(lengths, told, strict=True)],
-        "biography_key": [None] * len(told),
+        "biography": [text for text, _ in entries],
+        "biography_note": [note for _, note in entries],
+        "biography_scope": ["dialogue"] * len(entries),
+        "biography_turns": [length if text else None for length, (text, _) in zip(lengths, entries, strict=True)],
+        "biography_key": [None] * len(entries),
     }
     return with_biographies(rows, columns)
 
@@ -182,19 +182,19 @@ def _join_dialogue(
     own = dialogue[0]["dialogue_id"]
     if own not in found:
         return [(None, f"no biographies were published for dialogue {own}")] * len(dialogue)
-    told = published.dialogues[found[own]]
-    if len(told) != len(dialogue):
+    entries = published.dialogues[found[own]]
+    if len(entries) != len(dialogue):
         raise CorpusError(
-            f"dialogue {own!r} has {len(dialogue)} turns, its published one ({found[own]}) {len(told)}: "
+            f"dialogue {own!r} has {len(dialogue)} turns, its published one ({found[own]}) {len(entries)}: "
             "take the release the biographies were made from"
         )
-    for row, (sentence, _) in zip(dialogue, told, strict=True):
+    for row, (sentence, _) in zip(dialogue, entries, strict=True):
         if _letters(row["text"] or "") != _letters(sentence):
             raise CorpusError(
                 f"turn {row['turn']} of dialogue {own!r} is {row['text']!r}, but the published sentence of dialogue "
                 f"{found[own]} is {sentence!r}: take the release the biographies were made from"
             )
-    return [_cleaned(text) for _, text in told]
+    return [_cleaned(text) for _, text in entries]
 
 
 def _cleaned(text: str) -> tuple[str | None, str | None]:

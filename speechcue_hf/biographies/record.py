@@ -79,10 +79,10 @@ def _count_rows(dataset: DatasetDict) -> dict[str, Any]:
 
 def _count_split(rows: Dataset) -> dict[str, Any]:
     """Rows of a split, those with a biography, those whose biography was cut, and why the others have none."""
-    told = list(zip(rows["biography"][:], rows["biography_note"][:], strict=True))
+    texts = list(zip(rows["biography"][:], rows["biography_note"][:], strict=True))
     return {
-        "all": len(told),
-        "with_biography": sum(text is not None for text, _ in told),
-        "cut": sum(text is not None and note is not None for text, note in told),
-        "without": dict(Counter(note for text, note in told if text is None).most_common(20)),
+        "all": len(texts),
+        "with_biography": sum(text is not None for text, _ in texts),
+        "cut": sum(text is not None and note is not None for text, note in texts),
+        "without": dict(Counter(note for text, note in texts if text is None).most_common(20)),
     }

@@ -53,13 +53,13 @@ def plan_biographies(dialogue: Sequence[Row], settings: BiographySettings) -> li
         if shown is None:
             plans.append(PlannedBiography(None, None, _why_none(place, turn, settings)))
             continue
-        asked = (turn["speaker"], shown)
-        if asked not in requests:
+        requested = (turn["speaker"], shown)
+        if requested not in requests:
             messages = settings.prompt.messages(
                 turns[:shown], _last_of(turn["speaker"], turns[:shown]), settings.word_limit
             )
-            requests[asked] = GenerationRequest(request_key(messages), messages, dialogue[0]["dialogue_id"])
-        plans.append(PlannedBiography(requests[asked], shown, None))
+            requests[requested] = GenerationRequest(request_key(messages), messages, dialogue[0]["dialogue_id"])
+        plans.append(PlannedBiography(requests[requested], shown, None))
     return plans
 
 

@@ -51,7 +51,7 @@ class BiographyWriter:
     """
 
     def __init__(self, generator: TextGenerator, store: TextStore, settings: BiographySettings | None = None) -> None:
-        self._writer = generator
+        self._generator = generator
         self._store = store
         self._settings = settings or BiographySettings()
 
@@ -71,7 +71,7 @@ class BiographyWriter:
             GenerationError: If the generator fails as a whole; what was written is kept.
         """
         plans = _plan_rows(batch, self._settings)
-        generate_missing([plan.request for plan in plans if plan.request], self._writer, self._store)
+        generate_missing([plan.request for plan in plans if plan.request], self._generator, self._store)
         return _columns(plans, self._store, self._settings)
 
     def __getstate__(self) -> NoReturn:

@@ -66,17 +66,17 @@ class Captioner:
         Returns:
             The columns of this module.
         """
-        facts = self.facts(row)
-        asked = {part: fact if part in task.parts else None for part, fact in facts.items()}
-        caption, note = None, _why_not(row, task, asked)
+        known = self.known_of(row)
+        requested = {part: value if part in task.parts else None for part, value in known.items()}
+        caption, note = None, _why_not(row, task, requested)
         if note is None:
-            caption = render("caption", **asked)
-            note = check_caption(caption, facts, task.parts, self.emotions)
+            caption = render("caption", **requested)
+            note = check_caption(caption, known, task.parts, self.emotions)
         kept = {column: row[column] for column in KEPT if column in row}
-        words = {cue: facts[cue] for cue in CUE_WORDS}
+        words = {cue: known[cue] for cue in CUE_WORDS}
         return {**kept, "task": task.name, **words, "prompt": question(task), **captioned(caption, note, None)}
 
-    def facts(self, row: Row) -> dict[str, str | None]:
+    def known_of(self, row: Row) -> dict[str, str | None]:
         """What is known of a row, by part; None where nothing is."""
         emotion = row.get("emotion")
         return {
@@ -169,15 +169,15 @@ def captioned(caption: str | None, note: str | None, key: str | None) -> dict[st
     }
 
 
-def _why_not(row: Row, task: CaptionTask, asked: Mapping[str, str | None]) -> str | None:
+def _why_not(row: Row, task: CaptionTask, requested: Mapping[str, str | None]) -> str | None:
     """Why a task cannot be answered for a row."""
     if row.get("audio_status", "ok") not in ("ok", "too_short"):
         return f"the clip is {row['audio_status']}"
-    if "emotion" in task.parts and asked["emotion"] is None:
+    if "emotion" in task.parts and requested["emotion"] is None:
         return "the utterance has no emotion label"
-    if task.cues and not any(asked[cue] for cue in task.cues):
+    if task.cues and not any(requested[cue] for cue in task.cues):
         return row.get("measurement_note") or f"{' and '.join(task.cues)} not measured"
-    return None if any(asked.values()) else f"{' and '.join(task.parts)} not known"
+    return None if any(requested.values()) else f"{' and '.join(task.parts)} not known"
 
 
 def _check_columns(dataset: Dataset, tasks: Sequence[CaptionTask]) -> None:

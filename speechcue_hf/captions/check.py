@@ -24,13 +24,13 @@ def contradicted(claim: Claim, measured: Measured) -> bool:
 
 
 def check_caption(
-    caption: str, facts: Mapping[str, str | None], parts: Sequence[str], emotions: Sequence[str] = ()
+    caption: str, known: Mapping[str, str | None], parts: Sequence[str], emotions: Sequence[str] = ()
 ) -> str | None:
     """Compare what a caption states with what was measured and is known.
 
     Args:
         caption: The caption.
-        facts: ``pitch``, ``speed`` and ``volume`` in the words of ``CUE_WORDS``, ``gender`` and ``emotion``; None or
+        known: ``pitch``, ``speed`` and ``volume`` in the words of ``CUE_WORDS``, ``gender`` and ``emotion``; None or
             absent where nothing is known, and then nothing may be stated. ``transcript``: what the caption quotes of
             it is not read, and nothing else may be quoted.
         parts: Which parts the caption must state, where they are known.
@@ -43,23 +43,23 @@ def check_caption(
         >>> check_caption("A woman speaks loudly.", {"volume": "quiet", "gender": "female"}, ["volume"])
         'the caption says loud volume, measured is quiet'
     """
-    caption = _without_transcript(caption, facts.get("transcript"))
+    caption = _without_transcript(caption, known.get("transcript"))
     wrong = [
-        f"the caption says {claim.word} {claim.cue}, measured is {facts.get(claim.cue) or 'nothing'}"
+        f"the caption says {claim.word} {claim.cue}, measured is {known.get(claim.cue) or 'nothing'}"
         for claim in read_claims(caption)
-        if claim.word != facts.get(claim.cue)
+        if claim.word != known.get(claim.cue)
     ]
     wrong += [
-        f"the caption denies {claim.word} {claim.cue}, measured is {facts.get(claim.cue) or 'nothing'}"
+        f"the caption denies {claim.word} {claim.cue}, measured is {known.get(claim.cue) or 'nothing'}"
         for claim in read_denials(caption)
-        if facts.get(claim.cue) in (claim.word, None)
+        if known.get(claim.cue) in (claim.word, None)
     ]
-    wrong += [f"the caption quotes {quote!r}, which is not said" for quote in _misquoted(caption, facts)]
-    others = sorted(read_genders(caption) - {facts.get("gender")})
-    wrong += [f"the caption says {name}, known is {facts.get('gender') or 'nothing'}" for name in others]
-    named = _others(caption, facts, emotions)
-    wrong += [f"the caption says {name}, labelled is {facts.get('emotion') or 'nothing'}" for name in named]
-    wrong += [f"the caption leaves out the {part}" for part in _unstated(caption, facts, parts)]
+    wrong += [f"the caption quotes {quote!r}, which is not said" for quote in _misquoted(caption, known)]
+    others = sorted(read_genders(caption) - {known.get("gender")})
+    wrong += [f"the caption says {name}, known is {known.get('gender') or 'nothing'}" for name in others]
+    named = _others(caption, known, emotions)
+    wrong += [f"the caption says {name}, labelled is {known.get('emotion') or 'nothing'}" for name in named]
+    wrong += [f"the caption leaves out the {part}" for part in _unstated(caption, known, parts)]
     return "; ".join(dict.fromkeys(wrong)) or None
 
 
@@ -70,22 +70,22 @@ def _without_transcript(caption: str, transcript: str | None) -> str:
     return caption
 
 
-def _unstated(caption: str, facts: Mapping[str, str | None], parts: Sequence[str]) -> list[str]:
+def _unstated(caption: str, known: Mapping[str, str | None], parts: Sequence[str]) -> list[str]:
     """Parts that are known and asked for, and that one cannot find in the caption."""
     stated = {claim.cue for claim in read_claims(caption)}
-    emotion = facts.get("emotion")
+    emotion = known.get("emotion")
     if emotion is not None and read_words(caption, [emotion]):
         stated.add("emotion")
-    return [part for part in parts if part in (*CUE_WORDS, "emotion") and facts.get(part) and part not in stated]
+    return [part for part in parts if part in (*CUE_WORDS, "emotion") and known.get(part) and part not in stated]
 
 
-def _others(caption: str, facts: Mapping[str, str | None], emotions: Sequence[str]) -> list[str]:
-    return sorted(read_words(caption, emotions) - {facts.get("emotion")})
+def _others(caption: str, known: Mapping[str, str | None], emotions: Sequence[str]) -> list[str]:
+    return sorted(read_words(caption, emotions) - {known.get("emotion")})
 
 
-def _misquoted(caption: str, facts: Mapping[str, str | None]) -> list[str]:
+def _misquoted(caption: str, known: Mapping[str, str | None]) -> list[str]:
     """Quotations that are no part of the transcript; case and punctuation do not count."""
-    said = _words(facts.get("transcript") or "")
+    said = _words(known.get("transcript") or "")
     return [quote for quote in read_quotes(caption) if _words(quote) not in said]
 
 

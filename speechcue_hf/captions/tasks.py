@@ -71,13 +71,13 @@ def caption_task(name: str) -> CaptionTask:
         >>> caption_task("pitch+volume").question
         'Please describe the pitch and volume in the audio.'
     """
-    asked = NAMED.get(name) or name.split("+")
-    if unknown := [part for part in asked if part not in PARTS]:
+    requested = NAMED.get(name) or name.split("+")
+    if unknown := [part for part in requested if part not in PARTS]:
         raise CaptionError(
             f"{name!r} is no task: {unknown[0]!r} is neither a part of captions ({', '.join(PARTS)}) nor one of "
             f"{', '.join(NAMED)}. Join parts by +, as in emotion+pitch."
         )
-    parts = tuple(part for part in PARTS if part in asked)
+    parts = tuple(part for part in PARTS if part in requested)
     return CaptionTask(_name(parts), parts, render("question", parts=parts))
 
 

@@ -117,8 +117,8 @@ def _rewritten(row: Row, emotions: Sequence[str], written: Mapping[str, Generate
     if answer is None or answer.text is None:
         return {**row, **captioned(None, "not written yet" if answer is None else answer.reason, key)}
     emotion = emotions[row["emotion"]] if row.get("emotion") is not None else None
-    facts = {cue: row[cue] for cue in CUE_WORDS} | {"gender": row.get("gender"), "emotion": emotion}
-    facts["transcript"] = transcript_of(row)
+    known = {cue: row[cue] for cue in CUE_WORDS} | {"gender": row.get("gender"), "emotion": emotion}
+    known["transcript"] = transcript_of(row)
     own = " ".join(answer.text.split())
     caption = f"{opening(emotion)} {own}" if "emotion" in task.parts else own
-    return {**row, **captioned(caption, check_caption(own, facts, task.cues, emotions), key)}
+    return {**row, **captioned(caption, check_caption(own, known, task.cues, emotions), key)}

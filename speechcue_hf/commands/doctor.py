@@ -1,4 +1,4 @@
-"""``speechcue doctor``: what is wrong with this installation, and the cure."""
+"""``speechcue doctor``: what is wrong with this installation, and what to do about it."""
 
 from __future__ import annotations
 
@@ -33,4 +33,4 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{MARKS[finding.state]}{finding.what}" + (f"\n            → {finding.fix}" if finding.fix else ""))
     problems = sum(finding.state == "problem" for finding in findings)
     if problems:
-        raise SpeechcueError(f"{problems} problem{'s' if problems > 1 else ''} found, see the cures above")
+        raise SpeechcueError(f"{problems} problem{'s' if problems > 1 else ''} found, what to do stands above")

@@ -33,7 +33,7 @@ from datasets import List, Value
 
 from speechcue_hf.corpora.builder import CorpusBuilder, CorpusConfig
 from speechcue_hf.corpora.check import ALL
-from speechcue_hf.corpora.release import CURE, compare_counts, first_of, read_utf8, report
+from speechcue_hf.corpora.release import FIX, compare_counts, first_of, read_utf8, report
 from speechcue_hf.corpora.schema import Utterance
 from speechcue_hf.errors import CorpusError
 
@@ -220,7 +220,7 @@ def parse_transcription(path: Path, clips: Path) -> Iterator[Utterance]:
             yield _turn(match, path.stem, clips)
         elif line.startswith("Ses"):
             raise CorpusError(
-                f"{path}, line {number}: expected '<turn> [<start>-<end>]: <text>', found {line[:60]!r}: {CURE}"
+                f"{path}, line {number}: expected '<turn> [<start>-<end>]: <text>', found {line[:60]!r}: {FIX}"
             )
 
 
@@ -247,7 +247,7 @@ def parse_evaluations(path: Path) -> dict[str, tuple[str, dict[str, Any]]]:
         elif line.startswith("["):
             raise CorpusError(
                 f"{path}, line {number}: expected '[<start> - <end>] <turn> <label> [<three ratings>]', "
-                f"found {line[:60]!r}: {CURE}"
+                f"found {line[:60]!r}: {FIX}"
             )
     return evaluations
 
@@ -389,9 +389,9 @@ def _turn(match: re.Match[str], dialogue: str, clips: Path) -> Utterance:
 def _evaluation(block: re.Match[str], categories: list[str], where: str) -> tuple[str, dict[str, Any]]:
     if block["label"] not in LABELS:
         raise CorpusError(
-            f"{where}, turn {block['id']}: expected one of {', '.join(LABELS)}, found {block['label']!r}: {CURE}"
+            f"{where}, turn {block['id']}: expected one of {', '.join(LABELS)}, found {block['label']!r}: {FIX}"
         )
     ratings = [float(rating) for rating in block["ratings"].split(",")]
     if len(ratings) != len(RATINGS):
-        raise CorpusError(f"{where}, turn {block['id']}: expected three ratings, found [{block['ratings']}]: {CURE}")
+        raise CorpusError(f"{where}, turn {block['id']}: expected three ratings, found [{block['ratings']}]: {FIX}")
     return LABELS[block["label"]], {**dict(zip(RATINGS, ratings, strict=True)), "annotator_categories": categories}

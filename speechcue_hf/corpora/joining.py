@@ -44,13 +44,13 @@ def clip_places(utterances: Iterable[str], clips: Dataset) -> list[int]:
     if "audio" not in clips.column_names:
         raise CorpusError("the dataset with the clips has no column 'audio': give what `speechcue prepare` wrote")
     places = {name: place for place, name in enumerate(clips["utterance_id"])}
-    asked = list(utterances)
-    if missing := [name for name in asked if name not in places]:
+    requested = list(utterances)
+    if missing := [name for name in requested if name not in places]:
         raise CorpusError(
             f"the dataset with the clips has no row for {missing[0]!r} (and {len(missing) - 1} more): give the folder "
             "that was measured, as `speechcue prepare` wrote it"
         )
-    return [places[name] for name in asked]
+    return [places[name] for name in requested]
 
 
 def with_clips(rows: Dataset, clips: Dataset) -> Dataset:

@@ -34,7 +34,7 @@ from datasets import Value
 
 from speechcue_hf.corpora.builder import CorpusBuilder
 from speechcue_hf.corpora.clips import known_clips
-from speechcue_hf.corpora.release import CURE, compare_counts, first_existing, first_of, read_utf8, report
+from speechcue_hf.corpora.release import FIX, compare_counts, first_existing, first_of, read_utf8, report
 from speechcue_hf.corpora.schema import Utterance
 from speechcue_hf.errors import CorpusError
 
@@ -211,11 +211,11 @@ def read_split(place: Place, split: str) -> list[Utterance]:
             number = int(row["Dialogue_ID"]), int(row["Utterance_ID"])
             utterance = _utterance(row, split, place.media, present)
         except KeyError as error:
-            raise CorpusError(f"{place.annotations} has no column {error}: {CURE}") from error
+            raise CorpusError(f"{place.annotations} has no column {error}: {FIX}") from error
         except (TypeError, ValueError, AttributeError) as error:
-            raise CorpusError(f"{where} (Sr No. {row.get('Sr No.')}) cannot be read ({error}): {CURE}") from error
+            raise CorpusError(f"{where} (Sr No. {row.get('Sr No.')}) cannot be read ({error}): {FIX}") from error
         if number in numbered:
-            raise CorpusError(f"{where}: row (dialogue {number[0]}, utterance {number[1]}) comes twice: {CURE}")
+            raise CorpusError(f"{where}: row (dialogue {number[0]}, utterance {number[1]}) comes twice: {FIX}")
         numbered[number] = utterance
     return [numbered[number] for number in sorted(numbered)]
 

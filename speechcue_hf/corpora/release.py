@@ -12,7 +12,7 @@ from speechcue_hf.errors import CorpusError
 
 logger = logging.getLogger(__name__)
 
-CURE = "download the release again, or pass verify=False (`speechcue prepare --no-verify`) to work with a partial copy"
+FIX = "download the release again, or pass verify=False (`speechcue prepare --no-verify`) to work with a partial copy"
 
 
 def compare_counts(
@@ -48,7 +48,7 @@ def report(problem: str, verify: bool) -> None:
         CorpusError: If ``verify``.
     """
     if verify:
-        raise CorpusError(f"{problem}: {CURE}")
+        raise CorpusError(f"{problem}: {FIX}")
     logger.warning("%s; loaded as it is (verify=False)", problem)
 
 
@@ -90,4 +90,4 @@ def read_utf8(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{file} is not utf-8 ({error}): {CURE}") from error
+        raise CorpusError(f"{file} is not utf-8 ({error}): {FIX}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from datasets import Dataset
 
@@ -79,7 +78,6 @@ def check_labels(known: Sequence[str], found: Sequence[str]) -> None:
         )
 
 
-def _is_unheard(prediction: Any) -> bool:
+def _is_unheard(prediction: Prediction) -> bool:
     """Whether an utterance could not be judged at all, which is more than an answer that is no label."""
-    asked: Prediction = prediction
-    return asked.label is None and asked.output is None
+    return prediction.label is None and prediction.output is None

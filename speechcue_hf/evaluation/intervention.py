@@ -59,8 +59,8 @@ def intervene(
         raise EvaluationError("No row has an emotion, so there is nothing to compare answers with.")
     true = [rows["emotion"][place] for place in wanted]
     answers = {
-        name: judge.predict(changed, wanted)
-        for name, changed, judge in variants(classifier, rows, describer, cues=cues, shift=shift, seed=seed)
+        name: model.predict(changed, wanted)
+        for name, changed, model in variants(classifier, rows, describer, cues=cues, shift=shift, seed=seed)
     }
     return {
         "labels": list(classifier.words),

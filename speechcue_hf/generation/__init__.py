@@ -1,1 +1,1 @@
-"""Writers: chat models that write text for rows of a dataset, and the store that what they wrote goes to."""
+"""Text generators: chat models that write text for rows of a dataset, and the store that their texts go to."""

@@ -27,7 +27,7 @@ REFUSALS = {
     404: "it has no such model, or no /chat/completions below its address: look at both names",
     405: "it has no /chat/completions below its address: the address of most servers ends in /v1",
 }
-"""Answers that every other request would get as well, with the cure."""
+"""Answers that every other request would get as well, with the fix."""
 
 LONGEST_QUOTE = 200
 """Characters of a server's own words in a reason."""

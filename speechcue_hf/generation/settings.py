@@ -1,4 +1,4 @@
-"""How a writer's model chooses its words, the same for every kind of generator."""
+"""How a model chooses its words, the same for every kind of text generator."""
 
 from __future__ import annotations
 

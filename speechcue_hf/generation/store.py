@@ -68,7 +68,7 @@ def open_store(path: Path, *, generator: Mapping[str, Any], prompt: Mapping[str,
 
     Args:
         path: The file; it and its folder are made if need be.
-        generator: The writer's identity.
+        generator: Identity of the text generator.
         prompt: Name and hash of what all requests are rendered with, ``{"name", "sha256"}``.
 
     Yields:

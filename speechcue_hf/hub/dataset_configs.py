@@ -35,7 +35,7 @@ RECORDS = (
 """What lies beside rows and is published with them."""
 
 _PROMPT_NAME = re.compile(r"[A-Za-z0-9_-]+")
-_TOLD_BY = {
+_NAMED_BY = {
     "biographies": "biography",
     "captions": "caption",
     "described": "speech_description",
@@ -69,7 +69,7 @@ def config_name(columns: Iterable[str], prompt: str | None = None) -> str:
                 f'the prompt {prompt!r} cannot name a config: give it a "name" of letters, digits, - and _ only'
             )
         return f"sft-{prompt}"
-    return next((name for name, column in _TOLD_BY.items() if column in columns), "utterances")
+    return next((name for name, column in _NAMED_BY.items() if column in columns), "utterances")
 
 
 def describe_config(dataset: DatasetDict, identity: CorpusIdentity | None, folder: Path) -> dict[str, Any]:

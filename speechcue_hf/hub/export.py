@@ -135,11 +135,11 @@ def _line(row: Row, path: str | None, tool: Tool) -> dict[str, Any]:
 
 def _messages(row: Row, path: str | None) -> list[Message]:
     """Question and answer; with a clip, the last message that asks begins with it if none does."""
-    asked, answer = list(row["prompt"]), list(row["completion"])
-    if path is not None and isinstance(asked[-1]["content"], str):
-        parts = [{"type": "audio", "text": None}, {"type": "text", "text": asked[-1]["content"]}]
-        asked[-1] = {"role": asked[-1]["role"], "content": parts}
-    return [{"role": message["role"], "content": message["content"]} for message in (*asked, *answer)]
+    question, answer = list(row["prompt"]), list(row["completion"])
+    if path is not None and isinstance(question[-1]["content"], str):
+        parts = [{"type": "audio", "text": None}, {"type": "text", "text": question[-1]["content"]}]
+        question[-1] = {"role": question[-1]["role"], "content": parts}
+    return [{"role": message["role"], "content": message["content"]} for message in (*question, *answer)]
 
 
 def _tagged(message: Message) -> Message:
@@ -172,15 +172,15 @@ def _write_clips(
     """Write the clips of a split: utterance → path in the folder, and utterance → why it cannot be decoded."""
     rows = clips.get(split, Dataset.from_dict({"utterance_id": []}))
     places = {name: place for place, name in enumerate(rows["utterance_id"])}
-    asked = list(dict.fromkeys(utterances))
-    if missing := [name for name in asked if name not in places]:
+    requested = list(dict.fromkeys(utterances))
+    if missing := [name for name in requested if name not in places]:
         raise PublishingError(
             f"the clips have no row for {missing[0]!r} of {split} (and {len(missing) - 1} more): name the folder that "
             "was measured, as `speechcue prepare` wrote it"
         )
     (target / AUDIO_FOLDER / split).mkdir(parents=True, exist_ok=True)
     paths, unheard = {}, {}
-    for name in progress(asked, f"Writing clips of {split}", "clips"):
+    for name in progress(requested, f"Writing clips of {split}", "clips"):
         path = f"{AUDIO_FOLDER}/{split}/{quote(name, safe='')}.wav"
         try:
             _write_wav(rows[places[name]]["audio"], target / path)

@@ -75,10 +75,10 @@ class RunRecords:
         """Whether the model reads a description or measurements of the voice."""
         if self.training.encoder is not None:
             return bool(self.training.encoder["cues"] != "none")
-        return self.prompt is not None and self.prompt.tells_voice
+        return self.prompt is not None and self.prompt.includes_voice
 
     @property
-    def tells_biographies(self) -> bool:
+    def includes_biographies(self) -> bool:
         """Whether the model reads biographies of speakers."""
         if self.training.encoder is not None:
             return bool(self.training.encoder["biographies"] != "none")
@@ -94,7 +94,7 @@ class RunRecords:
     @property
     def labels(self) -> list[str]:
         """The words that the model answers with; none for a SEmoLLM that was not taught to name the emotion."""
-        taught = self.captions is not None and self.captions.tells_emotion and self.training.stage != 1
+        taught = self.captions is not None and self.captions.names_emotion and self.training.stage != 1
         return self.training.words if taught or self.training.kind != "speech" else []
 
     @property
@@ -188,8 +188,8 @@ def _read_seeds(folder: Path, seed: int) -> dict[str, SeedsRecord]:
 
 
 def _check_results(results: ResultsRecord, training: TrainingRecord) -> None:
-    told = ("biography_scope", "biographies") if training.biography_scope else ()
-    for name in ("prompt", "describer_sha256", *told):
+    of_biographies = ("biography_scope", "biographies") if training.biography_scope else ()
+    for name in ("prompt", "describer_sha256", *of_biographies):
         trained, scored = getattr(training, name), getattr(results, name)
         if trained is not None and scored is not None and trained != scored:
             raise EvaluationError(

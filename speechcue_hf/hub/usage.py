@@ -52,7 +52,7 @@ def usage_example(run: RunRecords, *, source: str) -> str:
     """
     speech = run.training.kind == "speech"
     shown = [name for name in ("speaker", "gender", "text") if not speech]
-    shown += ["biography"] if run.tells_biographies else []
+    shown += ["biography"] if run.includes_biographies else []
     tasks = list(run.captions.tasks) if run.captions else ["style"]
     return (
         own_templates("hub/templates", documents=True)
@@ -85,8 +85,8 @@ def example_prompt(prompt: PromptSpecification, names: Sequence[str]) -> list[di
         for place, turn in enumerate(_CONVERSATION)
     ]
     columns = Dataset.from_list([row | {"emotion": None} for row in rows])
-    asked = build_prompts(columns.cast_column("emotion", ClassLabel(names=list(names))), shown)
-    messages: list[dict[str, str]] = asked[1]["prompt"]
+    questions = build_prompts(columns.cast_column("emotion", ClassLabel(names=list(names))), shown)
+    messages: list[dict[str, str]] = questions[1]["prompt"]
     return messages
 
 

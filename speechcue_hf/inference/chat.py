@@ -15,7 +15,7 @@ from speechcue_hf.inference.context import ModelContext
 from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings
 from speechcue_hf.prompts.budget import TokenBudget
 from speechcue_hf.prompts.build import build_prompts, needed_columns
-from speechcue_hf.prompts.dialogue import told_scope
+from speechcue_hf.prompts.dialogue import included_scope
 from speechcue_hf.prompts.future import future_record
 from speechcue_hf.prompts.specification import PromptSpecification
 from speechcue_hf.records import TrainingRecord
@@ -96,8 +96,9 @@ class ChatClassifier:
 
     def shown(self, rows: Dataset) -> dict[str, Any]:
         """The prompt, and what it has of later turns."""
-        told = rows.select_columns(["utterance_id", "biography", "biography_scope"]) if self.prompt.biography else ()
-        return shown_by_prompt(self.prompt, self.token_budget, (told_scope(row, self.prompt) for row in told))
+        columns = ["utterance_id", "biography", "biography_scope"]
+        chosen = rows.select_columns(columns) if self.prompt.biography else ()
+        return shown_by_prompt(self.prompt, self.token_budget, (included_scope(row, self.prompt) for row in chosen))
 
     @property
     def voice(self) -> tuple[str, ...]:
@@ -113,14 +114,14 @@ class ChatClassifier:
     def predict(self, rows: Dataset, wanted: Sequence[int] | None = None) -> list[Prediction]:
         """Ask about each utterance."""
         budget = None if self.token_budget is None else TokenBudget(self.tokenizer, self.token_budget)
-        asked = build_prompts(rows, self.prompt, budget=budget, train=self.train)
-        return self.answer(asked if wanted is None else asked.select(wanted))
+        questions = build_prompts(rows, self.prompt, budget=budget, train=self.train)
+        return self.answer(questions if wanted is None else questions.select(wanted))
 
-    def answer(self, asked: Dataset) -> list[Prediction]:
+    def answer(self, questions: Dataset) -> list[Prediction]:
         """Answer prompts that are built.
 
         Args:
-            asked: From :func:`speechcue_hf.prompts.build.build_prompts`.
+            questions: From :func:`speechcue_hf.prompts.build.build_prompts`.
 
         Returns:
             One prediction for each.
@@ -128,8 +129,10 @@ class ChatClassifier:
         Raises:
             EvaluationError: If the model cannot be scored as the settings ask.
         """
-        prompts = list(asked["prompt"])
-        notes = [f"{dropped} turns did not fit the prompt" if dropped else None for dropped in asked["turns_dropped"]]
+        prompts = list(questions["prompt"])
+        notes = [
+            f"{dropped} turns did not fit the prompt" if dropped else None for dropped in questions["turns_dropped"]
+        ]
         cut = [note is not None for note in notes]
         if self.settings.decode == "generate":
             return self._generated(prompts, notes)
@@ -139,10 +142,10 @@ class ChatClassifier:
         from speechcue_hf.inference.scoring import score_labels
         from speechcue_hf.inference.shared import score_shared
 
-        settings, asked = self.settings, (self.model, self.tokenizer, prompts, self.words)
+        settings, task = self.settings, (self.model, self.tokenizer, prompts, self.words)
         if settings.sharing == "none":
-            return score_labels(*asked, batch_size=settings.batch_size, normalisation=settings.normalisation)
-        return score_shared(*asked, tokens_per_pass=settings.tokens_per_pass, normalisation=settings.normalisation)
+            return score_labels(*task, batch_size=settings.batch_size, normalisation=settings.normalisation)
+        return score_shared(*task, tokens_per_pass=settings.tokens_per_pass, normalisation=settings.normalisation)
 
     def _generated(self, prompts: Sequence[Any], notes: Sequence[str | None]) -> list[Prediction]:
         from speechcue_hf.inference.answers import generate_answers, match_outputs

@@ -69,8 +69,8 @@ def _turn_rows(turns: Sequence[Turn], labels: Sequence[str]) -> Dataset:
         raise ValueError("the conversation has no turns")
     if unknown := sorted({key for turn in turns for key in turn} - set(TURN_KEYS)):
         raise ValueError(f"a turn says {unknown[0]!r}, which has no meaning here: it may say {', '.join(TURN_KEYS)}")
-    told = {"biography": Value("string")} if any("biography" in turn for turn in turns) else {}
-    features = utterance_features(labels, told)
+    extras = {"biography": Value("string")} if any("biography" in turn for turn in turns) else {}
+    features = utterance_features(labels, extras)
     # Cast afterwards: encoding a column of datasets.Audio needs torchcodec, reading one does not.
     plain = Features({**features, "audio": {"bytes": Value("binary"), "path": Value("string")}})
     rows = [_turn_row(turn, number, features) for number, turn in enumerate(turns)]

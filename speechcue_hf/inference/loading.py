@@ -14,14 +14,14 @@ from speechcue_hf.models.loading import hub_commit, load_encoder, load_model, lo
 Loader = Callable[[str | Path, str | None], tuple[Any, Any]]
 
 
-def load_classifier(source: str | Path, *, revision: str | None = None, **asked: Any) -> EmotionClassifier:
+def load_classifier(source: str | Path, *, revision: str | None = None, **requested: Any) -> EmotionClassifier:
     """Load a model with what lies beside it, all from one commit.
 
     Args:
         source: What a training of this package wrote (adapter, chat model, encoder classifier or SEmoLLM), any chat
             model, or the Hub id of either.
         revision: Branch, tag or commit on the Hub.
-        **asked: The other fields of :class:`speechcue_hf.inference.context.ModelContext`.
+        **requested: The other fields of :class:`speechcue_hf.inference.context.ModelContext`.
 
     Returns:
         The classifier.
@@ -39,7 +39,7 @@ def load_classifier(source: str | Path, *, revision: str | None = None, **asked:
     commit = hub_commit(source, revision)
     load, _ = _kind(model_type(source, commit))
     model, processor = load(source, commit)
-    return as_classifier(model, processor, ModelContext(source, commit, **asked))
+    return as_classifier(model, processor, ModelContext(source, commit, **requested))
 
 
 def as_classifier(model: Any, processor: Any, context: ModelContext) -> EmotionClassifier:

@@ -171,16 +171,16 @@ def _run_tree(model: PreTrainedModel, tree: TokenTree, judgements: np.ndarray, t
     from transformers import DynamicCache
 
     # Prompts that share a beginning, and labels that do, ask for the same judgement more than once.
-    asked, place = np.unique(judgements.reshape(-1, 2), axis=0, return_inverse=True)
-    likelihood = np.empty(len(asked))
+    requested, place = np.unique(judgements.reshape(-1, 2), axis=0, return_inverse=True)
+    likelihood = np.empty(len(requested))
     cache = DynamicCache(config=model.config)
     kept = np.empty(0, dtype=int)
     with counting("Scoring labels", len(tree.tokens), "tokens") as count:
         for start in range(0, len(tree.tokens), tokens_per_pass):
             piece = np.arange(start, min(start + tokens_per_pass, len(tree.tokens)))
             keys = np.concatenate([kept, piece])
-            here = slice(*np.searchsorted(asked[:, 0], [piece[0], piece[-1] + 1]))
-            likelihood[here] = _run_piece(model, tree, piece, keys, cache, asked[here])
+            here = slice(*np.searchsorted(requested[:, 0], [piece[0], piece[-1] + 1]))
+            likelihood[here] = _run_piece(model, tree, piece, keys, cache, requested[here])
             # Of what has run, the nodes still to come see only the ancestors of the next one.
             followed = tree.ends[keys] > piece[-1] + 1
             _keep_in_cache(cache, torch.as_tensor(np.flatnonzero(followed), device=model.device))
@@ -195,7 +195,7 @@ def _run_piece(
     piece: np.ndarray,
     keys: np.ndarray,
     cache: DynamicCache,
-    asked: np.ndarray,
+    requested: np.ndarray,
 ) -> np.ndarray:
     """Run some nodes of the tree after those in the cache.
 
@@ -205,13 +205,13 @@ def _run_piece(
         piece: Consecutive nodes to run, shape ``(queries,)``.
         keys: Nodes in the cache, then those of the piece, shape ``(keys,)``.
         cache: Keys and values of the nodes that ran before; grows by the piece.
-        asked: Nodes of the piece, in order, and the token to judge after each, shape ``(judgements, 2)``.
+        requested: Nodes of the piece, in order, and the token to judge after each, shape ``(judgements, 2)``.
 
     Returns:
         Log-likelihood of each token, shape ``(judgements,)``.
     """
     visible = (keys <= piece[:, None]) & (piece[:, None] < tree.ends[keys])
-    judged, logits_row = np.unique(asked[:, 0], return_inverse=True)
+    judged, logits_row = np.unique(requested[:, 0], return_inverse=True)
     output = model(
         input_ids=_row(tree.tokens[piece], model),
         attention_mask=_additive_mask(visible, model),
@@ -221,7 +221,7 @@ def _run_piece(
         logits_to_keep=torch.as_tensor(judged - piece[0], device=model.device),
     )
     logits = output.logits[0].float()
-    rows, targets = (torch.as_tensor(index, device=model.device) for index in (logits_row, asked[:, 1]))
+    rows, targets = (torch.as_tensor(index, device=model.device) for index in (logits_row, requested[:, 1]))
     likelihood = logits[rows, targets] - logits.logsumexp(dim=-1)[rows]
     return np.asarray(likelihood.cpu().numpy())
 

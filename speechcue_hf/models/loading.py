@@ -104,10 +104,10 @@ def load_encoder(
 
     from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
 
-    asked = revision or "main"
-    model = BiosErcForUtteranceClassification.from_pretrained(str(source), revision=asked, dtype=torch.float32)
+    requested = revision or "main"
+    model = BiosErcForUtteranceClassification.from_pretrained(str(source), revision=requested, dtype=torch.float32)
     placed = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    return placed, AutoTokenizer.from_pretrained(str(source), revision=asked)
+    return placed, AutoTokenizer.from_pretrained(str(source), revision=requested)
 
 
 def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:

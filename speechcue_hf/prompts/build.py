@@ -13,7 +13,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, IterableDataset
 from speechcue_hf.dialogues import dialogues, split_dialogues
 from speechcue_hf.errors import PromptError
 from speechcue_hf.prompts.demonstrations import Demonstrations, solved_messages
-from speechcue_hf.prompts.dialogue import Row, dialogue_prompts, told_scope
+from speechcue_hf.prompts.dialogue import Row, dialogue_prompts, included_scope
 from speechcue_hf.prompts.encoding import answer_message
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 
@@ -121,13 +121,13 @@ def _checked_features(dataset: Dataset | IterableDataset, specification: PromptS
     missing = [column for column in columns if column not in dataset.features]
     if missing:
         raise PromptError(
-            f"prompt {specification.name!r} needs the columns {missing}, which the dataset lacks: {_cure(missing)}"
+            f"prompt {specification.name!r} needs the columns {missing}, which the dataset lacks: {_fix(missing)}"
         )
     label_names(dataset.features)
     return Features({column: dataset.features[column] for column in columns})
 
 
-def _cure(missing: Sequence[str]) -> str:
+def _fix(missing: Sequence[str]) -> str:
     if missing[0].startswith("biography"):
         return "run `speechcue biographies`, or take a prompt without, such as 'bioserc_text' or 'speechcue'"
     return "run `speechcue measure` and `speechcue describe`, or take a prompt of text only such as 'speechcue_text'"
@@ -193,15 +193,15 @@ def _render_batch(
     drawn = _drawn(conversations, demonstrations)
     shown = [solved_messages(examples) for examples in drawn]
     dropped = [0] * len(rows) if budget is None else budget.excess(rows, prompts, shown, words)
-    told = [parts.without(count) for parts, count in zip(prompts, dropped, strict=True)]
+    shortened = [parts.without(count) for parts, count in zip(prompts, dropped, strict=True)]
     answers = [None if row["emotion"] is None else words[row["emotion"]] for row in rows]
     return {
         **{column: [row[column] for row in rows] for column in ("dialogue_id", "turn", "utterance_id", "emotion")},
-        "prompt": [[*before, *parts.messages] for before, parts in zip(shown, told, strict=True)],
+        "prompt": [[*before, *parts.messages] for before, parts in zip(shown, shortened, strict=True)],
         "completion": [None if answer is None else [answer_message(answer)] for answer in answers],
         "turns_dropped": dropped,
-        "future_turns": [parts.future_turns for parts in told],
-        "biography_scope": [told_scope(row, specification) for row in rows],
+        "future_turns": [parts.future_turns for parts in shortened],
+        "biography_scope": [included_scope(row, specification) for row in rows],
         "demonstrations": [[example["utterance_id"] for example in examples] for examples in drawn],
         "prompt_name": [specification.name] * len(rows),
         "prompt_sha256": [specification.fingerprint] * len(rows),

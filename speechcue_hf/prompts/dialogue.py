@@ -43,10 +43,10 @@ class PromptParts:
     @property
     def messages(self) -> list[Message]:
         """The whole prompt."""
-        told = self.opening + "".join(self.turns)
+        conversation = self.opening + "".join(self.turns)
         if self.in_system:
-            return [system_message(told), user_message(self.question)]
-        return [user_message(told + self.question)]
+            return [system_message(conversation), user_message(self.question)]
+        return [user_message(conversation + self.question)]
 
     @property
     def expendable(self) -> tuple[str, ...]:
@@ -100,15 +100,15 @@ def _rendered(
     prompts = []
     for place, target in enumerate(turns):
         first = 0 if specification.history is None else max(0, place - specification.history)
-        told = max(first, place + 1 - specification.context_cues)
+        first_cued = max(first, place + 1 - specification.context_cues)
         later = plain[place + 1 : place + 1 + specification.future]
-        shown = (*plain[first:told], *cued[told : place + 1], *later)
+        shown = (*plain[first:first_cued], *cued[first_cued : place + 1], *later)
         opening, question = macros.opening(target), macros.question(target)
         prompts.append(PromptParts(opening, shown, question, len(later), specification.system_message))
     return prompts
 
 
-def told_scope(row: Row, specification: PromptSpecification) -> str | None:
+def included_scope(row: Row, specification: PromptSpecification) -> str | None:
     """What the biography that a prompt tells was written from.
 
     Args:
@@ -173,10 +173,10 @@ def _heard(row: Row, specification: PromptSpecification) -> dict[str, str | None
     if not specification.heard:
         return {"description": None, "impression": None}
     shortest = specification.shortest_clip
-    told = shortest is None or (row["duration_s"] or 0.0) > shortest
+    included = shortest is None or (row["duration_s"] or 0.0) > shortest
     return {
-        "description": row["speech_description"] if specification.description and told else None,
-        "impression": row["speech_impression"] if specification.impression and told else None,
+        "description": row["speech_description"] if specification.description and included else None,
+        "impression": row["speech_impression"] if specification.impression and included else None,
     }
 
 

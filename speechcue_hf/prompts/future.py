@@ -27,13 +27,13 @@ def future_record(specification: PromptSpecification, scopes: Iterable[str | Non
         >>> future_record(load_prompt("bioserc"), ["dialogue", None])
         {'sees_future': True, 'future_turns': 5, 'biography_scope': 'dialogue'}
     """
-    told = sorted({scope for scope in scopes if scope is not None})
-    if len(told) > 1:
+    scopes_found = sorted({scope for scope in scopes if scope is not None})
+    if len(scopes_found) > 1:
         raise PromptError(
             "some rows have a biography of scope dialogue, some of scope history: write them all with one "
             "`speechcue biographies --scope`, else nobody can say whether the model sees the future"
         )
-    scope = told[0] if told else None
+    scope = scopes_found[0] if scopes_found else None
     return {
         "sees_future": specification.sees_future or scope == "dialogue",
         "future_turns": specification.future,

@@ -105,7 +105,7 @@ class PromptSpecification(Record):
         return self.description or self.impression
 
     @property
-    def tells_voice(self) -> bool:
+    def includes_voice(self) -> bool:
         """Whether the prompt tells anything of the voice of the target or of turns before it."""
         return self.heard or self.context_cues > 0
 

@@ -75,9 +75,9 @@ class EncoderTraining(TrainingArguments):
     report_to: str = field(default="none", metadata={"help": "Where to report to."})
 
     def __post_init__(self) -> None:
-        asked = self.bf16
+        requested = self.bf16
         adapt_to_machine(self)
-        if asked and not torch.cuda.is_available():
+        if requested and not torch.cuda.is_available():
             # Faster on a CPU that has the instructions; on one that has not, many times slower.
             self.bf16 = cpu_has_bfloat16()
             if not self.bf16:

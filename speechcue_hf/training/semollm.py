@@ -210,8 +210,8 @@ def _with_speech(
 ) -> DatasetDict:
     """Rows that load their speech when they are read; only training rows are augmented."""
     named = {"train": clips[data.train_split], "validation": clips[data.selection_split]}
-    asked = {split: list(dict.fromkeys(part["utterance_id"])) for split, part in rows.items()}
-    chosen = DatasetDict({split: named[split].select(clip_places(asked[split], named[split])) for split in rows})
+    requested = {split: list(dict.fromkeys(part["utterance_id"])) for split, part in rows.items()}
+    chosen = DatasetDict({split: named[split].select(clip_places(requested[split], named[split])) for split in rows})
     changes = {"train": augmentation, "validation": None}
     seconds = network.config.train_seconds
     if model.states is None:

@@ -218,11 +218,11 @@ def _context(base: str, commit: str | None) -> int:
     return positions
 
 
-def _token_limit(asked: int | None, context: int) -> int:
+def _token_limit(requested: int | None, context: int) -> int:
     """The token budget: what is asked for, or as much as the model can take."""
-    if asked is not None and asked > context:
-        raise TrainingError(f"token_budget is {asked}, but the model has {context} positions: ask for at most that")
-    return context if asked is None else asked
+    if requested is not None and requested > context:
+        raise TrainingError(f"token_budget is {requested}, but the model has {context} positions: ask for at most that")
+    return context if requested is None else requested
 
 
 def count_rows(rows: Dataset) -> dict[str, int]:

@@ -56,7 +56,7 @@ def test_map_takes_it_as_it_is(described):
 
 def test_a_template_that_contradicts_the_measurements_is_refused(described, monkeypatch):
     monkeypatch.setattr(
-        "speechcue_hf.captions.build.render", lambda name, **facts: "Low pitch, normal speed, loud volume."
+        "speechcue_hf.captions.build.render", lambda name, **known: "Low pitch, normal speed, loud volume."
     )
     row = caption_dataset(described, [STYLE], 5)[0]
     assert (row["caption"], row["completion"]) == (None, None)

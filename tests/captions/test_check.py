@@ -52,16 +52,16 @@ def test_of_what_nothing_is_known_nothing_is_asked():
 
 @pytest.mark.parametrize("transcript", ["no and never", "No! Never.", "They say no, never."])
 def test_pieces_of_what_is_said_may_be_quoted_one_by_one(transcript):
-    facts = {"volume": "loud", "transcript": transcript}
-    assert check_caption("With loud volume the speaker says 'no' and 'never'.", facts, ["volume"]) is None
-    wrong = check_caption("With loud volume the speaker says 'no' and 'always'.", facts, ["volume"])
+    known = {"volume": "loud", "transcript": transcript}
+    assert check_caption("With loud volume the speaker says 'no' and 'never'.", known, ["volume"]) is None
+    wrong = check_caption("With loud volume the speaker says 'no' and 'always'.", known, ["volume"])
     assert wrong == "the caption quotes 'always', which is not said"
 
 
 def test_what_is_not_said_is_not_to_be_quoted():
-    facts = {"pitch": "high", "transcript": "I like it, don't you?"}
-    assert check_caption("She says 'I LIKE it!' with high pitch.", {**facts, "gender": "female"}, ["pitch"]) is None
-    wrong = check_caption('The speaker says "I like" and "a lie" with high pitch.', facts, ["pitch"])
+    known = {"pitch": "high", "transcript": "I like it, don't you?"}
+    assert check_caption("She says 'I LIKE it!' with high pitch.", {**known, "gender": "female"}, ["pitch"]) is None
+    wrong = check_caption('The speaker says "I like" and "a lie" with high pitch.', known, ["pitch"])
     assert wrong == "the caption quotes 'a lie', which is not said"
     assert (
         check_caption("“No”, with high pitch.", {"pitch": "high"}, []) == "the caption quotes 'No', which is not said"

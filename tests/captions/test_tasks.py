@@ -37,7 +37,7 @@ NOTHING = dict.fromkeys(("gender", "pitch", "speed", "volume", "transcript", "em
 
 
 @pytest.mark.parametrize(
-    ("facts", "caption"),
+    ("known", "caption"),
     [
         (
             {"gender": "female", "transcript": "I like it", "pitch": "high", "speed": "normal", "volume": "loud"},
@@ -50,5 +50,5 @@ NOTHING = dict.fromkeys(("gender", "pitch", "speed", "volume", "transcript", "em
         ({"pitch": "low", "volume": "quiet"}, "The speaker speaks with low pitch and quiet volume."),
     ],
 )
-def test_the_words_of_captions(facts, caption):
-    assert render("caption", **{**NOTHING, **facts}) == caption
+def test_the_words_of_captions(known, caption):
+    assert render("caption", **{**NOTHING, **known}) == caption

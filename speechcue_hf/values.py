@@ -101,12 +101,7 @@ def _without_mappings(hint: Any) -> Any:
 
 
 def _said(hint: Any) -> str:
-    """A type in words that a command line's user knows.
-
-    Example:
-        >>> _said(list[str] | None)
-        'a list of texts or null'
-    """
+    """A type in words that a command line's user knows."""
     words = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
     kinds = get_args(hint)
     if get_origin(hint) in (Union, UnionType):

@@ -82,18 +82,13 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.published:
         _take_published(dataset, arguments)
     elif arguments.estimate:
-        print_estimates(dataset, biography_settings(arguments), load_generator_tokenizer(arguments), arguments, store)
+        _print_estimates(dataset, _biography_settings(arguments), load_generator_tokenizer(arguments), arguments, store)
     else:
-        _write(dataset, biography_settings(arguments), arguments, store)
+        _write(dataset, _biography_settings(arguments), arguments, store)
 
 
-def biography_settings(arguments: argparse.Namespace) -> BiographySettings:
-    """The preset with what the command line sets.
-
-    Raises:
-        ValueError: If a setting is out of range.
-        PromptError: If the prompt is none.
-    """
+def _biography_settings(arguments: argparse.Namespace) -> BiographySettings:
+    """The preset with what the command line sets."""
     preset = BiographySettings.bioserc() if arguments.preset == "bioserc" else BiographySettings()
     given = {"scope": arguments.scope, "refresh": arguments.refresh, "word_limit": arguments.word_limit}
     given["prompt"] = None if arguments.prompt is None else load_biography_prompt(arguments.prompt)
@@ -101,7 +96,7 @@ def biography_settings(arguments: argparse.Namespace) -> BiographySettings:
     return replace(preset, **changes)
 
 
-def print_estimates(
+def _print_estimates(
     dataset: DatasetDict,
     settings: BiographySettings,
     tokenizer: PreTrainedTokenizerBase | None,
@@ -163,7 +158,7 @@ def _write(dataset: DatasetDict, settings: BiographySettings, arguments: argpars
     texts = (text or "" for rows in dataset.values() for text in rows["text"])
     generator, tokenizer = load_generator(arguments, texts)
     with open_store(path, generator=generator.identity, prompt=settings.prompt.identity) as store:
-        print_estimates(dataset, settings, tokenizer, arguments, path)
+        _print_estimates(dataset, settings, tokenizer, arguments, path)
         written = write_biographies(dataset, generator, store, settings)
         record = written_record(written, generator, store, settings)
     _save(written, record, arguments)

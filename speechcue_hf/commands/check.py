@@ -57,9 +57,9 @@ def run(arguments: argparse.Namespace) -> None:
     found = count_splits(splits)
     expected = release_counts(arguments.corpus, builder.config.name, found)
     statuses = clip_statuses(arguments.corpus, [row for rows in splits.values() for row in rows])
-    print_counts(found, expected)
-    print_clips(statuses)
-    print_leaks(leaks(splits))
+    _print_counts(found, expected)
+    _print_clips(statuses)
+    _print_leaks(leaks(splits))
     problems = [*differences(found, expected), *unexpected_clips(arguments.corpus, statuses)]
     if difference:
         raise difference
@@ -70,26 +70,21 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
 
-def print_counts(found: Mapping[str, Counts], expected: Mapping[str, Counts]) -> None:
+def _print_counts(found: Mapping[str, Counts], expected: Mapping[str, Counts]) -> None:
     """Print a table: one row per count, one column per split; where the release has another number, that beside it."""
     names = dict.fromkeys(name for counts in (*found.values(), *expected.values()) for name in counts)
     print("".join([f"{'':<14}", *(f"{split:>22}" for split in found)]))
     for name in names:
-        cells = [count_cell(counts.get(name, 0), expected.get(split, {}).get(name)) for split, counts in found.items()]
+        cells = [_count_cell(counts.get(name, 0), expected.get(split, {}).get(name)) for split, counts in found.items()]
         print("".join([f"{name:<14}", *(f"{cell:>22}" for cell in cells)]))
 
 
-def count_cell(found: int, expected: int | None) -> str:
-    """A number, and what it should be if it is another.
-
-    Example:
-        >>> count_cell(9988, 9989)
-        '9,988 (expected 9,989)'
-    """
+def _count_cell(found: int, expected: int | None) -> str:
+    """A number, and what it should be if it is another."""
     return f"{found:,}" if expected in (None, found) else f"{found:,} (expected {expected:,})"
 
 
-def print_clips(statuses: Mapping[str, str]) -> None:
+def _print_clips(statuses: Mapping[str, str]) -> None:
     """Print how many clips are in each state, and the first of those that are not ok."""
     print("\nclips")
     for status, number in Counter(statuses.values()).most_common():
@@ -101,7 +96,7 @@ def print_clips(statuses: Mapping[str, str]) -> None:
         print(f"    and {len(bad) - CLIPS_NAMED:,} more")
 
 
-def print_leaks(found: list[Leak]) -> None:
+def _print_leaks(found: list[Leak]) -> None:
     """Print what splits share, with the longest examples."""
     print("\nshared between splits" + ("" if found else ": nothing"))
     for leak in found:

@@ -57,10 +57,10 @@ def run(arguments: argparse.Namespace) -> None:
     from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 
     given = arguments.describer is not None
-    if given and (options := fit_options(arguments)):
+    if given and (options := _fit_options(arguments)):
         raise ValueError(f"--describer brings its own {', '.join(options)}: leave --{', --'.join(options)} out")
     dataset = read_dataset(arguments.dataset)
-    describer = SpeechDescriber.from_pretrained(arguments.describer) if given else fit_on_train(dataset, arguments)
+    describer = SpeechDescriber.from_pretrained(arguments.describer) if given else _fit_on_train(dataset, arguments)
     described = describe_dataset(dataset, describer)
     write_dataset(described, arguments.output)
     carry_records(arguments.dataset, arguments.output, [MEASUREMENT_FILE, BIOGRAPHIES_FILE])
@@ -72,20 +72,8 @@ def run(arguments: argparse.Namespace) -> None:
     print_summary(described, describer, arguments.output, pictured=not given)
 
 
-def fit_on_train(dataset: DatasetDict, arguments: argparse.Namespace) -> SpeechDescriber:
-    """Fit a describer as the command line asks.
-
-    Args:
-        dataset: Measured splits.
-        arguments: The command line.
-
-    Returns:
-        The describer, which knows the settings of ``measurement.json`` beside the dataset, if there is one.
-
-    Raises:
-        DescriberError: If there is no train split.
-        RecordError: If ``measurement.json`` is damaged.
-    """
+def _fit_on_train(dataset: DatasetDict, arguments: argparse.Namespace) -> SpeechDescriber:
+    """Fit a describer as the command line asks."""
     from speechcue_hf.cues.describe import SpeechDescriber
     from speechcue_hf.cues.settings import MeasurementSettings
     from speechcue_hf.errors import DescriberError
@@ -98,11 +86,11 @@ def fit_on_train(dataset: DatasetDict, arguments: argparse.Namespace) -> SpeechD
     return SpeechDescriber.fit(
         dataset["train"],
         settings=find_record(MeasurementSettings, arguments.dataset),
-        **fit_options(arguments),
+        **_fit_options(arguments),
     )
 
 
-def fit_options(arguments: argparse.Namespace) -> dict[str, Any]:
+def _fit_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The parsed options of fitting, as keyword arguments of ``SpeechDescriber.fit``, without those not given."""
     options = {name: vars(arguments)[name] for name in ("levels", "baseline", "wording", "speakers")}
     return {name: value for name, value in options.items() if value is not None}

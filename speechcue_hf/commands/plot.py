@@ -40,50 +40,29 @@ def run(arguments: argparse.Namespace) -> None:
 
     describer = SpeechDescriber.from_pretrained(arguments.describer) if arguments.describer else None
     if arguments.source.is_dir():
-        rows = folder_rows(arguments.source, arguments.dialogue, arguments.utterance, describer)
+        rows = _folder_rows(arguments.source, arguments.dialogue, arguments.utterance, describer)
         title = arguments.dialogue or arguments.utterance
     else:
         if arguments.dialogue or arguments.utterance:
             raise ValueError(
                 f"{arguments.source} is no dataset folder: leave --dialogue and --utterance out for a clip"
             )
-        rows = [clip_row(arguments.source, describer)]
+        rows = [_clip_row(arguments.source, describer)]
         title = arguments.source.name
     plot_turns([_turn(row) for row in rows], arguments.output, title=title)
     print(f"{arguments.output} shows {len(rows)} turn{'s' if len(rows) > 1 else ''} of {title}.")
 
 
-def clip_row(path: Path, describer: SpeechDescriber | None) -> dict[str, Any]:
-    """One clip, described if there is a describer.
-
-    Args:
-        path: The clip.
-        describer: What puts it in words, or None.
-
-    Returns:
-        A row with ``audio`` and, with a describer, measurements and words.
-    """
+def _clip_row(path: Path, describer: SpeechDescriber | None) -> dict[str, Any]:
+    """One clip, described if there is a describer."""
     row = {"audio": {"path": str(path), "bytes": None}}
     return row if describer is None else {**row, **describer.describe_clip(path)}
 
 
-def folder_rows(
+def _folder_rows(
     folder: Path, dialogue: str | None, utterance: str | None, describer: SpeechDescriber | None
 ) -> list[dict[str, Any]]:
-    """The rows of a dialogue or of one utterance.
-
-    Args:
-        folder: Dataset folder; with ``audio`` if curves are wanted.
-        dialogue: ``dialogue_id``, or None.
-        utterance: ``utterance_id``, or None.
-        describer: Measures and words the rows anew; without it they are shown with the words they have.
-
-    Returns:
-        The rows, in order.
-
-    Raises:
-        ValueError: If neither id is given, or no row has it.
-    """
+    """The rows of a dialogue or of one utterance."""
     from speechcue_hf.corpora.parquet import read_dataset
 
     column, wanted = ("dialogue_id", dialogue) if dialogue else ("utterance_id", utterance)

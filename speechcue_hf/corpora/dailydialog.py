@@ -52,15 +52,15 @@ class DailyDialogBuilder(CorpusBuilder):
             if file := first_existing(candidates(data_dir, split)):
                 files[split] = file
             else:
-                report(f"{data_dir / split / text_name(split)} is missing (is {split}.zip unpacked?)", verify)
+                report(f"{data_dir / split / _text_name(split)} is missing (is {split}.zip unpacked?)", verify)
         if not files:
-            raise CorpusError(f"{data_dir} holds no {text_name('train')}: give data_dir= the unpacked release")
+            raise CorpusError(f"{data_dir} holds no {_text_name('train')}: give data_dir= the unpacked release")
         splits = {split: read_split(file, split, verify) for split, file in files.items()}
         compare_counts(self.CORPUS, self.config.name, splits, files, verify)
         return splits
 
 
-def text_name(split: str) -> str:
+def _text_name(split: str) -> str:
     """Name of the file with the texts of a split."""
     return f"dialogues_{split}.txt"
 
@@ -76,7 +76,7 @@ def candidates(data_dir: Path, split: str) -> list[Path]:
         The paths, most likely first: an archive unpacked inside a folder of its own name gives the second.
     """
     roots = (data_dir, data_dir / "ijcnlp_dailydialog", data_dir / "EMNLP_dataset")
-    return [root / below / text_name(split) for root in roots for below in (split, f"{split}/{split}", ".")]
+    return [root / below / _text_name(split) for root in roots for below in (split, f"{split}/{split}", ".")]
 
 
 def watched(data_dir: Path) -> list[Path]:
@@ -106,7 +106,7 @@ def read_split(file: Path, split: str, verify: bool) -> list[Utterance]:
     Raises:
         CorpusError: If ``verify`` and labels do not fit.
     """
-    dialogues = [line_utterances(line) for line in lines_of(file)]
+    dialogues = [_line_utterances(line) for line in _lines_of(file)]
     emotions = label_numbers(file.with_name(f"dialogues_emotion_{split}.txt"), dialogues, range(len(EMOTIONS)), verify)
     acts = label_numbers(file.with_name(f"dialogues_act_{split}.txt"), dialogues, range(1, 5), verify)
     return [
@@ -123,20 +123,13 @@ def read_split(file: Path, split: str, verify: bool) -> list[Utterance]:
     ]
 
 
-def lines_of(file: Path) -> list[str]:
+def _lines_of(file: Path) -> list[str]:
     """Lines of a file; those at its end that hold nothing do not count."""
     return read_utf8(file).rstrip().split("\n")
 
 
-def line_utterances(line: str) -> list[str]:
-    """Texts of one dialogue.
-
-    Args:
-        line: Its line, each utterance closed by ``__eou__``.
-
-    Returns:
-        The texts, without the spaces around them.
-    """
+def _line_utterances(line: str) -> list[str]:
+    """Texts of one dialogue."""
     texts = line.strip().removesuffix(END_OF_UTTERANCE).split(END_OF_UTTERANCE)
     return [text.strip() for text in texts]
 
@@ -159,30 +152,21 @@ def label_numbers(file: Path, dialogues: list[list[str]], allowed: range, verify
     if not file.is_file():
         report(f"{file} is missing", verify)
         return [[None] * len(texts) for texts in dialogues]
-    lines = lines_of(file)
+    lines = _lines_of(file)
     if len(lines) != len(dialogues):
         report(f"{file} has {len(lines):,} lines, the texts beside it have {len(dialogues):,}", verify)
     lines += [""] * (len(dialogues) - len(lines))
     labels: list[list[int | None]] = []
     for number, (line, texts) in enumerate(zip(lines, dialogues, strict=False), start=1):
-        problem = misfit(line.split(), len(texts), allowed)
+        problem = _misfit(line.split(), len(texts), allowed)
         if problem:
             report(f"{file}, line {number}: {problem}", verify)
         labels.append([None] * len(texts) if problem else [int(label) for label in line.split()])
     return labels
 
 
-def misfit(labels: list[str], texts: int, allowed: range) -> str | None:
-    """Say why labels do not fit a dialogue.
-
-    Args:
-        labels: The labels of its line.
-        texts: How many utterances it has.
-        allowed: The numbers that are labels.
-
-    Returns:
-        What is wrong, or None.
-    """
+def _misfit(labels: list[str], texts: int, allowed: range) -> str | None:
+    """Say why labels do not fit a dialogue."""
     if len(labels) != texts:
         return f"expected {texts} labels, one for each utterance of that line of the texts, found {len(labels)}"
     names = {str(number) for number in allowed}

@@ -51,7 +51,7 @@ class EmoryNLPBuilder(CorpusBuilder):
         Raises:
             CorpusError: If a row cannot be read, or (``verify``) a file is missing or has other counts.
         """
-        form = form_in(data_dir)
+        form = _form_in(data_dir)
         files: dict[str, Path] = {}
         for split in form.files:
             if file := first_existing(form.candidates(data_dir, split)):
@@ -81,18 +81,8 @@ class Form:
         return [folder / self.files[split] for folder in folders]
 
 
-def form_in(data_dir: Path) -> Form:
-    """The form of the corpus in a folder.
-
-    Args:
-        data_dir: Folder of the corpus.
-
-    Returns:
-        The csv form if any of its files is there, else the json form.
-
-    Raises:
-        CorpusError: If no file of either is there.
-    """
+def _form_in(data_dir: Path) -> Form:
+    """The form of the corpus in a folder."""
     for form in (CSV_FORM, JSON_FORM):
         if any(first_existing(form.candidates(data_dir, split)) for split in form.files):
             return form
@@ -115,18 +105,8 @@ def watched(data_dir: Path) -> list[Path]:
     return [path for form in (CSV_FORM, JSON_FORM) for split in form.files for path in form.candidates(data_dir, split)]
 
 
-def parse_csv(file: Path) -> list[Utterance]:
-    """Utterances of a ``emorynlp_*_final.csv``.
-
-    Args:
-        file: The file.
-
-    Returns:
-        The utterances in file order; times are those of the subtitles, in s from the start of the episode.
-
-    Raises:
-        CorpusError: If a column is missing or a cell cannot be read.
-    """
+def _parse_csv(file: Path) -> list[Utterance]:
+    """Utterances of a ``emorynlp_*_final.csv``."""
     utterances = []
     for number, row in enumerate(csv.DictReader(io.StringIO(read_utf8(file), newline="")), start=1):
         try:
@@ -148,18 +128,8 @@ def parse_csv(file: Path) -> list[Utterance]:
     return utterances
 
 
-def parse_json(file: Path) -> list[Utterance]:
-    """Utterances of an ``emotion-detection-*.json``.
-
-    Args:
-        file: The file: episodes hold scenes, scenes hold utterances.
-
-    Returns:
-        The utterances in file order, without times.
-
-    Raises:
-        CorpusError: If it is not json of that form.
-    """
+def _parse_json(file: Path) -> list[Utterance]:
+    """Utterances of an ``emotion-detection-*.json``."""
     try:
         scenes = [scene for episode in json.loads(read_utf8(file))["episodes"] for scene in episode["scenes"]]
     except (json.JSONDecodeError, KeyError, TypeError) as error:
@@ -222,7 +192,7 @@ CSV_FORM = Form(
         "validation": "emorynlp_dev_final.csv",
         "test": "emorynlp_test_final.csv",
     },
-    parse=parse_csv,
+    parse=_parse_csv,
 )
 JSON_FORM = Form(
     files={
@@ -230,5 +200,5 @@ JSON_FORM = Form(
         "validation": "emotion-detection-dev.json",
         "test": "emotion-detection-tst.json",
     },
-    parse=parse_json,
+    parse=_parse_json,
 )

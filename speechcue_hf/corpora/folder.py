@@ -68,7 +68,7 @@ class FolderBuilder(CorpusBuilder):
 
     def extras(self) -> Mapping[str, Any]:
         """Columns without a meaning here, in the type they have in the metadata."""
-        return extra_columns(read_metadata(self.data_dir()))
+        return _extra_columns(read_metadata(self.data_dir()))
 
     def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
         """The utterances of each split."""
@@ -189,8 +189,8 @@ def read_metadata(data_dir: Path) -> list[Row]:
     Raises:
         CorpusError: If there is no metadata, more than one file of it, or it cannot be read.
     """
-    here = metadata_file(data_dir)
-    below = {split: file for split in SPLITS if (file := metadata_file(data_dir / split))}
+    here = _metadata_file(data_dir)
+    below = {split: file for split in SPLITS if (file := _metadata_file(data_dir / split))}
     if here and below:
         raise CorpusError(f"{here} and {next(iter(below.values()))} both describe clips: keep one, or one per split")
     if not here and not below:
@@ -199,38 +199,22 @@ def read_metadata(data_dir: Path) -> list[Row]:
             "write one row per utterance with at least the column file_name"
         )
     files = [(here, None)] if here else [(file, split) for split, file in below.items()]
-    rows = [row for file, split in files for row in metadata_rows(file, data_dir, split)]
+    rows = [row for file, split in files for row in _metadata_rows(file, data_dir, split)]
     if not rows:
         raise CorpusError(f"{', '.join(str(file) for file, _ in files)}: no rows, write one per utterance")
     return rows
 
 
-def metadata_file(folder: Path) -> Path | None:
-    """The metadata file of a folder, or None.
-
-    Raises:
-        CorpusError: If it holds more than one.
-    """
+def _metadata_file(folder: Path) -> Path | None:
+    """The metadata file of a folder, or None."""
     found = [folder / name for name in METADATA_FILES if (folder / name).is_file()]
     if len(found) > 1:
         raise CorpusError(f"{folder} holds {' and '.join(path.name for path in found)}: keep one of them")
     return found[0] if found else None
 
 
-def metadata_rows(file: Path, data_dir: Path, split: str | None) -> Iterator[Row]:
-    """Rows of one metadata file.
-
-    Args:
-        file: The file.
-        data_dir: Folder of the corpus.
-        split: Split of all its rows, or None where the column ``split`` says it (else ``train``).
-
-    Yields:
-        The rows in file order.
-
-    Raises:
-        CorpusError: If the file cannot be read, lacks ``file_name``, or uses a name that the loader makes itself.
-    """
+def _metadata_rows(file: Path, data_dir: Path, split: str | None) -> Iterator[Row]:
+    """Rows of one metadata file."""
     table = read_table(file)
     if "file_name" not in table.column_names:
         raise CorpusError(
@@ -287,18 +271,8 @@ def _json_objects(file: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def extra_columns(rows: Iterable[Row]) -> Mapping[str, Any]:
-    """Features of the columns that have no meaning here.
-
-    Args:
-        rows: The metadata.
-
-    Returns:
-        Column name → feature, the widest type where the files of the splits differ.
-
-    Raises:
-        CorpusError: If a column has types that cannot be reconciled.
-    """
+def _extra_columns(rows: Iterable[Row]) -> Mapping[str, Any]:
+    """Features of the columns that have no meaning here."""
     schemas = {row.file: row.types for row in rows}
     try:
         schema = pa.unify_schemas(list(schemas.values()), promote_options="permissive")
@@ -332,7 +306,7 @@ def folder_utterances(
     seen: dict[str, Row] = {}
     split_of: dict[str, str] = {}
     for row in rows:
-        utterance = row_utterance(row, labels, extras)
+        utterance = _row_utterance(row, labels, extras)
         first = seen.setdefault(utterance.utterance_id, row)
         if first is not row:
             raise row.error(
@@ -352,20 +326,8 @@ def folder_utterances(
     return {split: utterances for split, utterances in splits.items() if utterances}
 
 
-def row_utterance(row: Row, labels: Sequence[str], extras: Iterable[str]) -> Utterance:
-    """The utterance of one row.
-
-    Args:
-        row: The row.
-        labels: The emotion names allowed.
-        extras: Names of the columns kept as they are.
-
-    Returns:
-        The utterance. Without ``utterance_id`` it has the clip's name, without ``dialogue_id`` it is its own dialogue.
-
-    Raises:
-        CorpusError: If a value is not allowed.
-    """
+def _row_utterance(row: Row, labels: Sequence[str], extras: Iterable[str]) -> Utterance:
+    """The utterance of one row."""
     utterance_id = row.utterance_id()
     start, end = row.seconds("start"), row.seconds("end")
     if start is not None and end is not None and end < start:

@@ -118,10 +118,10 @@ class IemocapBuilder(CorpusBuilder):
             CorpusError: If the release is not there, or ``config.verify`` and it differs.
             ValueError: If ``ser-4`` has no ``fold`` from 1 to 5, or another config has one.
         """
-        check_fold(self.config.name, self.config.fold)
-        turns = read_release(data_dir)
-        splits = task_splits(turns, self.config.name, self.config.fold)
-        for problem in turn_problems(turns, data_dir):
+        _check_fold(self.config.name, self.config.fold)
+        turns = _read_release(data_dir)
+        splits = _task_splits(turns, self.config.name, self.config.fold)
+        for problem in _turn_problems(turns, data_dir):
             report(problem, self.config.verify)
         folders = dict.fromkeys([*splits, ALL], data_dir)
         compare_counts(self.CORPUS, self.config.name, splits, folders, self.config.verify)
@@ -143,77 +143,38 @@ def watched(data_dir: Path) -> Iterator[Path]:
         yield from sorted((data_dir / session / "sentences/wav").glob("Ses*"))
 
 
-def read_release(data_dir: Path) -> list[Utterance]:
-    """Read the sessions that are there.
-
-    Args:
-        data_dir: Folder of the release.
-
-    Returns:
-        Every transcribed turn with its label in the release, in speaking order within each dialogue.
-
-    Raises:
-        CorpusError: If no session is there, or a file cannot be parsed.
-    """
-    transcriptions = annotation_files(data_dir, "transcriptions")
+def _read_release(data_dir: Path) -> list[Utterance]:
+    """Read the sessions that are there."""
+    transcriptions = _annotation_files(data_dir, "transcriptions")
     if not transcriptions:
         raise CorpusError(
             f"{data_dir} holds no Session1/dialog/transcriptions/Ses01F_impro01.txt nor any other transcription: "
             "give data_dir the folder IEMOCAP_full_release"
         )
-    return [turn for path in transcriptions for turn in read_dialogue(path)]
+    return [turn for path in transcriptions for turn in _read_dialogue(path)]
 
 
-def annotation_files(data_dir: Path, kind: str) -> list[Path]:
-    """The files of one kind, in the order of the dialogues.
-
-    Args:
-        data_dir: Folder of the release.
-        kind: ``transcriptions`` or ``EmoEvaluation``.
-
-    Returns:
-        Paths, without the AppleDouble files that some copies hold.
-    """
+def _annotation_files(data_dir: Path, kind: str) -> list[Path]:
+    """The files of one kind, in the order of the dialogues."""
     return [path for session in SESSIONS for path in sorted((data_dir / session / "dialog" / kind).glob("Ses*.txt"))]
 
 
-def read_dialogue(transcription: Path) -> list[Utterance]:
-    """Read one dialogue.
-
-    Args:
-        transcription: ``Session*/dialog/transcriptions/<dialogue>.txt``; the rest is found from there.
-
-    Returns:
-        Its turns in speaking order; emotion and extras are null where there is no evaluation.
-
-    Raises:
-        CorpusError: If a line cannot be parsed.
-    """
+def _read_dialogue(transcription: Path) -> list[Utterance]:
+    """Read one dialogue."""
     session = transcription.parents[2]
     clips = session / "sentences/wav" / transcription.stem
     evaluation_file = session / "dialog/EmoEvaluation" / transcription.name
-    evaluations = parse_evaluations(evaluation_file) if evaluation_file.is_file() else {}
+    evaluations = _parse_evaluations(evaluation_file) if evaluation_file.is_file() else {}
     unlabelled = (None, dict.fromkeys((*RATINGS, "annotator_categories")))
     turns = []
-    for turn in parse_transcription(transcription, clips):
+    for turn in _parse_transcription(transcription, clips):
         emotion, extras = evaluations.get(turn.utterance_id, unlabelled)
         turns.append(replace(turn, emotion=emotion, extras=extras))
     return turns
 
 
-def parse_transcription(path: Path, clips: Path) -> Iterator[Utterance]:
-    """The turns of a transcription.
-
-    Args:
-        path: ``transcriptions/<dialogue>.txt``.
-        clips: Folder of the dialogue's clips.
-
-    Yields:
-        The turns in file order, without labels. Lines that name no turn are remarks of the transcriber.
-
-    Raises:
-        CorpusError: If a line that names a turn cannot be parsed.
-    """
+def _parse_transcription(path: Path, clips: Path) -> Iterator[Utterance]:
+    """The turns of a transcription."""
     for number, line in enumerate(read_utf8(path).splitlines(), start=1):
         match = _TURN.fullmatch(line.rstrip())
         if match is not None:
@@ -224,18 +185,8 @@ def parse_transcription(path: Path, clips: Path) -> Iterator[Utterance]:
             )
 
 
-def parse_evaluations(path: Path) -> dict[str, tuple[str, dict[str, Any]]]:
-    """The labels of a dialogue.
-
-    Args:
-        path: ``EmoEvaluation/<dialogue>.txt``.
-
-    Returns:
-        Utterance id → emotion (a name of config ``all``) and the extra columns.
-
-    Raises:
-        CorpusError: If a block cannot be parsed, has an unknown label or not three ratings.
-    """
+def _parse_evaluations(path: Path) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The labels of a dialogue."""
     evaluations: dict[str, tuple[str, dict[str, Any]]] = {}
     categories: list[str] = []
     for number, line in enumerate(read_utf8(path).splitlines(), start=1):
@@ -252,16 +203,8 @@ def parse_evaluations(path: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     return evaluations
 
 
-def check_fold(config: str, fold: int | None) -> None:
-    """Refuse a fold that does not fit the config; results on IEMOCAP mean little without saying which was tested.
-
-    Args:
-        config: ``erc-6``, ``ser-4`` or ``all``.
-        fold: The session left out, or None.
-
-    Raises:
-        ValueError: If ``ser-4`` has no ``fold`` from 1 to 5, or another config has one.
-    """
+def _check_fold(config: str, fold: int | None) -> None:
+    """Refuse a fold that does not fit the config; results on IEMOCAP mean little without saying which was tested."""
     if config == "ser-4" and fold not in range(1, 6):
         raise ValueError(
             f"fold={fold} for config 'ser-4': say which session is left out for the test, fold=1 to fold=5 "
@@ -271,38 +214,20 @@ def check_fold(config: str, fold: int | None) -> None:
         raise ValueError(f"fold={fold} for config {config!r}: only 'ser-4' has folds, leave it out")
 
 
-def task_splits(turns: Iterable[Utterance], config: str, fold: int | None) -> dict[str, list[Utterance]]:
-    """The utterances of a task, labelled for it and divided into its splits.
-
-    Args:
-        turns: From :func:`read_release`.
-        config: ``erc-6``, ``ser-4`` or ``all``.
-        fold: Of ``ser-4``: the session left out, 1 to 5.
-
-    Returns:
-        Split name → utterances.
-    """
+def _task_splits(turns: Iterable[Utterance], config: str, fold: int | None) -> dict[str, list[Utterance]]:
+    """The utterances of a task, labelled for it and divided into its splits."""
     names = ("train", "test") if config == "ser-4" else ("train", "validation", "test")
     splits: dict[str, list[Utterance]] = {name: [] for name in names}
     for turn in turns:
-        labelled = replace(turn, emotion=task_emotion(turn, config))
+        labelled = replace(turn, emotion=_task_emotion(turn, config))
         if config == "all" or labelled.emotion in EMOTIONS[config]:
-            split = erc_split(turn.dialogue_id) if fold is None else ser_split(turn.dialogue_id, fold)
+            split = erc_split(turn.dialogue_id) if fold is None else _ser_split(turn.dialogue_id, fold)
             splits[split].append(labelled)
     return splits
 
 
-def task_emotion(turn: Utterance, config: str) -> str | None:
-    """The emotion of a turn as a task counts it.
-
-    Args:
-        turn: With its label in the release.
-        config: ``erc-6``, ``ser-4`` or ``all``.
-
-    Returns:
-        The label of the release, but for ``ser-4`` excited turns are happy, and for ``erc-6`` so are undecided ones
-        where at least two annotators (self-evaluation included) name Happiness first.
-    """
+def _task_emotion(turn: Utterance, config: str) -> str | None:
+    """The emotion of a turn as a task counts it."""
     if config == "ser-4" and turn.emotion == "excited":
         return "happy"
     if config == "erc-6" and turn.emotion == "undecided":
@@ -325,29 +250,13 @@ def erc_split(dialogue_id: str) -> str:
     return "validation" if dialogue_id in VALIDATION_DIALOGUES else "train"
 
 
-def ser_split(dialogue_id: str, fold: int) -> str:
-    """The split of a dialogue when one session is left out.
-
-    Args:
-        dialogue_id: Such as ``Ses01F_impro01``.
-        fold: The session left out, 1 to 5.
-
-    Returns:
-        ``train`` or ``test``.
-    """
+def _ser_split(dialogue_id: str, fold: int) -> str:
+    """The split of a dialogue when one session is left out."""
     return "test" if dialogue_id.startswith(f"Ses{fold:02d}") else "train"
 
 
-def turn_problems(turns: Sequence[Utterance], data_dir: Path) -> list[str]:
-    """What the transcriptions, the evaluations and the clips of a release lack of each other.
-
-    Args:
-        turns: From :func:`read_release`.
-        data_dir: Folder of the release.
-
-    Returns:
-        One line for each kind of lack, naming the first and saying how many there are.
-    """
+def _turn_problems(turns: Sequence[Utterance], data_dir: Path) -> list[str]:
+    """What the transcriptions, the evaluations and the clips of a release lack of each other."""
     transcribed = {turn.utterance_id for turn in turns}
     dialogues = {turn.dialogue_id for turn in turns}
     absent = [f"{data_dir / session} is missing" for session in SESSIONS if not (data_dir / session).is_dir()]
@@ -364,8 +273,8 @@ def turn_problems(turns: Sequence[Utterance], data_dir: Path) -> list[str]:
     ]
     untranscribed = [
         f"{path.parents[1]}/transcriptions/{path.name}: expected a line for turn {name}, found none"
-        for path in annotation_files(data_dir, "EmoEvaluation")
-        for name in parse_evaluations(path)
+        for path in _annotation_files(data_dir, "EmoEvaluation")
+        for name in _parse_evaluations(path)
         if name not in transcribed
     ]
     silent = [f"{turn.clip} is missing" for turn in turns if turn.clip is not None and not turn.clip.is_file()]

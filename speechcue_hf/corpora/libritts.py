@@ -67,7 +67,7 @@ class LibriTTSBuilder(CorpusBuilder):
         splits: dict[str, list[Utterance]] = {}
         for subset in subsets:
             split, expected = SUBSETS[subset]
-            utterances = read_subset(data_dir / subset, genders)
+            utterances = _read_subset(data_dir / subset, genders)
             for problem in problems(data_dir / subset, utterances, expected):
                 report(problem, verify)
             splits.setdefault(split, []).extend(utterances)
@@ -101,19 +101,11 @@ def read_genders(file: Path, verify: bool) -> dict[str, str]:
     return genders
 
 
-def read_subset(folder: Path, genders: Mapping[str, str]) -> list[Utterance]:
-    """Utterances of one subset, chapters together and in reading order.
-
-    Args:
-        folder: Folder of the subset.
-        genders: From :func:`read_genders`.
-
-    Returns:
-        The utterances; a clip without text has an empty one, a text without clip a path where no file is.
-    """
+def _read_subset(folder: Path, genders: Mapping[str, str]) -> list[Utterance]:
+    """Utterances of one subset, chapters together and in reading order."""
     return [
         _utterance(chapter / name, folder.name, genders)
-        for chapter in chapters(folder)
+        for chapter in _chapters(folder)
         for name in sorted(
             {path.name.split(".")[0] for path in chapter.iterdir() if path.name.endswith((".wav", TEXT))}
         )
@@ -121,7 +113,7 @@ def read_subset(folder: Path, genders: Mapping[str, str]) -> list[Utterance]:
     ]
 
 
-def chapters(subset: Path) -> list[Path]:
+def _chapters(subset: Path) -> list[Path]:
     """Folders of a subset's chapters, by reader and chapter."""
     return sorted(path for path in subset.glob("*/*") if path.is_dir())
 
@@ -131,7 +123,7 @@ def problems(subset: Path, utterances: Sequence[Utterance], expected: int) -> li
 
     Args:
         subset: Its folder.
-        utterances: From :func:`read_subset`.
+        utterances: Of the subset, in order.
         expected: Utterances in the release.
 
     Returns:
@@ -154,7 +146,7 @@ def watched(data_dir: Path) -> list[Path]:
     Returns:
         The paths, in a stable order.
     """
-    return [data_dir / SPEAKERS_FILE, *(path for subset in SUBSETS for path in chapters(data_dir / subset))]
+    return [data_dir / SPEAKERS_FILE, *(path for subset in SUBSETS for path in _chapters(data_dir / subset))]
 
 
 def _utterance(stem: Path, subset: str, genders: Mapping[str, str]) -> Utterance:

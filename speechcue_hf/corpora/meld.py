@@ -83,12 +83,12 @@ class MeldBuilder(CorpusBuilder):
                 report(f"{place.annotations} is missing", verify)
                 continue
             splits[split] = read_split(place, split)
-            for problem in row_problems(place.annotations, split, splits[split]):
+            for problem in _row_problems(place.annotations, split, splits[split]):
                 report(problem, verify)
         files = {split: located[split].annotations for split in splits}
         compare_counts(self.CORPUS, self.config.name, splits, files, verify)
         if any(place.media.is_dir() for place in located.values()):
-            for problem in clip_problems(splits):
+            for problem in _clip_problems(splits):
                 report(problem, verify)
         else:
             logger.warning("%s holds no %s: MELD is loaded as text only", data_dir, " or ".join(MEDIA.values()))
@@ -130,28 +130,20 @@ def find_clips(data_dir: Path) -> dict[str, Place]:
     Returns:
         Split name → its place; what is not there is named as the release has it.
     """
-    folders = sorted(folders_below(data_dir, DEEPEST), key=lambda folder: (len(folder.parts), folder))
+    folders = sorted(_folders_below(data_dir, DEEPEST), key=lambda folder: (len(folder.parts), folder))
     places = {}
     for split, name in NAMES.items():
         files_of_split = [folder / f"{name}_sent_emo.csv" for folder in folders]
         annotations = first_existing(files_of_split) or data_dir / f"{name}_sent_emo.csv"
-        candidates = [folder for folder in folders if split_named(folder.relative_to(data_dir)) == split]
+        candidates = [folder for folder in folders if _split_named(folder.relative_to(data_dir)) == split]
         candidates.sort(key=lambda folder: folder.name != MEDIA[split])
-        media = next((folder for folder in candidates if holds_clips(folder)), data_dir / MEDIA[split])
+        media = next((folder for folder in candidates if _holds_clips(folder)), data_dir / MEDIA[split])
         places[split] = Place(annotations, media)
     return places
 
 
-def folders_below(folder: Path, depth: int) -> Iterator[Path]:
-    """A folder and those below it, but for hidden ones and the twins.
-
-    Args:
-        folder: Where to begin.
-        depth: How many levels below it.
-
-    Yields:
-        The folders, in no order.
-    """
+def _folders_below(folder: Path, depth: int) -> Iterator[Path]:
+    """A folder and those below it, but for hidden ones and the twins."""
     if not folder.is_dir():
         return
     yield folder
@@ -160,22 +152,11 @@ def folders_below(folder: Path, depth: int) -> Iterator[Path]:
             names = [entry.name for entry in entries if entry.is_dir()]
         for name in names:
             if not name.startswith((".", "__MACOSX", "final_videos")):
-                yield from folders_below(folder / name, depth - 1)
+                yield from _folders_below(folder / name, depth - 1)
 
 
-def split_named(path: Path) -> str | None:
-    """The split that a folder's name tells, or else its parents'.
-
-    Args:
-        path: Relative to the folder of the release.
-
-    Returns:
-        ``train``, ``validation``, ``test`` or None.
-
-    Example:
-        >>> split_named(Path("test/dev_splits_complete"))
-        'validation'
-    """
+def _split_named(path: Path) -> str | None:
+    """The split that a folder's name tells, or else its parents'."""
     for part in reversed(path.parts):
         for word, split in SPLIT_OF_WORD.items():
             if word in part.lower():
@@ -183,7 +164,7 @@ def split_named(path: Path) -> str | None:
     return None
 
 
-def holds_clips(folder: Path) -> bool:
+def _holds_clips(folder: Path) -> bool:
     """Whether a folder itself holds clips of the release."""
     with os.scandir(folder) as entries:
         return any(_CLIP.fullmatch(entry.name) for entry in entries)
@@ -220,17 +201,8 @@ def read_split(place: Place, split: str) -> list[Utterance]:
     return [numbered[number] for number in sorted(numbered)]
 
 
-def row_problems(file: Path, split: str, utterances: Sequence[Utterance]) -> list[str]:
-    """Rows that the file lacks or that the release does not have.
-
-    Args:
-        file: The csv, for the messages.
-        split: Name of the split.
-        utterances: What it held.
-
-    Returns:
-        One line for each kind, naming the first row.
-    """
+def _row_problems(file: Path, split: str, utterances: Sequence[Utterance]) -> list[str]:
+    """Rows that the file lacks or that the release does not have."""
     expected = dict.fromkeys(release_rows(split))
     found = dict.fromkeys(utterance.utterance_id for utterance in utterances)
     counts = f"{file} has {len(found):,} rows, the release has {len(expected):,}"
@@ -258,15 +230,8 @@ def release_rows(split: str) -> list[str]:
     ]
 
 
-def clip_problems(splits: Mapping[str, Sequence[Utterance]]) -> list[str]:
-    """Clips that are missing, but for those known to be missing or damaged in the release.
-
-    Args:
-        splits: What was read.
-
-    Returns:
-        At most one line per split, naming the first clip.
-    """
+def _clip_problems(splits: Mapping[str, Sequence[Utterance]]) -> list[str]:
+    """Clips that are missing, but for those known to be missing or damaged in the release."""
     known = known_clips("meld")
     problems = []
     for utterances in splits.values():

@@ -94,21 +94,13 @@ def _enter_all() -> None:
 
     def get_module(factory: PackagedDatasetModuleFactory) -> DatasetModule:
         corpus = find_corpus(factory.name.removeprefix(NAMESPACE)) if factory.name.startswith(NAMESPACE) else None
-        return stock_module(factory) if corpus is None else corpus_module(corpus, factory.data_dir)
+        return stock_module(factory) if corpus is None else _corpus_module(corpus, factory.data_dir)
 
     PackagedDatasetModuleFactory.get_module = get_module
 
 
-def corpus_module(corpus: Corpus, data_dir: str | None) -> DatasetModule:
-    """The builder module of a corpus, with a hash that changes when a watched file or a loader does.
-
-    Args:
-        corpus: The corpus.
-        data_dir: Its folder, or None.
-
-    Returns:
-        What ``datasets.load.dataset_module_factory`` returns for a packaged module.
-    """
+def _corpus_module(corpus: Corpus, data_dir: str | None) -> DatasetModule:
+    """The builder module of a corpus, with a hash that changes when a watched file or a loader does."""
     import datasets
     from datasets import packaged_modules
     from datasets.data_files import DataFilesDict, DataFilesList

@@ -35,7 +35,7 @@ class WavListBuilder(CorpusBuilder):
 
     def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
         """The clips of each list."""
-        splits = {split: read_list(file) for split, file in lists(data_dir).items()}
+        splits = {split: _read_list(file) for split, file in lists(data_dir).items()}
         seen: dict[str, str] = {}
         for split, utterances in splits.items():
             for utterance in utterances:
@@ -69,18 +69,8 @@ def lists(data_dir: Path) -> dict[str, Path]:
     return dict(named) or {"train": files[0]}
 
 
-def read_list(file: Path) -> list[Utterance]:
-    """The clips of one list.
-
-    Args:
-        file: The list, utf-8; empty lines are passed over.
-
-    Returns:
-        The clips, in the order of the list; a file that is not there keeps its row.
-
-    Raises:
-        CorpusError: If a line is not ``id<TAB>path``, an id comes twice, or there is no line.
-    """
+def _read_list(file: Path) -> list[Utterance]:
+    """The clips of one list."""
     clips: dict[str, Path] = {}
     for number, line in enumerate(read_utf8(file).splitlines(), start=1):
         name, tab, path = line.partition("\t")
@@ -108,4 +98,4 @@ def watched(data_dir: Path) -> list[Path]:
     if not data_dir.is_dir():
         return []
     files = list(lists(data_dir).values())
-    return [*files, *(utterance.clip for file in files for utterance in read_list(file) if utterance.clip)]
+    return [*files, *(utterance.clip for file in files for utterance in _read_list(file) if utterance.clip)]

@@ -47,7 +47,7 @@ class Speech:
         """One channel at 16 kHz."""
         import parselmouth
 
-        return parselmouth.Sound(resample(downmix(self.clip.samples), self.clip.rate, RATE), RATE)
+        return parselmouth.Sound(resample(_downmix(self.clip.samples), self.clip.rate, RATE), RATE)
 
     @cached_property
     def silence(self) -> Floats:
@@ -95,19 +95,8 @@ def analyse(clip: Clip, groups: tuple[str, ...]) -> tuple[Values, list[str]]:
     return values | measured, reasons
 
 
-def downmix(samples: Floats) -> Floats:
-    """One channel from several: the mean of those that hold sound, so that one-sided stereo keeps its level.
-
-    Args:
-        samples: Shape ``(channels, frames)``.
-
-    Returns:
-        Shape ``(frames,)``.
-
-    Example:
-        >>> downmix(np.array([[0.5, -0.5], [0.0, 0.0]]))
-        array([ 0.5, -0.5])
-    """
+def _downmix(samples: Floats) -> Floats:
+    """One channel from several: the mean of those that hold sound, so that one-sided stereo keeps its level."""
     if len(samples) == 1:
         return np.asarray(samples[0])
     power = samples.var(axis=1)

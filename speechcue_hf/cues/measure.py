@@ -146,11 +146,7 @@ def _measure_in_worker(
 
 @cache
 def _stay_on_one_processor(rank: int) -> None:
-    """Keep a worker and the threads that Praat starts in it on one processor, so that workers do not crowd each other.
-
-    Praat 6.1 takes as many threads as the machine has processors and offers no switch. Processors are counted from
-    the parent's process id, so that two runs on one machine do not meet on the same ones.
-    """
+    """Keep a worker and the threads of Praat on one processor, so that workers do not crowd each other."""
     if sys.platform == "linux":
         allowed = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {allowed[(os.getppid() + rank) % len(allowed)]})

@@ -78,20 +78,13 @@ def pitch_statistics(pitch: parselmouth.Pitch) -> dict[str, float | None]:
         "f0_q50_semitones": float(q50),
         "f0_q90_semitones": float(q90),
         "f0_sd_semitones": float(semitones.std()),
-        "final_contour_semitones_per_s": final_contour(pitch),
+        "final_contour_semitones_per_s": _final_contour(pitch),
         "voiced_s": len(f0) * pitch.dx,
     }
 
 
-def final_contour(pitch: parselmouth.Pitch) -> float | None:
-    """Slope of F0 over the last 300 ms of voicing: rising in questions, falling in statements.
-
-    Args:
-        pitch: A contour with at least one voiced frame.
-
-    Returns:
-        Least-squares slope in semitones per second; None with fewer than five voiced frames in that stretch.
-    """
+def _final_contour(pitch: parselmouth.Pitch) -> float | None:
+    """Slope of F0 over the last 300 ms of voicing: rising in questions, falling in statements."""
     frequencies = pitch.selected_array["frequency"]
     voiced = np.flatnonzero(frequencies)
     last = voiced[voiced > voiced[-1] - _FINAL / pitch.dx]

@@ -82,20 +82,12 @@ def _peaks(intensity: parselmouth.Intensity, above: float) -> tuple[Floats, Floa
     contour = parselmouth.Sound(levels, 1 / intensity.dx, intensity.x1 - intensity.dx / 2)
     (points,) = run(contour, 'To PointProcess (extrema): 1, "yes", "no", "Sinc70"\nTo Matrix')
     times: Floats = points.values[0]
-    heights = cubic(levels, (times - intensity.x1) / intensity.dx)
+    heights = _cubic(levels, (times - intensity.x1) / intensity.dx)
     return times[heights > above], heights[heights > above]
 
 
-def cubic(values: Floats, positions: Floats) -> Floats:
-    """Praat's cubic interpolation (of ``Get value at time``), linear next to either end and constant beyond it.
-
-    Args:
-        values: Shape ``(frames,)``.
-        positions: Real-valued, 0-based indices into ``values``, shape ``(points,)``.
-
-    Returns:
-        Interpolated values, shape ``(points,)``.
-    """
+def _cubic(values: Floats, positions: Floats) -> Floats:
+    """Praat's cubic interpolation (of ``Get value at time``), linear next to either end and constant beyond it."""
     if len(values) < 2:
         return np.repeat(values[:1], len(positions))
     positions = np.clip(positions, 0, len(values) - 1)

@@ -39,7 +39,7 @@ def jitter_and_shimmer(sound: parselmouth.Sound, pitch: parselmouth.Pitch) -> tu
     limits = (0, 0, _SHORTEST_PERIOD, _LONGEST_PERIOD, _PERIOD_FACTOR)
     jitter = call(periods, "Get jitter (local)", *limits)
     shimmer = call([sound, periods], "Get shimmer (local)", *limits, _AMPLITUDE_FACTOR)
-    return none_if_nan(jitter), none_if_nan(shimmer)
+    return _none_if_nan(jitter), _none_if_nan(shimmer)
 
 
 def spectral_tilt(samples: Floats, rate: float) -> float | None:
@@ -85,6 +85,6 @@ def harmonics_to_noise(sound: parselmouth.Sound) -> float | None:
     return float(np.mean(10 * np.log10(strengths / (1 - strengths)))) if len(strengths) else None
 
 
-def none_if_nan(value: float) -> float | None:
+def _none_if_nan(value: float) -> float | None:
     """Praat's "undefined" as None."""
     return None if math.isnan(value) else float(value)

@@ -34,7 +34,7 @@ def evaluate(
         PromptError: If the rows lack what a prompt needs; ModelError: what an encoder reads.
         DialogueError: If the rows are no whole dialogues in speaking order.
     """
-    check_labels(classifier.names, rows.features["emotion"].names)
+    _check_labels(classifier.names, rows.features["emotion"].names)
     shown = {**provenance.shown, **classifier.shown(rows)}
     training = classifier.training
     if training is not None:
@@ -61,16 +61,8 @@ def evaluate(
     return results, table
 
 
-def check_labels(known: Sequence[str], found: Sequence[str]) -> None:
-    """Refuse other labels than a classifier's, or the same in another order.
-
-    Args:
-        known: Names of its emotions, in order.
-        found: The dataset's.
-
-    Raises:
-        EvaluationError: If they differ.
-    """
+def _check_labels(known: Sequence[str], found: Sequence[str]) -> None:
+    """Refuse other labels than a classifier's, or the same in another order."""
     if list(known) != list(found):
         raise EvaluationError(
             f"The model knows the labels {', '.join(known)}, the dataset has {', '.join(found)}. "

@@ -32,7 +32,7 @@ def plot_confusion_matrix(counts: np.ndarray, labels: Sequence[str], path: Path,
     axes.set(xlabel="predicted", ylabel="true", title=title)
     _write_cells(axes, shares, counts)
     figure.colorbar(image, ax=axes, label="share of the true class")
-    save_figure(figure, path)
+    _save_figure(figure, path)
 
 
 def plot_importance(importance: Mapping[str, float], path: Path, *, title: str) -> None:
@@ -49,7 +49,7 @@ def plot_importance(importance: Mapping[str, float], path: Path, *, title: str) 
     axes.barh([cue for cue, _ in ranked], [share for _, share in ranked], color="#3b6ea5")
     axes.set(xlabel="share of the decisions", title=title)
     axes.spines[["top", "right"]].set_visible(False)
-    save_figure(figure, path)
+    _save_figure(figure, path)
 
 
 def plot_probability_shifts(shifts: Mapping[str, Mapping[str, float]], path: Path, *, title: str) -> None:
@@ -73,10 +73,10 @@ def plot_probability_shifts(shifts: Mapping[str, Mapping[str, float]], path: Pat
         color = "white" if abs(value) > 0.6 * limit else "black"
         axes.text(column, row, f"{value:+.1f}", ha="center", va="center", fontsize=8, color=color)
     figure.colorbar(image, ax=axes, label="percentage points")
-    save_figure(figure, path)
+    _save_figure(figure, path)
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+def _save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG with the Agg canvas, whatever backend the user's matplotlib is set to."""
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)

@@ -140,7 +140,7 @@ class AveragedClassifier:
 
     def shown(self, rows: Dataset) -> dict[str, Any]:
         """Whether one of them sees later turns; None if one that might does not say."""
-        return {"sees_future": any_of([member.shown(rows).get("sees_future") for member in self.members])}
+        return {"sees_future": _any_of([member.shown(rows).get("sees_future") for member in self.members])}
 
     def without_voice(self) -> AveragedClassifier | None:
         """The same of the members without it; None if one of them has nothing left."""
@@ -173,11 +173,6 @@ class AveragedClassifier:
         return [[(prediction.probabilities or ())[place] for place in order] for prediction in predictions]
 
 
-def any_of(states: Sequence[bool | None]) -> bool | None:
-    """Whether one of several is true; None if none is and one is not known.
-
-    Example:
-        >>> any_of([False, None]), any_of([None, True])
-        (None, True)
-    """
+def _any_of(states: Sequence[bool | None]) -> bool | None:
+    """Whether one of several is true; None if none is and one is not known."""
     return True if True in states else None if None in states else False

@@ -119,7 +119,7 @@ def publish_model(
         >>> publish_model(Path("runs/cues"), "me/demo-cues", licence="apache-2.0")  # doctest: +SKIP
         '0d1e5ad6cbd9c3d9a9a47b1e4b7bd4b3a4f0c3d2'
     """
-    run = best_run(folder)
+    run = _best_run(folder)
     training = _training_record(run)
     files = {**_model_files(run), **_records(run, folder)}
     card = model_card(run, repo_id=repo_id, licence=licence)
@@ -137,19 +137,8 @@ def publish_model(
         return commit_files(repo_id, "model", files, "Publish the model", replaces=_REPLACED)
 
 
-def best_run(folder: Path) -> Path:
-    """Choose the run that is published.
-
-    Args:
-        folder: A run, or a folder with several seeds.
-
-    Returns:
-        The folder itself; of several seeds the one that was best on the selection split, which is what that split is
-        for. Results on test play no part in it.
-
-    Raises:
-        PublishingError: If the run of a seed is not there.
-    """
+def _best_run(folder: Path) -> Path:
+    """Choose the run that is published."""
     if not (folder / SEEDS_FILE).is_file():
         return folder
     runs = [folder / f"seed-{seed}" for seed in read_record(SeedsRecord, folder).seeds]

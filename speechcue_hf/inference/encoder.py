@@ -113,7 +113,7 @@ class EncoderClassifier:
         Returns:
             One prediction for each utterance, in the order of the rows.
         """
-        logits = predict_dialogues(examples, self.model, self.settings.batch_size)
+        logits = _predict_dialogues(examples, self.model, self.settings.batch_size)
         scores = LabelScores(self.words, logits.log_softmax(-1).numpy(), "sum", tokens=0)
         shortened = [cut for dialogue in examples["shortened"] for cut in dialogue]
         return scored_predictions(scores, ["context did not fit" if cut else None for cut in shortened], shortened)
@@ -126,17 +126,8 @@ def _silenced(rows: Dataset, voice: Sequence[str]) -> Dataset:
     return put_beside(rows.remove_columns(list(voice)), nothing)
 
 
-def predict_dialogues(examples: Dataset, model: BiosErcForUtteranceClassification, batch_size: int) -> torch.Tensor:
-    """Logits of every utterance.
-
-    Args:
-        examples: As for :meth:`EncoderClassifier.classify`.
-        model: The model, in evaluation mode.
-        batch_size: Dialogues in one pass.
-
-    Returns:
-        Shape ``(utterances, labels)``, float32 on the CPU, in the order of the rows.
-    """
+def _predict_dialogues(examples: Dataset, model: BiosErcForUtteranceClassification, batch_size: int) -> torch.Tensor:
+    """Logits of every utterance."""
     parts = []
     for start in progress(range(0, len(examples), batch_size), "Scoring dialogues", "batches"):
         rows = range(start, min(start + batch_size, len(examples)))

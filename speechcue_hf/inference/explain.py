@@ -157,12 +157,12 @@ class Explainer:
         starts = range(0, len(clips), batch_size)
         for start in progress(starts, "Explaining", "batches"):
             batch = clips[start : start + batch_size]
-            for clip, prediction in zip(batch, self.classifier.predict(clip_rows(batch)), strict=True):
+            for clip, prediction in zip(batch, self.classifier.predict(_clip_rows(batch)), strict=True):
                 yield self._checked(clip, prediction, gender)
 
     def _checked(self, clip: Audio, prediction: Prediction, gender: str | None) -> Explanation:
         """An explanation with each of its claims beside the measurement."""
-        name = clip_name(clip)
+        name = _clip_name(clip)
         if prediction.label is None:
             return Explanation(name, error=prediction.note)
         text = prediction.explanation or ""
@@ -208,18 +208,11 @@ def check_claims(explanation: str, measured: Mapping[str, str | None]) -> tuple[
     )
 
 
-def clip_rows(clips: Sequence[Audio]) -> Dataset:
-    """Rows of clips that nothing else is known of.
-
-    Args:
-        clips: Paths, or ``{"path": ..., "bytes": ...}``.
-
-    Returns:
-        ``utterance_id`` and ``audio``.
-    """
+def _clip_rows(clips: Sequence[Audio]) -> Dataset:
+    """Rows of clips that nothing else is known of."""
     audio = [clip if isinstance(clip, Mapping) else {"path": str(clip), "bytes": None} for clip in clips]
     features = Features({"utterance_id": Value("string"), "audio": {"path": Value("string"), "bytes": Value("binary")}})
-    names = [clip_name(clip) for clip in clips]
+    names = [_clip_name(clip) for clip in clips]
     return Dataset.from_dict({"utterance_id": names, "audio": audio}, features=features)
 
 
@@ -244,6 +237,6 @@ def find_clips(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def clip_name(clip: Audio) -> str:
+def _clip_name(clip: Audio) -> str:
     """What a clip is called: its path as given, or ``audio bytes``."""
     return str(clip["path"] or "audio bytes") if isinstance(clip, Mapping) else str(clip)

@@ -204,19 +204,11 @@ def score_after_prompts(
         past_key_values=cache,
     )
     logits = torch.cat([prompt.logits.repeat_interleave(n_labels, dim=0), later.logits], dim=1)
-    likelihood = token_log_likelihood(logits, completion_ids)
+    likelihood = _token_log_likelihood(logits, completion_ids)
     return (likelihood * completion_mask).sum(dim=1).view(rows, n_labels).double()
 
 
-def token_log_likelihood(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Log-probability of each target token.
-
-    Args:
-        logits: Shape ``(..., vocabulary)``.
-        targets: Token ids, shape ``(...)``.
-
-    Returns:
-        Shape ``(...)``, in single precision.
-    """
+def _token_log_likelihood(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Log-probability of each target token."""
     logits = logits.float()
     return logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(dim=-1)

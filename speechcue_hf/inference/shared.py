@@ -70,7 +70,7 @@ def build_token_tree(sequences: Sequence[list[int]]) -> TokenTree:
     # In sorted order a sequence shares its longest known beginning with the one before it.
     for row in sorted(range(len(sequences)), key=sequences.__getitem__):
         sequence = sequences[row]
-        shared = common_prefix_length(previous, sequence)
+        shared = _common_prefix_length(previous, sequence)
         new = len(sequence) - shared
         path = paths[row] = np.concatenate([path[:shared], np.arange(len(tokens), len(tokens) + new)])
         tokens.extend(sequence[shared:])
@@ -148,12 +148,7 @@ def why_not_branching(model: PreTrainedModel) -> str | None:
 
 
 def _plan(encoded: EncodedPrompts) -> tuple[TokenTree, np.ndarray]:
-    """The tokens to run, and what to read from them.
-
-    Returns:
-        The tree of all prompts and labels, without each label's last token, which is judged but never seen; and for
-        every token of every label the node before it and the token, shape ``(prompts, tokens of all labels, 2)``.
-    """
+    """The tokens to run, and what to read from them."""
     tree = build_token_tree(
         [prompt + completion[:-1] for prompt in encoded.prompts for completion in encoded.completions]
     )
@@ -197,19 +192,7 @@ def _run_piece(
     cache: DynamicCache,
     requested: np.ndarray,
 ) -> np.ndarray:
-    """Run some nodes of the tree after those in the cache.
-
-    Args:
-        model: The language model.
-        tree: The whole tree.
-        piece: Consecutive nodes to run, shape ``(queries,)``.
-        keys: Nodes in the cache, then those of the piece, shape ``(keys,)``.
-        cache: Keys and values of the nodes that ran before; grows by the piece.
-        requested: Nodes of the piece, in order, and the token to judge after each, shape ``(judgements, 2)``.
-
-    Returns:
-        Log-likelihood of each token, shape ``(judgements,)``.
-    """
+    """Run some nodes of the tree after those in the cache."""
     visible = (keys <= piece[:, None]) & (piece[:, None] < tree.ends[keys])
     judged, logits_row = np.unique(requested[:, 0], return_inverse=True)
     output = model(
@@ -226,13 +209,8 @@ def _run_piece(
     return np.asarray(likelihood.cpu().numpy())
 
 
-def common_prefix_length(first: Sequence[int], second: Sequence[int]) -> int:
-    """Count the leading tokens that two sequences share.
-
-    Example:
-        >>> common_prefix_length([1, 2, 3], [1, 2, 4, 5])
-        2
-    """
+def _common_prefix_length(first: Sequence[int], second: Sequence[int]) -> int:
+    """Count the leading tokens that two sequences share."""
     pairs = enumerate(zip(first, second, strict=False))
     return next((index for index, (left, right) in pairs if left != right), min(len(first), len(second)))
 

@@ -217,11 +217,7 @@ def find_beside(model: str | Path, name: str, revision: str | None = None) -> Pa
 
 
 def _place(source: str | Path, revision: str | None) -> tuple[str, str]:
-    """Name and revision that a model is read from.
-
-    An adapter of the Hub is fetched first and read from the folder it then lies in: by its id transformers asks for a
-    ``config.json``, which an adapter has not, and offline takes that for a missing file.
-    """
+    """Name and revision that a model is read from."""
     from huggingface_hub import snapshot_download
 
     if Path(source).is_dir() or find_beside(source, "adapter_config.json", revision) is None:

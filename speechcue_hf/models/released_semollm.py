@@ -102,7 +102,7 @@ def convert_released(
     model, processor = assemble_semollm(
         wavlm, llm, bert, chat_template=with_audio_parts(PAPER_TEMPLATE), **_sizes(released, checkpoint.name)
     )
-    conversion = place_weights(model, released, checkpoint.name, lora_alpha=lora_alpha)
+    conversion = _place_weights(model, released, checkpoint.name, lora_alpha=lora_alpha)
     if conversion.unplaced and not allow_unplaced:
         raise CheckpointError(
             f"{checkpoint.name}: {len(conversion.unplaced)} weights have no place in the model: "
@@ -135,24 +135,10 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def place_weights(
+def _place_weights(
     model: SEmoLLMForConditionalGeneration, released: Mapping[str, Tensor], name: str, lora_alpha: float | None = None
 ) -> Conversion:
-    """Copy released weights into a model, and merge LoRA into the language model.
-
-    Args:
-        model: Changed in place.
-        released: Tensors by their released names.
-        name: What errors call the checkpoint.
-        lora_alpha: Scale of the LoRA, if there is one.
-
-    Returns:
-        What became of each weight.
-
-    Raises:
-        CheckpointError: If a weight has another shape than the model's, a part is missing, or a LoRA is there but not
-            its scale.
-    """
+    """Copy released weights into a model, and merge LoRA into the language model."""
     own: dict[str, Tensor] = model.state_dict()
     conversion = Conversion()
     for released_name, value in released.items():

@@ -27,11 +27,11 @@ class DataSettings:
         seeds: Train once with each of these seeds, in place of ``seed``.
     """
 
-    dataset: str | None = field(default=None, metadata={"help": "Folder of the described dataset."})
-    selection_split: str = field(default="validation", metadata={"help": "Split that chooses the best epoch."})
-    train_split: str = field(default="train", metadata={"help": "Split that is trained on."})
-    data_percent: float = field(default=100.0, metadata={"help": "Share of the training dialogues."})
-    seeds: list[int] | None = field(default=None, metadata={"help": "Train once with each of these seeds."})
+    dataset: str | None = None
+    selection_split: str = "validation"
+    train_split: str = "train"
+    data_percent: float = 100.0
+    seeds: list[int] | None = None
 
 
 @dataclass
@@ -44,10 +44,8 @@ class FineTuning(DataSettings):
             many as the model has positions for.
     """
 
-    prompt: dict[str, Any] | str | None = field(
-        default=None, metadata={"help": "Preset, prompt file, or settings as JSON."}
-    )
-    token_budget: int | None = field(default=None, metadata={"help": "Most tokens of prompt and answer."})
+    prompt: dict[str, Any] | str | None = None
+    token_budget: int | None = None
 
 
 @dataclass
@@ -58,14 +56,14 @@ class TrainingSettings(SFTConfig):
     them rows: ``token_budget`` shortens prompts instead.
     """
 
-    max_length: int | None = field(default=None, metadata={"help": "Not used: see token_budget."})
-    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate on the selection split."})
-    save_strategy: str = field(default="epoch", metadata={"help": "When to write a checkpoint."})
-    save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept beside the best."})
-    load_best_model_at_end: bool = field(default=True, metadata={"help": "Keep the best epoch."})
-    gradient_checkpointing: bool = field(default=False, metadata={"help": "Trade compute for memory."})
-    output_dir: str = field(default="runs/sft", metadata={"help": "Where the results go."})
-    report_to: str | list[str] | None = field(default="none", metadata={"help": "Where to report to."})
+    max_length: int | None = None
+    eval_strategy: str = "epoch"
+    save_strategy: str = "epoch"
+    save_total_limit: int | None = 1
+    load_best_model_at_end: bool = True
+    gradient_checkpointing: bool = False
+    output_dir: str = "runs/sft"
+    report_to: str | list[str] | None = "none"
 
     def __post_init__(self) -> None:
         adapt_to_machine(self)
@@ -80,15 +78,11 @@ class TrainingSettings(SFTConfig):
 class ModelSettings(ModelConfig):
     """TRL's settings of the base model and its LoRA adapter, with the adapter on and as large as SpeechCueLLM's."""
 
-    model_name_or_path: str | None = field(
-        default=TINY_MODEL, metadata={"help": "Hub id or folder of the base model; `tiny` builds one on the spot."}
-    )
-    use_peft: bool = field(default=True, metadata={"help": "Train a LoRA adapter; false trains all parameters."})
-    lora_r: int = field(default=16, metadata={"help": "Rank of the adapter."})
-    lora_alpha: int = field(default=16, metadata={"help": "Scale of the adapter."})
-    lora_target_modules: list[str] | None = field(
-        default_factory=lambda: ["q_proj", "k_proj", "v_proj"], metadata={"help": "Layers that are adapted."}
-    )
+    model_name_or_path: str | None = TINY_MODEL
+    use_peft: bool = True
+    lora_r: int = 16
+    lora_alpha: int = 16
+    lora_target_modules: list[str] | None = field(default_factory=lambda: ["q_proj", "k_proj", "v_proj"])
 
 
 def adapt_to_machine(training: TrainingArguments) -> None:

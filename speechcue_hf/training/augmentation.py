@@ -151,11 +151,7 @@ def add_white_noise(samples: Tensor, snr_db: float) -> Tensor:
 
 
 def _torchaudio() -> Any:
-    """The library, imported in this one place.
-
-    Raises:
-        TrainingError: If it is not there, or does not match torch.
-    """
+    """The library, imported in this one place."""
     try:
         import torchaudio  # type: ignore[import-not-found]
     except (ImportError, OSError, RuntimeError) as error:

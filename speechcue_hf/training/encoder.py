@@ -127,7 +127,7 @@ def train_encoder(
         network.encoder.set_attn_implementation("eager")
     # The other processes find in the cache what the first has put there.
     with training.main_process_first(desc="preparing examples"):
-        examples = prepare_examples(rows, tokenizer, network)
+        examples = _prepare_examples(rows, tokenizer, network)
     weights = class_weights(train["emotion"], len(network.config.label_names), training.class_weights)
     shifts = logit_shifts(train["emotion"], len(network.config.label_names), training.logit_adjustment)
     loss = partial(weighted_loss, weights=weights, smoothing=training.label_smoothing_factor, shifts=shifts)
@@ -152,7 +152,7 @@ def train_encoder(
     return output
 
 
-def prepare_examples(rows: DatasetDict, tokenizer: Any, network: BiosErcForUtteranceClassification) -> DatasetDict:
+def _prepare_examples(rows: DatasetDict, tokenizer: Any, network: BiosErcForUtteranceClassification) -> DatasetDict:
     """Make examples of every split; with a wholly frozen encoder, their vectors."""
     examples = DatasetDict(
         {split: dialogue_examples(part, tokenizer, network.config, network.token_limit) for split, part in rows.items()}

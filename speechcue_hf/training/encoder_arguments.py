@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -27,25 +27,19 @@ class EncoderSettings:
         cues: ``none``, ``z_scores`` (every column ``<measurement>_z`` of the dataset) or ``description``.
     """
 
-    encoder: str = field(default="FacebookAI/roberta-large", metadata={"help": "Hub id or folder of the text encoder."})
-    encoder_revision: str = field(default="main", metadata={"help": "Branch, tag or commit on the Hub."})
-    reading: Literal["windows", "dialogue"] = field(
-        default="windows", metadata={"help": "Each utterance in its window, or the dialogue at once."}
-    )
-    speaker_names: bool = field(default=False, metadata={"help": "The encoder reads who speaks."})
-    context_before: int = field(default=2, metadata={"help": "Turns before the target that the encoder reads."})
-    context_after: int = field(default=0, metadata={"help": "Turns after it; more than 0 sees the future."})
-    max_tokens: int | None = field(default=None, metadata={"help": "Most tokens of target and context."})
-    causal: bool = field(default=True, metadata={"help": "Layers over the dialogue see past turns only."})
-    num_attention_heads: int = field(default=8, metadata={"help": "Of the attention over the dialogue."})
-    dropout: float = field(default=0.2, metadata={"help": "In the layers over the encoder."})
-    frozen_layers: int = field(default=0, metadata={"help": "Lowest layers of the encoder that are not trained."})
-    biographies: Literal["none", "static", "attention"] = field(
-        default="none", metadata={"help": "How biographies are fused."}
-    )
-    cues: Literal["none", "z_scores", "description"] = field(
-        default="none", metadata={"help": "What of the voice is fused."}
-    )
+    encoder: str = "FacebookAI/roberta-large"
+    encoder_revision: str = "main"
+    reading: Literal["windows", "dialogue"] = "windows"
+    speaker_names: bool = False
+    context_before: int = 2
+    context_after: int = 0
+    max_tokens: int | None = None
+    causal: bool = True
+    num_attention_heads: int = 8
+    dropout: float = 0.2
+    frozen_layers: int = 0
+    biographies: Literal["none", "static", "attention"] = "none"
+    cues: Literal["none", "z_scores", "description"] = "none"
 
 
 @dataclass
@@ -60,32 +54,32 @@ class EncoderTraining(TrainingArguments):
             than 0 lets rare emotions be named more often.
     """
 
-    encoder_learning_rate: float | None = field(default=None, metadata={"help": "Of the encoder, if it differs."})
-    one_cycle: bool = field(default=False, metadata={"help": "One rise and fall of the learning rate."})
-    class_weights: Literal["none", "log"] = field(default="none", metadata={"help": "Of the classes, in the loss."})
-    logit_adjustment: float = field(default=0.0, metadata={"help": "0 to 1: how far label frequencies are taken out."})
-    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate on the selection split."})
-    save_strategy: str = field(default="epoch", metadata={"help": "When to write a checkpoint."})
-    save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept beside the best."})
-    load_best_model_at_end: bool = field(default=True, metadata={"help": "Keep the best epoch."})
-    metric_for_best_model: str | None = field(default="weighted_f1", metadata={"help": "What chooses the epoch."})
-    remove_unused_columns: bool = field(default=False, metadata={"help": "Must stay false: the collator reads them."})
-    logging_steps: float = field(default=50, metadata={"help": "Steps between two losses in the log."})
-    output_dir: str = field(default="runs/encoder", metadata={"help": "Where the results go."})
-    report_to: str = field(default="none", metadata={"help": "Where to report to."})
+    encoder_learning_rate: float | None = None
+    one_cycle: bool = False
+    class_weights: Literal["none", "log"] = "none"
+    logit_adjustment: float = 0.0
+    eval_strategy: str = "epoch"
+    save_strategy: str = "epoch"
+    save_total_limit: int | None = 1
+    load_best_model_at_end: bool = True
+    metric_for_best_model: str | None = "weighted_f1"
+    remove_unused_columns: bool = False
+    logging_steps: float = 50
+    output_dir: str = "runs/encoder"
+    report_to: str = "none"
 
     def __post_init__(self) -> None:
         requested = self.bf16
         adapt_to_machine(self)
         if requested and not torch.cuda.is_available():
             # Faster on a CPU that has the instructions; on one that has not, many times slower.
-            self.bf16 = cpu_has_bfloat16()
+            self.bf16 = _cpu_has_bfloat16()
             if not self.bf16:
                 logger.warning("bf16 is left off: this CPU has no instructions for it; single precision is faster")
         super().__post_init__()  # type: ignore[no-untyped-call]
 
 
-def cpu_has_bfloat16() -> bool:
+def _cpu_has_bfloat16() -> bool:
     """Whether the CPU has instructions for bfloat16."""
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name, False) for name in BFLOAT16_INSTRUCTIONS)

@@ -64,7 +64,7 @@ def parse_recipe(arguments: Sequence[str]) -> Recipe:
             raise TrainingError(f"{name} is given twice, as {given[name]!r} and {value!r}: leave one out")
         given[name] = value
     config = given.pop("config", None)
-    settings = {} if config is None else read_recipe(config)
+    settings = {} if config is None else _read_recipe(config)
     kind: Any = next((_KIND_OF[name] for name in _KIND_OF if name in {**settings, **given}), "chat")
     return Recipe(kind, *_filled(_classes(kind), settings, given))
 
@@ -112,19 +112,8 @@ def _run(recipe: Recipe, folder: Path) -> Callable[[Any], Path]:
     return partial(train, read_dataset(folder), recipe.data, recipe.model, provenance=Provenance.of(folder))
 
 
-def read_recipe(name: str) -> dict[str, Any]:
-    """Read the settings of a recipe.
-
-    Args:
-        name: Path of a YAML file, or the name of a recipe of this package, such as
-            ``speechcuellm/llama-3.1-8b/lora_meld``.
-
-    Returns:
-        Setting → value.
-
-    Raises:
-        TrainingError: If there is no such recipe, or it is no table of settings.
-    """
+def _read_recipe(name: str) -> dict[str, Any]:
+    """Read the settings of a recipe."""
     import yaml  # type: ignore[import-untyped]
 
     known = packaged_recipes()
@@ -158,12 +147,12 @@ def _classes(kind: Kind) -> tuple[type, type, type]:
 @cache
 def packaged_recipes() -> dict[str, Path]:
     """The recipes of this package: name → file, in order."""
-    folder = recipe_folder()
+    folder = _recipe_folder()
     found = sorted(path for path in folder.rglob("*.yaml") if "accelerate_configs" not in path.parts)
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
 
 
-def recipe_folder() -> Path:
+def _recipe_folder() -> Path:
     """Where the recipes lie: in the package, or in a checkout beside it."""
     packaged = Path(str(files("speechcue_hf"))) / "recipes"
     return packaged if packaged.is_dir() else packaged.parents[1] / "recipes"

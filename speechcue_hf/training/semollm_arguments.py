@@ -42,45 +42,43 @@ class StageSettings:
         lora_target_modules: The language model's layers that are adapted.
     """
 
-    stage: int = field(default=1, metadata={"help": "1, 2 or 3."})
-    captions: str | None = field(default=None, metadata={"help": "Folder of the captions."})
-    start_from: str | None = field(default=None, metadata={"help": "Output folder of the stage before."})
-    speech_encoder: str = field(default=TINY_MODEL, metadata={"help": "Stage 1: the speech encoder."})
-    qformer: str = field(default=TINY_MODEL, metadata={"help": "Stage 1: the BERT that the Q-Former starts as."})
-    language_model: str = field(default=TINY_MODEL, metadata={"help": "Stage 2: the language model."})
-    num_query_tokens: int = field(default=32, metadata={"help": "Stage 1: queries."})
-    classifier_proj_size: int = field(default=256, metadata={"help": "Stage 1: width of what the Q-Former reads."})
-    projection_dropout: float = field(default=0.1, metadata={"help": "Stage 1: dropout before the Q-Former."})
-    speech_layers: list[int] | None = field(default=None, metadata={"help": "Stage 1: hidden states that are summed."})
-    dtype: str = field(default="float32", metadata={"help": "Number type of the language model on a GPU."})
-    states: str | None = field(default=None, metadata={"help": "Folder for the frozen encoder's states."})
-    states_kind: Literal["layers", "sum"] = field(default="layers", metadata={"help": "What of them is kept."})
-    matching_weight: float = field(default=1.0, metadata={"help": "Stage 1: of SCM."})
-    contrastive_weight: float = field(default=1.0, metadata={"help": "Stage 1: of SCC."})
-    generation_weight: float = field(default=1.0, metadata={"help": "Stage 1: of SCG."})
-    collapse_threshold: float = field(default=0.98, metadata={"help": "Stage 1: query similarity that stops the run."})
-    augmentation: dict[str, Any] | None = field(default=None, metadata={"help": "Settings, as JSON."})
-    lora_r: int = field(default=8, metadata={"help": "Stage 3: rank."})
-    lora_alpha: int = field(default=32, metadata={"help": "Stage 3: scale."})
-    lora_dropout: float = field(default=0.1, metadata={"help": "Stage 3: dropout."})
-    lora_target_modules: list[str] = field(
-        default_factory=lambda: ["q_proj", "v_proj"], metadata={"help": "Stage 3: layers of the language model."}
-    )
+    stage: int = 1
+    captions: str | None = None
+    start_from: str | None = None
+    speech_encoder: str = TINY_MODEL
+    qformer: str = TINY_MODEL
+    language_model: str = TINY_MODEL
+    num_query_tokens: int = 32
+    classifier_proj_size: int = 256
+    projection_dropout: float = 0.1
+    speech_layers: list[int] | None = None
+    dtype: str = "float32"
+    states: str | None = None
+    states_kind: Literal["layers", "sum"] = "layers"
+    matching_weight: float = 1.0
+    contrastive_weight: float = 1.0
+    generation_weight: float = 1.0
+    collapse_threshold: float = 0.98
+    augmentation: dict[str, Any] | None = None
+    lora_r: int = 8
+    lora_alpha: int = 32
+    lora_dropout: float = 0.1
+    lora_target_modules: list[str] = field(default_factory=lambda: ["q_proj", "v_proj"])
 
 
 @dataclass
 class StageTraining(TrainingArguments):
     """The trainer's settings with defaults for this task: the epoch of least loss on the selection split is kept."""
 
-    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate on the selection split."})
-    save_strategy: str = field(default="epoch", metadata={"help": "When to write a checkpoint."})
-    save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept beside the best."})
-    load_best_model_at_end: bool = field(default=True, metadata={"help": "Keep the best epoch."})
-    metric_for_best_model: str | None = field(default="loss", metadata={"help": "What chooses the epoch."})
-    remove_unused_columns: bool = field(default=False, metadata={"help": "Must stay false: the collator reads them."})
-    logging_steps: float = field(default=50, metadata={"help": "Steps between two losses in the log."})
-    output_dir: str = field(default="runs/semollm", metadata={"help": "Where the results go."})
-    report_to: str = field(default="none", metadata={"help": "Where to report to."})
+    eval_strategy: str = "epoch"
+    save_strategy: str = "epoch"
+    save_total_limit: int | None = 1
+    load_best_model_at_end: bool = True
+    metric_for_best_model: str | None = "loss"
+    remove_unused_columns: bool = False
+    logging_steps: float = 50
+    output_dir: str = "runs/semollm"
+    report_to: str = "none"
 
     def __post_init__(self) -> None:
         adapt_to_machine(self)

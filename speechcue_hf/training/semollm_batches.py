@@ -89,7 +89,7 @@ class CaptionCollator:
         mask = pad_sequence([torch.ones_like(caption) for caption in captions], batch_first=True)
         decoder_ids = ids.clone()
         decoder_ids[:, 0] = tokenizer.bos_token_id
-        speech = collate_speech(rows, self.processor, self.seconds)
+        speech = _collate_speech(rows, self.processor, self.seconds)
         return {"caption_ids": ids, "caption_mask": mask, "decoder_ids": decoder_ids, **speech}
 
     def _encode(self, row: Mapping[str, Any]) -> list[int]:
@@ -126,7 +126,7 @@ class AnswerCollator:
             "input_ids": pad_sequence(ids, batch_first=True, padding_value=tokenizer.pad_token_id),
             "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
             "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
-            **collate_speech(rows, self.processor, self.seconds),
+            **_collate_speech(rows, self.processor, self.seconds),
         }
 
     def _encode(self, row: Mapping[str, Any]) -> tuple[list[int], list[int]]:
@@ -152,17 +152,10 @@ class AnswerCollator:
         return ids, answer[: answer.index(tokenizer.eos_token_id) + 1]
 
 
-def collate_speech(rows: Sequence[Mapping[str, Any]], processor: SEmoLLMProcessor, seconds: float) -> dict[str, Tensor]:
-    """Pad the speech of rows.
-
-    Args:
-        rows: With ``samples`` and ``rate``, or with ``states``.
-        processor: The model's.
-        seconds: Most seconds of a clip.
-
-    Returns:
-        ``input_features`` and ``input_features_mask``, or ``speech_states`` and ``speech_states_mask``.
-    """
+def _collate_speech(
+    rows: Sequence[Mapping[str, Any]], processor: SEmoLLMProcessor, seconds: float
+) -> dict[str, Tensor]:
+    """Pad the speech of rows."""
     if "states" not in rows[0]:
         return clip_inputs(processor, [row["samples"] for row in rows], [row["rate"] for row in rows], seconds)
     # Frames first, as padding wants them.

@@ -61,7 +61,7 @@ class StageTrainer(Trainer):
         prefix = next((prefix for prefix in ("", "eval_") if f"{prefix}loss" in logs), None)
         parts = {} if prefix is None else self._take_parts(prefix)
         super().log(logs | parts, *args, **settings)
-        check_collapse(parts.get("query_similarity"), self.collapse_threshold, self.state.global_step)
+        _check_collapse(parts.get("query_similarity"), self.collapse_threshold, self.state.global_step)
 
     def training_step(self, *args: Any, **settings: Any) -> Tensor:
         """One step.
@@ -72,7 +72,7 @@ class StageTrainer(Trainer):
         try:
             return super().training_step(*args, **settings)
         except torch.OutOfMemoryError as error:
-            raise TrainingError(memory_advice(self.args, str(error))) from error
+            raise TrainingError(_memory_advice(self.args, str(error))) from error
 
     def _take_parts(self, prefix: str) -> dict[str, float]:
         taken = {}
@@ -107,17 +107,8 @@ def augmented(
     return inputs | {"speech_states": states}
 
 
-def check_collapse(similarity: float | None, threshold: float, step: int) -> None:
-    """Stop a run whose queries have become one.
-
-    Args:
-        similarity: Mean cosine between the queries of a clip; None where it was not measured.
-        threshold: From which value on they count as one.
-        step: Where the run is.
-
-    Raises:
-        TrainingError: If they have.
-    """
+def _check_collapse(similarity: float | None, threshold: float, step: int) -> None:
+    """Stop a run whose queries have become one."""
     if similarity is not None and similarity > threshold:
         raise TrainingError(
             f"the queries have collapsed: at step {step} the mean cosine between the queries of a clip is "
@@ -126,16 +117,8 @@ def check_collapse(similarity: float | None, threshold: float, step: int) -> Non
         )
 
 
-def memory_advice(training: Any, reason: str) -> str:
-    """What to do when a batch does not fit into memory.
-
-    Args:
-        training: The settings of the run.
-        reason: What torch said.
-
-    Returns:
-        The message.
-    """
+def _memory_advice(training: Any, reason: str) -> str:
+    """What to do when a batch does not fit into memory."""
     size, steps = training.per_device_train_batch_size, training.gradient_accumulation_steps
     smaller = f"per_device_train_batch_size {max(size // 2, 1)} with gradient_accumulation_steps {steps * 2}"
     return (

@@ -139,7 +139,7 @@ def fine_tune(
             labels={"names": inputs.names, "words": list(inputs.words)},
             corpus=metadata_of(identify(dataset)),
             data_percent=data.data_percent,
-            rows={split: count_rows(rows) for split, rows in inputs.rows.items()},
+            rows={split: _count_rows(rows) for split, rows in inputs.rows.items()},
             **trainer_record(trainer, training),
             **{**provenance.shown, **inputs.shown},
         )
@@ -225,7 +225,7 @@ def _token_limit(requested: int | None, context: int) -> int:
     return context if requested is None else requested
 
 
-def count_rows(rows: Dataset) -> dict[str, int]:
+def _count_rows(rows: Dataset) -> dict[str, int]:
     """Count the rows of a split, those without a label, and those whose prompt the token budget shortened."""
     return {
         "all": len(rows),

@@ -227,10 +227,7 @@ def _texts(texts: Sequence[str | None], tokenizer: PreTrainedTokenizerBase, toke
 def _biographies(
     rows: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase, config: BiosErcConfig, token_limit: int
 ) -> dict[str, Any]:
-    """The dialogue's biographies, whose is whose, and which of them an utterance may attend to.
-
-    Of a whole dialogue's, all; of those from the history, each speaker's newest up to the utterance.
-    """
+    """The dialogue's biographies, whose is whose, and which of them an utterance may attend to."""
     # A dialogue without any has one that is not there, so that batches have the same columns.
     texts: dict[str | None, int] = {}
     own = [texts.setdefault(row["biography"], len(texts)) if row["biography"] else -1 for row in rows]

@@ -45,12 +45,9 @@ def decode(audio: str | PathLike[str] | Mapping[str, Any], limit: float | None =
             ``{"path": ..., "bytes": ...}``. Bytes win over the path.
         limit: Decode at most this many seconds from the start; ``None`` decodes everything.
 
-    Returns:
-        The clip.
-
     Raises:
-        AudioError: If the file is missing, empty, damaged or without an audio track; the message names it
-            and the cause.
+        AudioError: If the file is missing, empty, damaged or without an audio track; the message names it and the
+            cause.
 
     Example:
         >>> clip = decode({"path": "clip.wav", "bytes": None})
@@ -67,17 +64,10 @@ def decode(audio: str | PathLike[str] | Mapping[str, Any], limit: float | None =
 
 
 def probe_duration(path: Path) -> float:
-    """Length of a clip in s, read from its header without decoding it.
-
-    Args:
-        path: Path of the audio or video file.
-
-    Returns:
-        Duration of the audio in s.
+    """Length in s of an audio or video file, read from its header without decoding it.
 
     Raises:
-        AudioError: If the file is missing, empty, damaged or without an audio track; the message names it
-            and the cause.
+        AudioError: As :func:`decode`.
     """
     with _open(path) as (name, file):
         duration = _probe_soundfile(file) if _for_soundfile(file) else _probe_av(file, name)

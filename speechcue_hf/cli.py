@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from types import ModuleType
 
 from speechcue_hf import __version__
 from speechcue_hf.errors import SpeechcueError
@@ -103,7 +102,7 @@ def _parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
         parser.add_argument(COMPLETION, metavar="SHELL", help="print completion for bash, zsh or tcsh")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for name, help_line in COMMANDS.items():
-        module = _module(name) if name in chosen else None
+        module = import_module(f"speechcue_hf.commands.{name.replace('-', '_')}") if name in chosen else None
         command = commands.add_parser(
             name,
             parents=[verbose],
@@ -116,10 +115,6 @@ def _parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return parser
-
-
-def _module(name: str) -> ModuleType:
-    return import_module(f"speechcue_hf.commands.{name.replace('-', '_')}")
 
 
 if __name__ == "__main__":

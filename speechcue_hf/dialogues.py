@@ -24,36 +24,28 @@ _FIX = (
 
 
 def split_dialogues(rows: Dataset) -> list[range]:
-    """Divide a split into dialogues.
+    """The places of the rows of each dialogue of a split, in order.
 
     Where the corpus does not say itself in which order turns follow, their times must agree with it.
 
     Args:
         rows: With ``dialogue_id`` and ``turn``, and ``start`` (s) where times are known.
 
-    Returns:
-        The places of the rows of each dialogue, in order.
-
     Raises:
         DialogueError: If the rows are not whole dialogues in speaking order, or later turns start before earlier ones.
     """
-    corpus = corpus_of_info(rows.info.dataset_name)
-    names = ["dialogue_id", "turn"]
-    names += ["start"] if corpus is None or not corpus.order_fixed else []
-    missing = [name for name in names[:2] if name not in rows.column_names]
-    if missing:
+    if missing := [name for name in ("dialogue_id", "turn") if name not in rows.column_names]:
         raise DialogueError(f"the rows have no column {missing[0]!r}, so nothing says in which order turns follow")
+    corpus = corpus_of_info(rows.info.dataset_name)
+    names = ("dialogue_id", "turn") if corpus and corpus.order_fixed else ("dialogue_id", "turn", "start")
     return dialogues({name: rows[name][:] for name in names if name in rows.column_names})
 
 
 def dialogues(batch: Mapping[str, Sequence[Any]]) -> list[range]:
-    """Divide rows into dialogues.
+    """The places of the rows of each dialogue, in order.
 
     Args:
         batch: Column → values, one per row: ``dialogue_id`` and ``turn``, and ``start`` (s) if times are to agree.
-
-    Returns:
-        The places of the rows of each dialogue, in order.
 
     Raises:
         DialogueError: As :func:`split_dialogues`.

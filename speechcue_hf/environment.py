@@ -35,13 +35,7 @@ SPACE_NEEDED = 5 * 10**9
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
-
-    Args:
-        state: ``ok``; ``note``, which stops nothing; or ``problem``, which stops something.
-        what: What was found.
-        fix: What to do, empty when nothing need be done.
-    """
+    """What was found of one thing that was looked at, and what to do; a note stops nothing, a problem something."""
 
     state: Literal["ok", "note", "problem"]
     what: str
@@ -49,26 +43,13 @@ class Finding:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of Python and of the libraries whose version can change a result.
-
-    Returns:
-        Name → version, without those not installed.
-    """
-    versions = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
+    """Versions of Python and of the installed libraries whose version can change a result."""
+    installed = {name: version(name) for name in LIBRARIES if _is_installed(name)}
+    return {"python": platform.python_version(), **installed}
 
 
 def examine() -> list[Finding]:
-    """Look at everything that has stopped a run before.
-
-    Returns:
-        The findings, problems and notes, with what to do about them.
-    """
+    """Look at everything that has stopped a run before."""
     from huggingface_hub import constants, get_token
 
     return [
@@ -81,28 +62,14 @@ def examine() -> list[Finding]:
 
 
 def python_finding(running: tuple[int, int]) -> Finding:
-    """Whether this Python is one that the package is tested on.
-
-    Args:
-        running: Major and minor version.
-
-    Returns:
-        A finding.
-    """
+    """Whether the running Python, by its major and minor version, is one that the package is tested on."""
     if (3, 10) <= running <= (3, 13):
         return Finding("ok", f"Python {running[0]}.{running[1]}")
     return Finding("problem", f"Python {running[0]}.{running[1]} is not supported", "use Python 3.10 to 3.13")
 
 
 def torchaudio_finding(versions: dict[str, str]) -> Finding:
-    """Whether torchaudio, if it is there, works with torch: transformers fails to import with one that does not.
-
-    Args:
-        versions: From :func:`library_versions`.
-
-    Returns:
-        A finding; the import is tried in a process of its own.
-    """
+    """Whether torchaudio, if it is there, works with torch: transformers fails to import with one that does not."""
     if "torchaudio" not in versions:
         return Finding("ok", "torchaudio is not installed (only augmentation needs it)")
     pair = f"torchaudio {versions['torchaudio']} with torch {versions.get('torch', '(none)')}"
@@ -118,14 +85,7 @@ def torchaudio_finding(versions: dict[str, str]) -> Finding:
 
 
 def extra_finding(extra: str) -> Finding:
-    """Whether all packages of an extra are installed.
-
-    Args:
-        extra: Name of the extra, such as ``train``.
-
-    Returns:
-        A finding that names what is missing.
-    """
+    """Whether all packages of an extra, such as ``train``, are installed."""
     missing = [name for name in extra_requirements(extra) if not _is_installed(name)]
     if not missing:
         return Finding("ok", f"extra [{extra}] is complete")
@@ -133,41 +93,20 @@ def extra_finding(extra: str) -> Finding:
 
 
 def extra_requirements(extra: str) -> list[str]:
-    """Names of the packages that an extra of this package asks for.
-
-    Args:
-        extra: Name of the extra.
-
-    Returns:
-        Distribution names, without versions.
-    """
+    """Names of the distributions that an extra of this package asks for."""
     marked = re.compile(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]")
     return [re.split(r"[^\w.-]", line)[0] for line in requires("speechcue_hf") or [] if marked.search(line)]
 
 
 def token_finding(token: str | None) -> Finding:
-    """Whether there is a Hugging Face token; the token itself is never shown.
-
-    Args:
-        token: The token, or None.
-
-    Returns:
-        A finding.
-    """
+    """Whether there is a Hugging Face token; the token itself is never shown."""
     if token:
         return Finding("ok", "a Hugging Face token is set")
     return Finding("note", "no Hugging Face token: gated models and uploads will be refused", "hf auth login")
 
 
 def space_finding(folder: Path) -> Finding:
-    """Whether the disk of the Hugging Face cache has room.
-
-    Args:
-        folder: The cache; its nearest existing parent is looked at.
-
-    Returns:
-        A finding.
-    """
+    """Whether the disk of the Hugging Face cache, or of the nearest folder above it that exists, has room."""
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if free >= SPACE_NEEDED:

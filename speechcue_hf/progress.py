@@ -48,16 +48,7 @@ def counting(what: str, total: int, unit: str, done: int = 0) -> Iterator[Callab
 
 
 def progress(items: Sequence[Item], what: str, unit: str) -> Iterator[Item]:
-    """Go through items and show how far one is.
-
-    Args:
-        items: The items.
-        what: The work.
-        unit: What the items are, in the plural.
-
-    Yields:
-        The items; of one alone nothing is shown.
-    """
+    """Go through items and show how far one is, of more than one; the rest is as for :func:`counting`."""
     if len(items) < 2:
         yield from items
         return

@@ -36,11 +36,7 @@ class Provenance:
 
     @classmethod
     def of(cls, folder: Path) -> Provenance:
-        """Read what lies beside the rows of a dataset folder.
-
-        Raises:
-            RecordError: If a record is damaged, or of a newer release.
-        """
+        """Read what lies beside the rows of a dataset folder."""
         describer = find_record(SpeechDescriber, folder)
         fingerprint = None if describer is None else describer.fingerprint
         return cls(folder, fingerprint, find_record(BiographiesRecord, folder))
@@ -55,11 +51,7 @@ class Provenance:
         }
 
     def copy_beside(self, model: Path) -> None:
-        """Put the records beside a model that was trained on the rows, and the picture of the thresholds.
-
-        Args:
-            model: The model's folder.
-        """
+        """Put the records beside a model that was trained on the rows, and the picture of the thresholds."""
         for name in (DESCRIBER_FILE, DISTRIBUTIONS_FILE, BIOGRAPHIES_FILE):
             if self.folder is not None and (self.folder / name).is_file():
                 shutil.copyfile(self.folder / name, model / name)

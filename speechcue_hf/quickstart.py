@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from datasets import load_dataset
+from datasets import Dataset, DatasetDict, load_dataset
 
-from speechcue_hf.corpora.parquet import write_dataset
-from speechcue_hf.cues.settings import MeasurementSettings
+from speechcue_hf.cues.analysis import clip_curves
+from speechcue_hf.cues.describe import SpeechDescriber
+from speechcue_hf.cues.plots import Turn, plot_distributions, plot_turns
 from speechcue_hf.errors import SpeechcueError
+from speechcue_hf.hub.card import model_card
+from speechcue_hf.hub.publish_dataset import describe_corpus
 from speechcue_hf.models.base import TINY_MODEL
 from speechcue_hf.provenance import Provenance
 from speechcue_hf.records import (
@@ -22,11 +24,6 @@ from speechcue_hf.records import (
     TrainingRecord,
     read_record,
 )
-
-if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
-
-    from speechcue_hf.cues.describe import SpeechDescriber
 
 DATA_FOLDER = "data"
 
@@ -48,38 +45,23 @@ def quickstart(output: Path, model: str = TINY_MODEL, seed: int = 1) -> Iterator
     if output.exists() and any(output.iterdir()):
         raise SpeechcueError(f"{output} is not empty: remove it, or choose another folder with -o")
     dataset = load_dataset("speechcue/demo")
-    yield f"corpus: {_count(dataset)} utterances, {len(dataset['train'].features['emotion'].names)} emotions"
-    described, describer = _hear(dataset, output)
+    rows = " + ".join(f"{len(part)} {split}" for split, part in dataset.items())
+    yield f"corpus: {rows} utterances, {len(dataset['train'].features['emotion'].names)} emotions"
+    described, describer = describe_corpus(dataset, output / DATA_FOLDER)
     yield f"described: {described['test'][0]['speech_description']!r}"
     _draw(described, describer, output)
     yield f"pictures: {DISTRIBUTIONS_FILE} (each cue with its thresholds), dialogue.png (a dialogue with its cues)"
     record = _train(described, output, model, seed)
-    yield f"trained: {record.steps} steps of {record.base_model}, best {_scores(record.best)}"
+    best = ", ".join(f"{name.removeprefix('eval_')} {value:.4g}" for name, value in record.best.items())
+    yield f"trained: {record.steps} steps of {record.base_model}, best {best}"
     results = _evaluate(described["test"], output)
     yield f"scored: weighted F1 {100 * results.weighted_f1:.1f} % on {results.n} test utterances"
-    _write_card(output)
+    model_card(output).save(output / CARD_FILE)
     yield f"card: {CARD_FILE}"
-
-
-def _hear(dataset: DatasetDict, output: Path) -> tuple[DatasetDict, SpeechDescriber]:
-    """Measure and describe all splits, and write the described dataset with the describer beside it."""
-    from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
-    from speechcue_hf.cues.measure import measure_dataset
-
-    settings = MeasurementSettings()
-    measured = measure_dataset(dataset, settings)
-    describer = SpeechDescriber.fit(measured["train"], settings=settings)
-    described = describe_dataset(measured, describer)
-    write_dataset(described.remove_columns("audio"), output / DATA_FOLDER)
-    describer.save_pretrained(output / DATA_FOLDER)
-    return described, describer
 
 
 def _draw(described: DatasetDict, describer: SpeechDescriber, output: Path) -> None:
     """Draw the distributions of the cues on train, and the first dialogue of the test split."""
-    from speechcue_hf.cues.curves import clip_curves
-    from speechcue_hf.cues.plots import Turn, plot_distributions, plot_turns
-
     plot_distributions(described["train"], describer, output / DISTRIBUTIONS_FILE)
     name = described["test"][0]["dialogue_id"]
     turns = [Turn(row, clip_curves(row["audio"])) for row in described["test"] if row["dialogue_id"] == name]
@@ -113,21 +95,6 @@ def _evaluate(test: Dataset, output: Path) -> ResultsRecord:
 
     folder = output / DATA_FOLDER
     results, predictions = evaluate(load_classifier(output), test, Provenance.of(folder))
-    corpus = read_record(CorpusIdentity, folder).metadata
-    results = replace(results, corpus=corpus, split="test")
+    results = replace(results, corpus=read_record(CorpusIdentity, folder).metadata, split="test")
     write_report(output, results, predictions)
     return results
-
-
-def _write_card(output: Path) -> None:
-    from speechcue_hf.hub.card import model_card
-
-    model_card(output).save(output / CARD_FILE)
-
-
-def _scores(best: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.removeprefix('eval_')} {value:.4g}" for name, value in best.items())
-
-
-def _count(dataset: DatasetDict) -> str:
-    return " + ".join(f"{len(rows)} {split}" for split, rows in dataset.items())

@@ -30,11 +30,9 @@ TRAINING_FILE = "training.json"
 RESULTS_FILE = "results.json"
 SEEDS_FILE = "seeds.json"
 
+# Beside rows with biographies or captions: every text that a chat model wrote, kept from the moment it was there.
 BIOGRAPHY_STORE_FILE = "biographies-store.jsonl"
-"""Beside rows with biographies: every text as it was written, kept from the moment it was there."""
-
 CAPTION_STORE_FILE = "captions-store.jsonl"
-"""Beside captions that a chat model wrote: every text as it was written."""
 
 PROMPT_TEMPLATE_FILE = "prompt.jinja"
 """Beside a prompt: its template."""
@@ -49,30 +47,20 @@ BASE_MODEL_FOLDER = "base_model"
 """Beside an adapter: its base model, when that one has no Hub id. ``adapter_config.json`` then names this folder and no
 path of the machine it was made on; :func:`speechcue_hf.models.loading.load_model` looks for it beside the adapter."""
 
+# Beside a model: its answer to each utterance, a picture of the answers against the labels, and its card.
 PREDICTIONS_FILE = "predictions.parquet"
-"""Beside a model: its answer to each utterance."""
-
 CONFUSION_FILE = "confusion_matrix.png"
-"""Beside a model: its predictions against the labels."""
-
 CARD_FILE = "README.md"
-"""Beside a model: its card."""
-
-CONVERSION_FILE = "conversion.json"
-"""Beside a converted model: what became of each weight of the checkpoint it was converted from."""
 
 Kind = TypeVar("Kind", bound="Record")
 
 
 @dataclass(frozen=True)
 class Record:
-    """What all records have in common.
-
-    Args:
-        unknown: Keys that another release wrote and this one does not know; they are kept.
-    """
+    """What all records have in common."""
 
     unknown: Mapping[str, Any] = field(default_factory=dict, kw_only=True, compare=False, repr=False)
+    """Keys that another release wrote and this one does not know; they are kept."""
 
     FILE: ClassVar[str]
     """Name of the file."""
@@ -89,24 +77,18 @@ class Record:
 
     @classmethod
     def from_values(cls: type[Kind], values: Mapping[str, Any]) -> Kind:
-        """Make a record of JSON values.
-
-        Args:
-            values: Key → value.
-
-        Returns:
-            The record; keys that it has no field for are in ``unknown``.
+        """Make a record of JSON values; keys that it has no field for are in ``unknown``.
 
         Raises:
             KeyError: If a key is missing that has no default.
             TypeError: If a value is of another type than its field.
             ValueError: If a value is out of its range.
         """
-        hints = _hints(cls)
-        known = {name: fitted(name, values[name], hints[name]) for name in hints if name in values}
-        if missing := [name for name in _required(cls) if name not in known]:
+        hints, defaults = get_type_hints(cls), _defaults(cls)
+        known = {name: fitted(name, values[name], hints[name]) for name in defaults if name in values}
+        if missing := [name for name, default in defaults.items() if default is MISSING and name not in known]:
             raise KeyError(missing[0])
-        return cls(**known, unknown={name: value for name, value in values.items() if name not in hints})
+        return cls(**known, unknown={name: value for name, value in values.items() if name not in defaults})
 
     @property
     def fingerprint(self) -> str:
@@ -115,7 +97,7 @@ class Record:
 
     def _distinctive(self) -> dict[str, Any]:
         """The values that are not those of their defaults."""
-        defaults = {field.name: _default(field) for field in fields(self)}
+        defaults = _defaults(type(self))
         return {name: value for name, value in self.to_values().items() if value != defaults.get(name, MISSING)}
 
     @staticmethod
@@ -275,7 +257,7 @@ class Shown(Record):
     @property
     def shown(self) -> dict[str, Any]:
         """These values alone, for another record."""
-        return {field.name: getattr(self, field.name) for field in fields(Shown) if field.name != "unknown"}
+        return {name: getattr(self, name) for name in _defaults(Shown)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -357,13 +339,8 @@ class ResultsRecord(Shown):
     Args:
         labels: The label words, in the order of their class ids.
         n: Utterances scored.
-        weighted_f1: And the other scores of :func:`speechcue_hf.metrics.scores.classification_metrics`.
-        macro_f1: Likewise.
-        accuracy: Likewise.
-        unweighted_accuracy: Likewise.
-        invalid_rate: Likewise.
-        per_class: Likewise.
-        confusion_matrix: Likewise.
+        weighted_f1: This and what follows up to ``confusion_matrix`` is of
+            :func:`speechcue_hf.metrics.scores.classification_metrics`.
         weighted_f1_interval: Its confidence interval over dialogues.
         corpus: What the rows come from.
         split: Which of its splits.
@@ -440,14 +417,7 @@ class SeedsRecord(Record):
 
 
 def read_record(kind: type[Kind], place: Path) -> Kind:
-    """Read a record.
-
-    Args:
-        kind: Which.
-        place: The folder it lies in, or the file.
-
-    Returns:
-        The record.
+    """Read a record from the folder it lies in, or from its file.
 
     Raises:
         RecordError: If it is not there, is damaged, or of a newer format; the message names file, key and fix.
@@ -459,19 +429,7 @@ def read_record(kind: type[Kind], place: Path) -> Kind:
 
 
 def parse_record(kind: type[Kind], values: Mapping[str, Any], name: str) -> Kind:
-    """Make a record of the values of its file.
-
-    Args:
-        kind: Which.
-        values: Key → value, the format among them.
-        name: What errors call the file.
-
-    Returns:
-        The record.
-
-    Raises:
-        RecordError: As :func:`read_record`.
-    """
+    """Make a record of the values of its file, the format among them; errors, as of :func:`read_record`, name it."""
     values = dict(values)
     version = values.pop("format_version", 1)
     if not isinstance(version, int) or version > kind.FORMAT:
@@ -493,16 +451,7 @@ def find_record(kind: type[Kind], folder: Path) -> Kind | None:
 
 
 def write_record(record: Record, folder: Path, name: str | None = None) -> Path:
-    """Write a record; the file appears only once it is whole.
-
-    Args:
-        record: The record.
-        folder: Where it goes; made if missing.
-        name: Of the file, where it is not the usual one.
-
-    Returns:
-        The file.
-    """
+    """Write a record into a folder, which is made if missing, and return the file; ``name`` is another name for it."""
     path = folder / (name or record.FILE)
     write_json({"format_version": record.FORMAT, **record.to_values(), **record.unknown}, path)
     return path
@@ -511,15 +460,8 @@ def write_record(record: Record, folder: Path, name: str | None = None) -> Path:
 def read_json(path: Path, fix: str) -> dict[str, Any]:
     """Read a table in JSON.
 
-    Args:
-        path: The file.
-        fix: What to do about a damaged one.
-
-    Returns:
-        Its keys and values.
-
     Raises:
-        RecordError: If it is no JSON, or holds something else than a table.
+        RecordError: If the file is no JSON, or holds something else than a table; the message ends with the fix.
     """
     try:
         values: Any = json.loads(path.read_text(encoding="utf-8"))
@@ -551,17 +493,8 @@ def with_nulls(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _hints(kind: type[Record]) -> dict[str, Any]:
-    """Field → type, without ``unknown``."""
-    hints = get_type_hints(kind)
-    return {field.name: hints[field.name] for field in fields(kind) if field.name != "unknown"}
-
-
-def _required(kind: type[Record]) -> list[str]:
-    return [field.name for field in fields(kind) if _default(field) is MISSING]
-
-
-def _default(field: Any) -> Any:
-    """The default of a field as JSON values; MISSING where there is none."""
-    value = field.default_factory() if field.default_factory is not MISSING else field.default
-    return list(value) if isinstance(value, tuple) else value
+def _defaults(kind: type[Record]) -> dict[str, Any]:
+    """Field → its default as JSON values, or MISSING; without ``unknown``."""
+    defaults = {it.name: it.default if it.default_factory is MISSING else it.default_factory() for it in fields(kind)}
+    del defaults["unknown"]
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}

@@ -8,14 +8,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from itertools import count
 from typing import TypeVar
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-
-LARGEST_EXPONENT = 100
-"""Past any longest wait, and small enough for a float however often a request is made."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,8 @@ class RetryPolicy:
 
     def wait(self, failures: int, asked_for: float | None) -> float:
         """Seconds to wait after so many failures in a row, the half of it by chance so that requests spread."""
-        backoff = min(self.longest_wait, self.first_wait * 2.0 ** min(failures - 1, LARGEST_EXPONENT))
+        # An exponent past any longest wait, and small enough for a float however often a request is made.
+        backoff = min(self.longest_wait, self.first_wait * 2.0 ** min(failures - 1, 100))
         return max(backoff * random.uniform(0.5, 1.0), asked_for or 0.0)
 
 
@@ -94,9 +93,7 @@ def persist(
     Raises:
         RetriesEnded: If the request cannot succeed, or has not after all tries; its cause is the last error.
     """
-    tries, given_up = 0, False
-    while not given_up:
-        tries += 1
+    for tries in count(1):
         try:
             return request()
         except Exception as error:
@@ -105,7 +102,8 @@ def persist(
                 raise RetriesEnded(failure, tries) from error
         wait = policy.wait(tries, failure.asked_wait)
         logger.debug("%s; trying again in %.0f s", failure.reason, wait)
-        given_up = bool(pause(wait))
+        if pause(wait):
+            break
     return None
 
 

@@ -5,26 +5,21 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.training.recipes import Recipe, parse_recipe, train_recipe
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train by a recipe, in as many processes as this was launched in.
-
-    Args:
-        arguments: Command line without the program's name; ``sys.argv`` by default.
+def main() -> None:
+    """Train by the recipe of the command line, in as many processes as this was launched in.
 
     Raises:
         TrainingError: If a setting is not what it must be, or as training says.
     """
     logging.basicConfig(level=logging.INFO)
-    run_recipe(parse_recipe(sys.argv[1:] if arguments is None else arguments))
+    run_recipe(parse_recipe(sys.argv[1:]))
 
 
 def run_recipe(recipe: Recipe) -> Path:
@@ -44,18 +39,14 @@ def run_recipe(recipe: Recipe) -> Path:
     training = recipe.training
     if not training.push_to_hub:
         return train_recipe(recipe)
-    from speechcue_hf.hub.publish_model import publish_model
-
-    _check_publishing(training)
-    output = train_recipe(replace(recipe, training=replace(training, push_to_hub=False)))
-    if training.process_index == 0:
-        publish_model(output, str(training.hub_model_id), private=bool(training.hub_private_repo))
-    return output
-
-
-def _check_publishing(training: Any) -> None:
-    """Fail before hours of training, not after them."""
+    # Fail before hours of training, not after them.
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", training.hub_model_id or ""):
         raise TrainingError("push_to_hub needs hub_model_id with the user's name: user/name")
     if training.hub_token is not None:
         raise TrainingError("hub_token does not belong in a recipe: leave it out, and log in with `hf auth login`")
+    from speechcue_hf.hub.publish_model import publish_model
+
+    output = train_recipe(replace(recipe, training=replace(training, push_to_hub=False)))
+    if training.process_index == 0:
+        publish_model(output, str(training.hub_model_id), private=bool(training.hub_private_repo))
+    return output

@@ -11,33 +11,18 @@ if TYPE_CHECKING:
 
 @cache
 def own_templates(folder: str, *, documents: bool = False) -> Environment:
-    """The templates of a folder of this package; a name that one uses and that does not exist is an error.
+    """The templates of a folder of this package, such as ``captions/templates``; names that are not set are errors.
 
-    Args:
-        folder: Such as ``captions/templates``.
-        documents: Whether a line with nothing but a tag leaves no line, as in cards and programs.
-
-    Returns:
-        The environment that finds them by name.
+    In documents, such as cards and programs, a line with nothing but a tag leaves no line.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("speechcue_hf", folder)
-    return Environment(
-        loader=loader, undefined=StrictUndefined, autoescape=False, trim_blocks=documents, lstrip_blocks=documents
-    )
+    return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=documents, lstrip_blocks=documents)
 
 
 def template_source(folder: str, name: str) -> str:
-    """The text of a template of this package, for its hash.
-
-    Args:
-        folder: As for :func:`own_templates`.
-        name: File name.
-
-    Returns:
-        The text.
-    """
+    """The text of a template of this package, for its hash; the folder is as for :func:`own_templates`."""
     from importlib.resources import files
 
     return (files("speechcue_hf") / folder / name).read_text(encoding="utf-8")
@@ -47,11 +32,7 @@ def template_source(folder: str, name: str) -> str:
 def foreign_template(text: str) -> Template:
     """Compile a template that may come with somebody's model or dataset, as transformers does with chat templates.
 
-    Args:
-        text: The template.
-
-    Returns:
-        The template; it can look at nothing but what it is given.
+    It can look at nothing but what it is given.
 
     Raises:
         jinja2.TemplateSyntaxError: If it is not valid Jinja2.
@@ -59,5 +40,5 @@ def foreign_template(text: str) -> Template:
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    sandbox = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    sandbox = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
     return sandbox.from_string(text)

@@ -8,9 +8,6 @@ from textwrap import shorten
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-LONGEST_SHOWN = 100
-"""Characters of a wrong value in an error."""
-
 
 def fitted(name: str, value: Any, hint: Any) -> Any:
     """Take a value as a type hint has it.
@@ -38,7 +35,7 @@ def fitted(name: str, value: Any, hint: Any) -> Any:
     try:
         type_validator(name, converted, _without_mappings(hint))
     except TypeError as error:
-        shown = shorten(repr(value), LONGEST_SHOWN, placeholder=" …")
+        shown = shorten(repr(value), 100, placeholder=" …")
         raise TypeError(f"{name} must be {_said(hint)}, got {shown}") from error
     return converted
 
@@ -65,7 +62,9 @@ def meant(name: str, known: Iterable[str]) -> str:
 def _converted(value: Any, hint: Any) -> Any:
     kinds = get_args(hint)
     if get_origin(hint) in (Union, UnionType):
-        return value if type(value) in kinds else _first_change(value, kinds)
+        # As the first of the types takes it that changes it at all.
+        changed = (_converted(value, kind) for kind in kinds if type(value) not in kinds)
+        return next((other for other in changed if type(other) is not type(value)), value)
     if isinstance(value, list) and get_origin(hint) is tuple:
         inner = kinds[:1] * len(value) if kinds[1:] == (Ellipsis,) else kinds
         return tuple(_converted(item, kind) for item, kind in zip(value, inner, strict=len(inner) == len(value)))
@@ -74,17 +73,9 @@ def _converted(value: Any, hint: Any) -> Any:
     return _number(value) if hint is float else value
 
 
-def _first_change(value: Any, kinds: tuple[Any, ...]) -> Any:
-    """The value as the first of some types takes it that changes it at all."""
-    changed = (_converted(value, kind) for kind in kinds)
-    return next((other for other in changed if type(other) is not type(value)), value)
-
-
 def _number(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return value
     try:
-        return float(value)
+        return float(value) if isinstance(value, int | str) and not isinstance(value, bool) else value
     except ValueError:
         return value
 

@@ -6,9 +6,8 @@ import csv
 import shutil
 from pathlib import Path
 
-from speechcue_hf.biographies.record import written_record
 from speechcue_hf.biographies.settings import BiographySettings
-from speechcue_hf.biographies.write import write_biographies
+from speechcue_hf.biographies.write import write_biographies, written_record
 from speechcue_hf.cli import main
 from speechcue_hf.corpora.demo import DEMO_FOLDER
 from speechcue_hf.corpora.parquet import read_dataset, write_dataset
@@ -83,8 +82,7 @@ def train_chat(dataset: Path, output: Path, prompt: str) -> Path:
 
 
 def train_encoder(dataset: Path, output: Path) -> Path:
-    from speechcue_hf.training.arguments import DataSettings
-    from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
+    from speechcue_hf.training.arguments import DataSettings, EncoderSettings, EncoderTraining
     from speechcue_hf.training.recipes import Recipe, train_recipe
     from tests.models.bioserc.tiny_encoders import save_tiny_encoder
 

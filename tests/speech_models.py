@@ -8,13 +8,12 @@ import numpy as np
 import soundfile
 from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value
 
-from speechcue_hf.captions.build import caption_dataset
-from speechcue_hf.captions.record import caption_record
+from speechcue_hf.captions.build import caption_dataset, caption_record
 from speechcue_hf.captions.tasks import caption_task
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.measure import MeasurementSettings, measure_dataset
-from speechcue_hf.models.tiny_semollm import build_tiny_semollm
 from speechcue_hf.records import write_record
+from tests.models.semollm.tiny_model import build_tiny_semollm
 from tests.records import training_record
 
 EMOTIONS = ["angry", "happy", "sad"]

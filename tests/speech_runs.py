@@ -6,15 +6,13 @@ from pathlib import Path
 
 from datasets import DatasetDict, load_dataset
 
-from speechcue_hf.captions.build import caption_dataset
-from speechcue_hf.captions.record import caption_record
+from speechcue_hf.captions.build import caption_dataset, caption_record
 from speechcue_hf.captions.tasks import caption_task
 from speechcue_hf.corpora.identity import identify, restore_identity
 from speechcue_hf.corpora.parquet import write_dataset
 from speechcue_hf.records import write_record
-from speechcue_hf.training.arguments import DataSettings
+from speechcue_hf.training.arguments import DataSettings, StageSettings, StageTraining
 from speechcue_hf.training.recipes import Recipe, train_recipe
-from speechcue_hf.training.semollm_arguments import StageSettings, StageTraining
 from tests.speech_models import describe, spoken_rows
 
 SMALL = {"num_query_tokens": 4, "classifier_proj_size": 16}

@@ -23,7 +23,7 @@ def test_every_column_is_in_the_reference() -> None:
         dailydialog.DailyDialogBuilder,
         libritts.LibriTTSBuilder,
     )
-    extras = {column for builder in builders for column in builder.extras(None)}
+    extras = {column for builder in builders for column in builder.EXTRAS}
     captions = caption_features(utterance_features([], {}))
     added = {*folder.COLUMNS, *measurement_columns(), *BIOGRAPHY_FEATURES}
     assert named >= {*utterance_features([], {}), *AUDIO_STATUSES, *extras, *added, *captions}

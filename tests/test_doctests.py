@@ -15,8 +15,7 @@ from speechcue_hf import MeasurementSettings, SpeechDescriber, describe_dataset,
 from speechcue_hf.corpora import catalogue
 from speechcue_hf.cues import table
 from speechcue_hf.generation.request import GenerationRequest, request_key
-from speechcue_hf.generation.run import generate_missing
-from speechcue_hf.generation.store import open_store
+from speechcue_hf.generation.store import generate_missing, open_store
 from speechcue_hf.models.tiny import build_tiny_model
 from speechcue_hf.prompts.specification import load_prompt
 from tests.corpora import trees

@@ -10,13 +10,16 @@ from datasets import get_dataset_config_names
 
 from speechcue_hf.cli import COMMANDS
 from speechcue_hf.corpora.catalogue import corpora
+from speechcue_hf.training.recipes import packaged_recipes
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RECIPES = (ROOT / "recipes" / "README.md").read_text(encoding="utf-8")
+EXTENDING = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 
 
-def block_after(marker):
-    return re.search(rf"<!-- {marker} -->\n```\w+\n(.*?)```", README, re.DOTALL).group(1)
+def block_after(marker, text=README):
+    return re.search(rf"<!-- {marker} -->\n```\w+\n(.*?)```", text, re.DOTALL).group(1)
 
 
 def test_the_usage_example_prints_what_it_says(tmp_path):
@@ -36,6 +39,25 @@ def test_the_table_names_each_corpus_with_its_configs(corpus):
 def test_the_commands_shown_exist():
     shown = set(re.findall(r"\bspeechcue ([a-z]+) ", README))
     assert shown <= set(COMMANDS), shown - set(COMMANDS)
+
+
+def test_the_recipes_shown_exist():
+    shown = set(re.findall(r"--config ([\w./-]+)", README + RECIPES))
+    assert shown and shown <= set(packaged_recipes()), shown - set(packaged_recipes())
+
+
+def test_the_corpus_that_is_shown_is_the_one_that_is_tested():
+    tested = (ROOT / "tests" / "corpora" / "outside" / "cheers.py").read_text(encoding="utf-8")
+    assert block_after("corpus", EXTENDING) == tested
+
+
+def test_the_cue_that_is_shown_is_measured(tmp_path):
+    demo = "from speechcue_hf import *; from datasets import load_dataset\n"
+    demo += "write_dataset(load_dataset('speechcue/demo'), 'data/demo')"
+    shown = block_after("cue", EXTENDING) + "print(min(measured['test']['crest_ratio']) > 1)"
+    for program in (demo, shown):
+        ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout == "True\n"
 
 
 def test_every_link_into_the_repository_leads_somewhere():

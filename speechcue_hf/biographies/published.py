@@ -1,10 +1,8 @@
-"""BiosERC's own JSON: published biographies into a dataset, and a dataset with biographies into its files.
+"""BiosERC's own JSON (https://github.com/yingjie7/BiosERC): published biographies into a dataset, and back.
 
 Beside ``<corpus>.<train|valid|test>.json``, ``{dialogue: {"labels", "sentences", "genders"}}``, lies
 ``<corpus>.<split>_spdescV2_<llm>.json``, ``{dialogue: [the biography of each utterance's speaker]}``. Those biographies
 were written from whole dialogues, their future included; some repeat the prompt, which is taken out.
-
-Source: https://github.com/yingjie7/BiosERC
 """
 
 from __future__ import annotations
@@ -13,24 +11,25 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, DatasetDict
 
+from speechcue_hf import __version__
 from speechcue_hf.biographies.cleaning import clean_biography
 from speechcue_hf.biographies.requests import Row, dialogues_of
 from speechcue_hf.biographies.settings import BiographySettings
-from speechcue_hf.biographies.write import needed_batch, with_biographies
+from speechcue_hf.biographies.write import biography_counts, with_biographies
 from speechcue_hf.errors import CorpusError
+from speechcue_hf.records import BiographiesRecord
 
 MARK = "_spdescV2_"
 SPLIT_NAMES = {"train": "train", "validation": "valid", "test": "test"}
 """Split → what BiosERC's file names call it."""
 
 NOT_PUBLISHED = "no biographies were given for this split"
-
-Published = Mapping[str, Sequence[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class PublishedBiographies:
 
     split: str
     llm: str
-    dialogues: Published
+    dialogues: Mapping[str, Sequence[tuple[str, str]]]
 
 
 def read_published(path: Path) -> PublishedBiographies:
@@ -67,7 +66,11 @@ def read_published(path: Path) -> PublishedBiographies:
     if not mark or short not in splits:
         raise CorpusError(f"{path.name} is not of the form <corpus>.<train|valid|test>{MARK}<llm>.json")
     biographies = _read_json(path)
-    beside = _beside(path, f"{name}.json")
+    beside = next(filter(Path.is_file, (folder / f"{name}.json" for folder in path.parents[:2])), None)
+    if beside is None:
+        raise CorpusError(
+            f"{path} needs {name}.json beside it or in the folder above: it holds the sentences to check against"
+        )
     data = _read_json(beside)
     dialogues = {}
     for dialogue, entries in biographies.items():
@@ -109,6 +112,19 @@ def join_published(dataset: DatasetDict, published: Sequence[PublishedBiographie
     return DatasetDict({split: _join_split(rows, given.get(str(split))) for split, rows in dataset.items()})
 
 
+def published_record(dataset: DatasetDict, published: Sequence[PublishedBiographies]) -> BiographiesRecord:
+    """Say where the biographies that were joined to a dataset come from, and how many there are."""
+    return BiographiesRecord(
+        source="published",
+        scope="dialogue",
+        sees_future=True,
+        writer={"model": ", ".join(sorted({part.llm for part in published}))},
+        files={part.split: sha256(json.dumps(dict(part.dialogues)).encode()).hexdigest() for part in published},
+        rows={str(split): biography_counts(rows) for split, rows in dataset.items()},
+        package_version=__version__,
+    )
+
+
 def write_published(dataset: DatasetDict, folder: Path, *, corpus: str, llm: str) -> list[Path]:
     """Write a dataset with biographies as BiosERC's files.
 
@@ -137,13 +153,14 @@ def write_published(dataset: DatasetDict, folder: Path, *, corpus: str, llm: str
             raise CorpusError(f"BiosERC has no split {split!r}, only {', '.join(SPLIT_NAMES)}: rename it")
         data, biographies = _split_content(rows, corpus)
         name = f"{corpus}.{SPLIT_NAMES[split]}"
-        files += [_write_json(data, folder / f"{name}.json")]
-        files += [_write_json(biographies, folder / f"{name}{MARK}{llm}.json")]
+        for path, content in ((folder / f"{name}.json", data), (folder / f"{name}{MARK}{llm}.json", biographies)):
+            path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            files.append(path)
     return files
 
 
 def _join_split(rows: Dataset, published: PublishedBiographies | None) -> Dataset:
-    dialogues = dialogues_of(needed_batch(rows))
+    dialogues = dialogues_of(rows)
     if published is None:
         entries: list[tuple[str | None, str | None]] = [(None, NOT_PUBLISHED)] * len(rows)
     else:
@@ -194,14 +211,10 @@ def _join_dialogue(
                 f"turn {row['turn']} of dialogue {own!r} is {row['text']!r}, but the published sentence of dialogue "
                 f"{found[own]} is {sentence!r}: take the release the biographies were made from"
             )
-    return [_cleaned(text) for _, text in entries]
-
-
-def _cleaned(text: str) -> tuple[str | None, str | None]:
-    """A published biography and its note: the released code leaves the prompt in where it looks for another one."""
+    # The released code leaves the prompt in where it looks for another one.
     paper = BiographySettings.bioserc()
     question = paper.prompt.messages((), {"speaker": None, "number": 0}, paper.word_limit)[-1]["content"]
-    return clean_biography(text, question, paper.word_limit)
+    return [clean_biography(text, question, paper.word_limit) for _, text in entries]
 
 
 def _letters(text: str) -> str:
@@ -215,8 +228,13 @@ def _split_content(rows: Dataset, corpus: str) -> tuple[dict[str, Any], dict[str
     biographies: dict[str, list[str]] = {}
     speakers: dict[str, dict[str | None, int]] = {}
     needed = ["dialogue_id", "turn", "speaker", "gender", "text", "emotion", "biography"]
+    required = ["emotion", "biography", *(["gender"] if corpus == "iemocap" else [])]
     for row in rows.select_columns([column for column in needed if column in rows.column_names]):
-        _check_complete(row, corpus)
+        if missing := [column for column in required if row.get(column) is None]:
+            raise CorpusError(
+                f"turn {row['turn']} of dialogue {row['dialogue_id']!r} has no {missing[0]}, which BiosERC's files "
+                "need: write out labelled dialogues with biographies of the whole dialogue"
+            )
         numbers = speakers.setdefault(row["dialogue_id"], {})
         number = numbers.setdefault(row["speaker"], len(numbers))
         entry = data.setdefault(row["dialogue_id"], {"labels": [], "sentences": [], "genders": []})
@@ -229,22 +247,6 @@ def _split_content(rows: Dataset, corpus: str) -> tuple[dict[str, Any], dict[str
         for entry in data.values():
             entry["genders"] = [[int(place == number) for place in range(most)] for number in entry["genders"]]
     return data, biographies
-
-
-def _check_complete(row: Mapping[str, Any], corpus: str) -> None:
-    for column in ("emotion", "biography", *(["gender"] if corpus == "iemocap" else [])):
-        if row.get(column) is None:
-            raise CorpusError(
-                f"turn {row['turn']} of dialogue {row['dialogue_id']!r} has no {column}, which BiosERC's files need: "
-                "write out labelled dialogues with biographies of the whole dialogue"
-            )
-
-
-def _beside(path: Path, name: str) -> Path:
-    for place in (path.with_name(name), path.parent.parent / name):
-        if place.is_file():
-            return place
-    raise CorpusError(f"{path} needs {name} beside it or in the folder above: it holds the sentences to check against")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -261,8 +263,3 @@ def _checked_texts(texts: Any, path: Path, dialogue: str) -> list[str]:
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise CorpusError(f"{path}: dialogue {dialogue} is no list of texts: download it again")
     return texts
-
-
-def _write_json(content: Mapping[str, Any], path: Path) -> Path:
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    return path

@@ -1,15 +1,22 @@
-"""Which biographies a dialogue needs: one request for each speaker, or for each speaker and stage of the dialogue."""
+"""Which biographies a dialogue needs, one for each speaker or for each speaker and stage of it, and what they cost."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
 
 from speechcue_hf.biographies.settings import BiographySettings
-from speechcue_hf.dialogues import dialogues
+from speechcue_hf.dialogues import dialogues, split_dialogues
 from speechcue_hf.errors import CorpusError
-from speechcue_hf.generation.request import GenerationRequest, request_key
+from speechcue_hf.generation.request import GREEDY, GenerationRequest, request_key
+from speechcue_hf.prompts.encoding import encode_prompts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 NEEDED_COLUMNS = ("dialogue_id", "turn", "speaker", "text")
 
@@ -17,6 +24,9 @@ NO_SPEAKER = "the row names no speaker"
 NO_TURN_BEFORE = "no turn comes before this one"
 SILENT_SO_FAR = "the speaker has said nothing before this turn"
 SILENT = "the speaker says nothing in this dialogue"
+
+TOKENS_PER_WORD = 1.4
+"""A guess for English dialogue where no tokenizer counts."""
 
 Row = Mapping[str, Any]
 
@@ -34,6 +44,38 @@ class PlannedBiography:
     request: GenerationRequest | None
     turns: int | None
     note: str | None
+
+
+@dataclass(frozen=True)
+class BiographyEstimate:
+    """What biographies need.
+
+    Args:
+        requests: Biographies of all dialogues: one for each speaker, or for each speaker and stage of the dialogue.
+        missing: Those that must be written: what the store has is left out, and equal requests count once.
+        prompt_tokens: Tokens of the missing ones' prompts; without tokenizer words times :data:`TOKENS_PER_WORD`.
+        completion_tokens: Tokens that are written for them at most.
+    """
+
+    requests: int
+    missing: int
+    prompt_tokens: int
+    completion_tokens: int
+
+    def hours(self, tokens_per_second: float) -> float:
+        """Hours it takes at most, by the tokens that are written per second, all requests in flight together.
+
+        Raises:
+            ValueError: If the rate is not positive.
+        """
+        if tokens_per_second <= 0:
+            raise ValueError(f"tokens_per_second must be positive, got {tokens_per_second}")
+        return self.completion_tokens / tokens_per_second / 3600
+
+    def price(self, per_million_prompt_tokens: float, per_million_completion_tokens: float) -> float:
+        """What it costs at most, in the currency of the prices."""
+        prompts = self.prompt_tokens * per_million_prompt_tokens
+        return (prompts + self.completion_tokens * per_million_completion_tokens) / 1e6
 
 
 def plan_biographies(dialogue: Sequence[Row], settings: BiographySettings) -> list[PlannedBiography]:
@@ -55,34 +97,77 @@ def plan_biographies(dialogue: Sequence[Row], settings: BiographySettings) -> li
             continue
         requested = (turn["speaker"], shown)
         if requested not in requests:
-            messages = settings.prompt.messages(
-                turns[:shown], _last_of(turn["speaker"], turns[:shown]), settings.word_limit
-            )
+            # The speaker's last turn of those shown: a later one would tell a template what is said in it.
+            target = next(other for other in reversed(turns[:shown]) if other["speaker"] == turn["speaker"])
+            messages = settings.prompt.messages(turns[:shown], target, settings.word_limit)
             requests[requested] = GenerationRequest(request_key(messages), messages, dialogue[0]["dialogue_id"])
         plans.append(PlannedBiography(requests[requested], shown, None))
     return plans
 
 
-def dialogues_of(batch: Mapping[str, Sequence[Any]]) -> list[list[Row]]:
+def dialogues_of(rows: Dataset | Mapping[str, Sequence[Any]]) -> list[list[Row]]:
     """Divide rows into dialogues.
 
     Args:
-        batch: Column → values, one per row, rows of a dialogue together; with the columns of :data:`NEEDED_COLUMNS`.
+        rows: A split, or column → values, one per row; with the columns of :data:`NEEDED_COLUMNS`.
 
     Returns:
         The rows of each dialogue.
 
     Raises:
+        ValueError: If it is a stream.
         CorpusError: If a column is missing.
         DialogueError: If the rows are not whole dialogues in speaking order.
     """
-    if missing := [column for column in NEEDED_COLUMNS if column not in batch]:
+    if isinstance(rows, IterableDataset | IterableDatasetDict):
+        raise ValueError(
+            f"biographies are written for whole splits, not for {type(rows).__name__}: load the dataset without "
+            "streaming, or map a BiographyWriter over the stream with batched=True, batch_size=None"
+        )
+    columns = rows.column_names if isinstance(rows, Dataset) else list(rows)
+    if missing := [column for column in NEEDED_COLUMNS if column not in columns]:
         raise CorpusError(f"biographies need the columns {missing}, which the dataset lacks: see docs/columns.md")
-    rows = [
-        dict(zip(NEEDED_COLUMNS, values, strict=True))
-        for values in zip(*(batch[column] for column in NEEDED_COLUMNS), strict=True)
-    ]
-    return [[rows[place] for place in span] for span in dialogues(batch)]
+    spans = split_dialogues(rows) if isinstance(rows, Dataset) else dialogues(rows)
+    values = zip(*(rows[column][:] for column in NEEDED_COLUMNS), strict=True)
+    entries = [dict(zip(NEEDED_COLUMNS, entry, strict=True)) for entry in values]
+    return [[entries[place] for place in span] for span in spans]
+
+
+def estimate_biographies(
+    dataset: DatasetDict | Dataset,
+    settings: BiographySettings,
+    *,
+    max_new_tokens: int = GREEDY.max_new_tokens,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    stored: Collection[str] = (),
+) -> BiographyEstimate:
+    """Count what biographies will need.
+
+    Args:
+        dataset: The rows that are to have biographies.
+        settings: What they are made from.
+        max_new_tokens: Most tokens of a text, as the generator's settings have it.
+        tokenizer: The model's, with a chat template; without one tokens are guessed from words.
+        stored: Keys of what is written already.
+
+    Returns:
+        Requests and tokens.
+
+    Raises:
+        CorpusError: If a column is missing, or a dialogue does not begin with its first turn.
+    """
+    splits = list(dataset.values()) if isinstance(dataset, DatasetDict) else [dataset]
+    requests: list[GenerationRequest] = []
+    for dialogue in (dialogue for rows in splits for dialogue in dialogues_of(rows)):
+        plans = plan_biographies(dialogue, settings)
+        requests += {plan.request.key: plan.request for plan in plans if plan.request}.values()
+    missing = {request.key: request for request in requests if request.key not in stored}
+    return BiographyEstimate(
+        requests=len(requests),
+        missing=len(missing),
+        prompt_tokens=_prompt_tokens(missing, tokenizer),
+        completion_tokens=len(missing) * max_new_tokens,
+    )
 
 
 def _turns(dialogue: Sequence[Row]) -> list[dict[str, Any]]:
@@ -95,27 +180,18 @@ def _turns(dialogue: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _last_of(speaker: str, turns: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The speaker's last turn of those shown: a later one would tell a template what is said in it."""
-    return next(turn for turn in reversed(turns) if turn["speaker"] == speaker)
-
-
 def _turns_shown(turns: Sequence[Mapping[str, Any]], settings: BiographySettings) -> list[int | None]:
     """How many turns the biography of each row is made from; None where the speaker says nothing in them."""
     if settings.scope == "dialogue":
         heard = {turn["speaker"] for turn in turns if turn["text"].strip()} - {None}
         return [len(turns) if turn["speaker"] in heard else None for turn in turns]
-    return _history_shown(turns, settings.refresh)
-
-
-def _history_shown(turns: Sequence[Mapping[str, Any]], refresh: int) -> list[int | None]:
-    """A biography is made at the speaker's second turn, and again at their first turn that is ``refresh`` later."""
+    # It is made at the speaker's second turn, and again at their first turn that is ``refresh`` later.
     shown: list[int | None] = []
     latest: dict[str, int] = {}
-    heard = set()
+    heard = set[str]()
     for place, turn in enumerate(turns):
         speaker = turn["speaker"]
-        if speaker in heard and (speaker not in latest or place - latest[speaker] >= refresh):
+        if speaker in heard and (speaker not in latest or place - latest[speaker] >= settings.refresh):
             latest[speaker] = place
         shown.append(latest.get(speaker))
         if speaker is not None and turn["text"].strip():
@@ -129,3 +205,10 @@ def _why_none(place: int, turn: Mapping[str, Any], settings: BiographySettings) 
     if settings.scope == "dialogue":
         return SILENT
     return SILENT_SO_FAR if place else NO_TURN_BEFORE
+
+
+def _prompt_tokens(missing: Mapping[str, GenerationRequest], tokenizer: PreTrainedTokenizerBase | None) -> int:
+    if tokenizer is not None:
+        return sum(len(encode_prompts(tokenizer, [request.messages])[0]) for request in missing.values())
+    prompts = (message["content"] for request in missing.values() for message in request.messages)
+    return ceil(sum(len(prompt.split()) for prompt in prompts) * TOKENS_PER_WORD)

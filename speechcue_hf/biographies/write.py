@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from datasets import Dataset, DatasetDict, Features, Value
 
+from speechcue_hf import __version__
 from speechcue_hf.biographies.cleaning import clean_biography
-from speechcue_hf.biographies.requests import NEEDED_COLUMNS, PlannedBiography, dialogues_of, plan_biographies
+from speechcue_hf.biographies.requests import PlannedBiography, dialogues_of, plan_biographies
 from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.corpora.joining import put_beside
-from speechcue_hf.dialogues import split_dialogues
 from speechcue_hf.generation.request import GenerationRequest, TextGenerator
-from speechcue_hf.generation.run import generate_missing
-from speechcue_hf.generation.store import TextStore
+from speechcue_hf.generation.store import TextStore, generate_missing
+from speechcue_hf.records import BiographiesRecord
 
 AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict)
 
@@ -63,12 +64,7 @@ class BiographyWriter:
 
         Returns:
             The biography columns, one value per row. A row without a biography has null and the reason in
-            ``biography_note``.
-
-        Raises:
-            CorpusError: If a column is missing.
-            DialogueError: If the rows are not whole dialogues in speaking order.
-            GenerationError: If the generator fails as a whole; what was written is kept.
+            ``biography_note``. Errors are those of :func:`write_biographies`.
         """
         plans = _plan_rows(batch, self._settings)
         generate_missing([plan.request for plan in plans if plan.request], self._generator, self._store)
@@ -110,40 +106,55 @@ def write_biographies(
     if not isinstance(dataset, DatasetDict):
         return write_biographies(DatasetDict(rows=dataset), generator, store, settings)["rows"]
     settings = settings or BiographySettings()
-    plans = {split: _plan_rows(needed_batch(rows), settings) for split, rows in dataset.items()}
+    plans = {split: _plan_rows(rows, settings) for split, rows in dataset.items()}
     generate_missing([plan.request for rows in plans.values() for plan in rows if plan.request], generator, store)
     return DatasetDict(
         {split: with_biographies(rows, _columns(plans[split], store, settings)) for split, rows in dataset.items()}
     )
 
 
-def needed_batch(dataset: Dataset) -> dict[str, list[Any]]:
-    """The columns that biographies are made from, as far as the dataset has them.
-
-    Raises:
-        ValueError: If it is a stream.
-        DialogueError: If the rows are not whole dialogues in speaking order.
-    """
-    if not isinstance(dataset, Dataset):
-        raise ValueError(
-            f"biographies are written for whole splits, not for {type(dataset).__name__}: load the dataset without "
-            "streaming, or map a BiographyWriter over the stream with batched=True, batch_size=None"
-        )
-    there = [column for column in NEEDED_COLUMNS if column in dataset.column_names]
-    if len(there) == len(NEEDED_COLUMNS):
-        split_dialogues(dataset)
-    batch: dict[str, list[Any]] = dataset.select_columns(there)[:]
-    return batch
-
-
 def with_biographies(dataset: Dataset, columns: Mapping[str, Sequence[Any]]) -> Dataset:
     """Put biography columns into a dataset; those it has are replaced, no other column is touched."""
-    others = dataset.remove_columns([column for column in BIOGRAPHY_FEATURES if column in dataset.column_names])
-    return put_beside(others, Dataset.from_dict(dict(columns), features=BIOGRAPHY_FEATURES))
+    return put_beside(dataset, Dataset.from_dict(dict(columns), features=BIOGRAPHY_FEATURES))
 
 
-def _plan_rows(batch: Mapping[str, Sequence[Any]], settings: BiographySettings) -> list[PlannedBiography]:
-    return [plan for dialogue in dialogues_of(batch) for plan in plan_biographies(dialogue, settings)]
+def written_record(
+    dataset: DatasetDict, generator: TextGenerator, store: TextStore, settings: BiographySettings
+) -> BiographiesRecord:
+    """Say how :func:`write_biographies` made the biographies of a dataset, and how many there are."""
+    keys = {key for rows in dataset.values() for key in rows["biography_key"][:] if key is not None}
+    answers = [store[key] for key in keys]
+    return BiographiesRecord(
+        source="written",
+        scope=settings.scope,
+        sees_future=settings.sees_future,
+        refresh=None if settings.sees_future else settings.refresh,
+        word_limit=settings.word_limit,
+        prompt=settings.prompt.identity,
+        writer=generator.identity,
+        requests={"all": len(answers), "failed": sum(answer.text is None for answer in answers)},
+        tokens={
+            "prompt": sum(answer.prompt_tokens or 0 for answer in answers),
+            "completion": sum(answer.completion_tokens or 0 for answer in answers),
+        },
+        rows={str(split): biography_counts(rows) for split, rows in dataset.items()},
+        package_version=__version__,
+    )
+
+
+def biography_counts(rows: Dataset) -> dict[str, Any]:
+    """Rows of a split, those with a biography, those whose biography was cut, and why the others have none."""
+    texts = list(zip(rows["biography"][:], rows["biography_note"][:], strict=True))
+    return {
+        "all": len(texts),
+        "with_biography": sum(text is not None for text, _ in texts),
+        "cut": sum(text is not None and note is not None for text, note in texts),
+        "without": dict(Counter(note for text, note in texts if text is None).most_common(20)),
+    }
+
+
+def _plan_rows(rows: Dataset | Mapping[str, Sequence[Any]], settings: BiographySettings) -> list[PlannedBiography]:
+    return [plan for dialogue in dialogues_of(rows) for plan in plan_biographies(dialogue, settings)]
 
 
 def _columns(plans: Sequence[PlannedBiography], store: TextStore, settings: BiographySettings) -> dict[str, list[Any]]:

@@ -57,7 +57,7 @@ def check_caption(
     wrong += [f"the caption quotes {quote!r}, which is not said" for quote in _misquoted(caption, known)]
     others = sorted(read_genders(caption) - {known.get("gender")})
     wrong += [f"the caption says {name}, known is {known.get('gender') or 'nothing'}" for name in others]
-    named = _others(caption, known, emotions)
+    named = sorted(read_words(caption, emotions) - {known.get("emotion")})
     wrong += [f"the caption says {name}, labelled is {known.get('emotion') or 'nothing'}" for name in named]
     wrong += [f"the caption leaves out the {part}" for part in _unstated(caption, known, parts)]
     return "; ".join(dict.fromkeys(wrong)) or None
@@ -77,10 +77,6 @@ def _unstated(caption: str, known: Mapping[str, str | None], parts: Sequence[str
     if emotion is not None and read_words(caption, [emotion]):
         stated.add("emotion")
     return [part for part in parts if part in (*CUE_WORDS, "emotion") and known.get(part) and part not in stated]
-
-
-def _others(caption: str, known: Mapping[str, str | None], emotions: Sequence[str]) -> list[str]:
-    return sorted(read_words(caption, emotions) - {known.get("emotion")})
 
 
 def _misquoted(caption: str, known: Mapping[str, str | None]) -> list[str]:

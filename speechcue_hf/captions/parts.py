@@ -47,9 +47,8 @@ def cue_word(cue: str, row: Mapping[str, Any], level_count: int) -> str | None:
     """
     levels = (row.get(f"{column}_level") for column in CUE_COLUMNS[cue])
     level = next((level for level in levels if level is not None), None)
-    return None if level is None else CUE_WORDS[cue][NORMAL + _direction(level, level_count)]
-
-
-def _direction(level: str, level_count: int) -> int:
-    """-1, 0 or 1; the same name means another share of the training values with another number of levels."""
-    return int(np.sign(DEGREES[level_count][LEVEL_NAMES[level_count].index(level)]))
+    if level is None:
+        return None
+    # One name means another share of the training values with another number of levels.
+    degree = DEGREES[level_count][LEVEL_NAMES[level_count].index(level)]
+    return CUE_WORDS[cue][NORMAL + int(np.sign(degree))]

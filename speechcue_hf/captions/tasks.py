@@ -82,27 +82,12 @@ def caption_task(name: str) -> CaptionTask:
 
 
 def render(template: str, **variables: Any) -> str:
-    """Render one of this package's templates.
-
-    Args:
-        template: ``"caption"``, ``"question"`` or ``"request"``.
-        variables: What it is given.
-
-    Returns:
-        The text, without white space around it.
-    """
+    """Render the template ``"caption"``, ``"question"`` or ``"request"``, without white space around it."""
     return own_templates(_TEMPLATES).get_template(f"{template}.jinja").render(variables).strip()
 
 
 def templates_sha256(names: Iterable[str]) -> str:
-    """Hash of templates, so that a caption can be traced to the words it was made with.
-
-    Args:
-        names: As in :func:`render`.
-
-    Returns:
-        64 hexadecimal digits.
-    """
+    """SHA-256 of templates, named as in :func:`render`: a caption can be traced to the words it was made with."""
     return sha256("\0".join(template_source(_TEMPLATES, f"{name}.jinja") for name in names).encode()).hexdigest()
 
 

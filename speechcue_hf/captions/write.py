@@ -7,13 +7,12 @@ from typing import Any, TypeVar
 
 from datasets import Dataset, DatasetDict
 
-from speechcue_hf.captions.build import captioned, transcript_of
+from speechcue_hf.captions.build import captioned, emotion_names, transcript_of
 from speechcue_hf.captions.check import check_caption
 from speechcue_hf.captions.parts import CUE_WORDS
 from speechcue_hf.captions.tasks import caption_task, render, templates_sha256
 from speechcue_hf.generation.request import GeneratedText, GenerationRequest, TextGenerator, request_key
-from speechcue_hf.generation.run import generate_missing
-from speechcue_hf.generation.store import TextStore
+from speechcue_hf.generation.store import TextStore, generate_missing
 
 AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict)
 Row = Mapping[str, Any]
@@ -23,16 +22,13 @@ REQUEST_PROMPT = {"name": "captions", "sha256": templates_sha256(["caption", "re
 
 
 def caption_requests(rows: Dataset) -> dict[str, GenerationRequest]:
-    """What a chat model is asked to word.
+    """What a chat model is asked to word: key → request, each once.
 
     Args:
-        rows: From ``caption_dataset``.
-
-    Returns:
-        Key → request, each once, for the rows that have a caption of a task with measured cues; the others say too
-        little to be worded anew.
+        rows: From ``caption_dataset``; those without a caption of a task with measured cues say too little to be worded
+            anew.
     """
-    emotions = _emotions(rows)
+    emotions = emotion_names(rows)
     requests = (_request(row, emotions) for row in rows if _is_worded(row))
     return {request.key: request for request in requests}
 
@@ -68,17 +64,10 @@ def with_written_captions(rows: Dataset, written: Mapping[str, GeneratedText]) -
     Args:
         rows: From ``caption_dataset``.
         written: Key → what was written.
-
-    Returns:
-        The rows with ``caption``, ``caption_note``, ``caption_key`` and ``completion`` replaced.
     """
-    emotions = _emotions(rows)
+    emotions = emotion_names(rows)
     replaced = [_rewritten(row, emotions, written) if _is_worded(row) else row for row in rows]
     return Dataset.from_list([dict(row) for row in replaced], features=rows.features, split=rows.split)
-
-
-def _emotions(rows: Dataset) -> Sequence[str]:
-    return rows.features["emotion"].names if "emotion" in rows.features else ()
 
 
 def _is_worded(row: Row) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
     from transformers import PreTrainedTokenizerBase
 
-    from speechcue_hf.biographies.estimate import BiographyEstimate
+    from speechcue_hf.biographies.requests import BiographyEstimate
 
 EXAMPLES = """examples:
   speechcue biographies data/described -o data/biographies --model tiny
@@ -67,12 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the estimate; then, unless it was all that was asked for, write biographies and say what was made.
-
-    Raises:
-        ValueError: If an option is missing, or a setting is out of range.
-        SpeechcueError: If the dataset, the generator or the store do not fit.
-    """
+    """Print the estimate; then, unless it was all that was asked for, write biographies and say what was made."""
     from speechcue_hf.corpora.parquet import read_dataset
 
     if arguments.output is None and (arguments.published or not arguments.estimate):
@@ -104,7 +99,7 @@ def _print_estimates(
     store: Path | None,
 ) -> None:
     """Print what the biographies will take beyond what the store has, in both scopes to compare them."""
-    from speechcue_hf.biographies.estimate import TOKENS_PER_WORD, estimate_biographies
+    from speechcue_hf.biographies.requests import TOKENS_PER_WORD, estimate_biographies
     from speechcue_hf.generation.store import stored_keys
 
     stored = stored_keys(store) if store else set[str]()
@@ -143,16 +138,12 @@ def _print_time_and_price(estimate: BiographyEstimate, arguments: argparse.Names
 def _scope_line(settings: BiographySettings) -> str:
     if settings.sees_future:
         return "Scope dialogue SEES THE FUTURE: each biography is made from the whole dialogue, later turns included."
-    return f"Scope history sees no later turn: each biography is made from turns before its row, {_pace(settings)}."
-
-
-def _pace(settings: BiographySettings) -> str:
-    return "written again for each row" if settings.refresh == 1 else f"written again after {settings.refresh} turns"
+    pace = "for each row" if settings.refresh == 1 else f"after {settings.refresh} turns"
+    return f"Scope history sees no later turn: each biography is made from turns before its row, written again {pace}."
 
 
 def _write(dataset: DatasetDict, settings: BiographySettings, arguments: argparse.Namespace, path: Path) -> None:
-    from speechcue_hf.biographies.record import written_record
-    from speechcue_hf.biographies.write import write_biographies
+    from speechcue_hf.biographies.write import write_biographies, written_record
     from speechcue_hf.generation.store import open_store
 
     texts = (text or "" for rows in dataset.values() for text in rows["text"])
@@ -166,8 +157,7 @@ def _write(dataset: DatasetDict, settings: BiographySettings, arguments: argpars
 
 
 def _take_published(dataset: DatasetDict, arguments: argparse.Namespace) -> None:
-    from speechcue_hf.biographies.published import join_published, read_published
-    from speechcue_hf.biographies.record import published_record
+    from speechcue_hf.biographies.published import join_published, published_record, read_published
 
     published = [read_published(path) for path in arguments.published]
     joined = join_published(dataset, published)

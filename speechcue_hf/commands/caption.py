@@ -46,15 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write captions by template or, with ``--model``, by a chat model, and say what was made.
-
-    Raises:
-        CaptionError: If a task is unknown, or the dataset lacks what it needs.
-        DescriberError: If the folder holds no describer.
-        GenerationError: If the generator or the store do not fit.
-    """
-    from speechcue_hf.captions.build import caption_dataset
-    from speechcue_hf.captions.record import caption_record
+    """Write captions by template or, with ``--model``, by a chat model, and say what was made."""
+    from speechcue_hf.captions.build import caption_dataset, caption_record
     from speechcue_hf.corpora.identity import carry_records
     from speechcue_hf.corpora.parquet import read_dataset, write_dataset
     from speechcue_hf.cues.describe import SpeechDescriber

@@ -41,11 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print counts, clips and leaks.
-
-    Raises:
-        CorpusError: If the corpus differs from its release.
-    """
+    """Print counts, clips and leaks."""
     options = corpus_options(arguments)
     builder = load_dataset_builder(**options, verify=True)
     difference: CorpusError | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from speechcue_hf.commands.arguments import add_seed, positive_int
+from speechcue_hf.commands.arguments import positive_int
 from speechcue_hf.records import write_json
 
 EXAMPLES = """examples:
@@ -19,16 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", type=Path, help="folder that `speechcue evaluate` wrote")
     parser.add_argument("second", type=Path, help="another one, scored on the same utterances")
     parser.add_argument("--draws", type=positive_int, default=2000, help="bootstrap draws (default: %(default)s)")
-    add_seed(parser, "of the draws")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, help="also write the comparison as JSON")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Compare two runs and print the difference.
-
-    Raises:
-        EvaluationError: If the runs cannot be compared.
-    """
+    """Compare two runs and print the difference."""
     from speechcue_hf.evaluation.compare import compare_runs
 
     result = compare_runs(arguments.first, arguments.second, draws=arguments.draws, seed=arguments.seed)

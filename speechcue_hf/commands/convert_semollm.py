@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speechcue_hf.records import CONVERSION_FILE
+from speechcue_hf.records import write_json
 
 if TYPE_CHECKING:
     from speechcue_hf.models.released_semollm import Conversion
@@ -45,17 +45,19 @@ def run(arguments: argparse.Namespace) -> None:
     )
     model.save_pretrained(arguments.output)
     processor.save_pretrained(arguments.output)
-    record = {"checkpoint": arguments.checkpoint.name, **conversion.to_dict()}
-    (arguments.output / CONVERSION_FILE).write_text(json.dumps(record, indent=2))
+    record = {"checkpoint": arguments.checkpoint.name, **asdict(conversion)}
+    write_json(record, arguments.output / "conversion.json")
     print(_report(conversion))
-    print(f"The model is in {arguments.output}; {CONVERSION_FILE} beside it names each weight.")
+    print(f"The model is in {arguments.output}; conversion.json beside it names each weight.")
 
 
 def _report(conversion: Conversion) -> str:
     used = Counter(name.split(".")[0] for name in conversion.used)
-    lines = [f"used: {len(conversion.used)} ({', '.join(f'{part} {count}' for part, count in sorted(used.items()))})"]
-    lines.append(f"merged into the language model: {len(conversion.merged)} of a LoRA")
-    lines.append(f"no weights, made anew: {len(conversion.constants)}")
-    lines.append(f"not in the file, as the given parts have them: {len(conversion.kept)}")
-    lines.append(f"without a place: {len(conversion.unplaced)}")
+    lines = [
+        f"used: {len(conversion.used)} ({', '.join(f'{part} {count}' for part, count in sorted(used.items()))})",
+        f"merged into the language model: {len(conversion.merged)} of a LoRA",
+        f"no weights, made anew: {len(conversion.constants)}",
+        f"not in the file, as the given parts have them: {len(conversion.kept)}",
+        f"without a place: {len(conversion.unplaced)}",
+    ]
     return "\n".join([*lines, *(f"  {name}" for name in conversion.unplaced)])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.commands.arguments import add_dataset, print_next
+from speechcue_hf.errors import DescriberError
 from speechcue_hf.records import BIOGRAPHIES_FILE, DESCRIBER_FILE, DISTRIBUTIONS_FILE, MEASUREMENT_FILE, find_record
 
 if TYPE_CHECKING:
@@ -47,11 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Fit or load a describer, describe all splits, and say what was made.
-
-    Raises:
-        ValueError: If there is a describer and an option that only fitting knows.
-    """
+    """Fit or load a describer, describe all splits, and say what was made."""
     from speechcue_hf.corpora.identity import carry_records
     from speechcue_hf.corpora.parquet import read_dataset, write_dataset
     from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
@@ -76,18 +73,14 @@ def _fit_on_train(dataset: DatasetDict, arguments: argparse.Namespace) -> Speech
     """Fit a describer as the command line asks."""
     from speechcue_hf.cues.describe import SpeechDescriber
     from speechcue_hf.cues.settings import MeasurementSettings
-    from speechcue_hf.errors import DescriberError
 
     if "train" not in dataset:
         raise DescriberError(
             f"{arguments.dataset} has no train split to learn levels from, only {', '.join(dataset)}: "
             "use one that was fitted elsewhere with --describer DIR_OR_ID"
         )
-    return SpeechDescriber.fit(
-        dataset["train"],
-        settings=find_record(MeasurementSettings, arguments.dataset),
-        **_fit_options(arguments),
-    )
+    settings = find_record(MeasurementSettings, arguments.dataset)
+    return SpeechDescriber.fit(dataset["train"], settings=settings, **_fit_options(arguments))
 
 
 def _fit_options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -19,11 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print versions and findings.
-
-    Raises:
-        SpeechcueError: If something was found that cannot work.
-    """
+    """Print versions and findings."""
     print("Versions")
     for name, number in library_versions().items():
         print(f"  {name:<18} {number}")

@@ -20,11 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Average the probabilities of the runs, write the report and print the figures.
-
-    Raises:
-        EvaluationError: If the runs cannot be taken as one, or the output would replace one of them.
-    """
+    """Average the probabilities of the runs, write the report and print the figures."""
     from speechcue_hf.commands.evaluate import print_summary
     from speechcue_hf.evaluation.ensemble import ensemble_runs
     from speechcue_hf.evaluation.report import write_report

@@ -38,9 +38,6 @@ EXAMPLES = """examples:
   speechcue evaluate --predictions old.csv --matching instructerc --labels happy sad neutral angry -o runs/old
 """
 
-METRICS = ("weighted_f1", "macro_f1", "accuracy", "unweighted_accuracy")
-"""Of which mean and standard deviation over seeds are told."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -51,9 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--model", metavar="DIR_OR_ID", help="model or adapter")
     source.add_argument("--predictions", type=Path, help="predictions made before: .parquet, .csv or .jsonl")
     parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
-    parser.add_argument(
-        "--audio", type=Path, help="for a model that hears: the clips, as `speechcue prepare` wrote them"
-    )
     parser.add_argument("--explain", action="store_true", help="let it explain each clip, and judge what it states")
     parser.add_argument(
         "--bertscore",
@@ -61,7 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("MODEL", "LAYER"),
         help="with --explain: BERTScore against captions by template, by this encoder (roberta-large 17 in the paper)",
     )
-    parser.add_argument("--split", default="test", help="split that is scored (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for results, predictions and picture")
     add_list(parser, "--labels", metavar="WORD", help="label words of --predictions, in order")
     parser.add_argument("--decode", choices=("score", "generate"), default="score", help="how answers are read")
@@ -70,7 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare how a model is asked; see :func:`inference_settings`."""
+    """Declare what a model is asked about, and how; see :func:`load_for` and :func:`inference_settings`."""
+    parser.add_argument("--split", default="test", help="split that is scored (default: %(default)s)")
+    parser.add_argument(
+        "--audio", type=Path, help="for a model that hears: the clips, as `speechcue prepare` wrote them"
+    )
     parser.add_argument(
         "--prompt", help="preset, prompt file or settings as JSON (default: the one beside the model, else speechcue)"
     )
@@ -82,11 +79,7 @@ def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Score, write the report and print the figures; a folder of runs with several seeds, one after the other.
-
-    Raises:
-        EvaluationError: If model, dataset and labels do not fit together.
-    """
+    """Score, write the report and print the figures; a folder of runs with several seeds, one after the other."""
     if arguments.model is not None and (Path(arguments.model) / SEEDS_FILE).is_file():
         _run_seeds(arguments)
     else:
@@ -95,7 +88,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _run_seeds(arguments: argparse.Namespace) -> None:
     """Score the run of each seed into a folder of its own, and write mean and standard deviation of the scores."""
-    from speechcue_hf.metrics.spread import spread_lines, spread_of
+    from speechcue_hf.hub.card import METRICS
+    from speechcue_hf.metrics.spread import spread_of
 
     seeds = read_record(SeedsRecord, Path(arguments.model)).seeds
     scores = []
@@ -103,11 +97,18 @@ def _run_seeds(arguments: argparse.Namespace) -> None:
         places = {"model": str(Path(arguments.model) / name), "output": arguments.output / name}
         results = _run_once(argparse.Namespace(**{**vars(arguments), **places}))
         scores.append({metric: getattr(results, metric) for metric in METRICS})
-    spread = spread_of(scores)
-    record = SeedsRecord(seeds, spread, arguments.split)
+    record = SeedsRecord(seeds, spread_of(scores), arguments.split)
     path = write_record(record, arguments.output, f"{Path(SEEDS_FILE).stem}-{arguments.split}.json")
-    print(f"Mean and standard deviation over seeds {', '.join(map(str, seeds))}, split {arguments.split}:")
-    print(*spread_lines(spread), sep="\n")
+    print_spread(record, path)
+
+
+def print_spread(record: SeedsRecord, path: Path) -> None:
+    """Print mean and standard deviation of the scores over seeds, and where they were written."""
+    from speechcue_hf.metrics.spread import spread_lines
+
+    scored = f"split {record.split}" if record.split else "on the selection split"
+    print(f"Mean and standard deviation over seeds {', '.join(map(str, record.seeds))}, {scored}:")
+    print(*spread_lines({name.removeprefix("eval_"): found for name, found in record.scores.items()}), sep="\n")
     print(f"Written to {path}")
 
 
@@ -140,26 +141,12 @@ def _score_model(arguments: argparse.Namespace) -> tuple[ResultsRecord, Dataset]
     )
     classifier, rows = load_for(argparse.Namespace(**{**vars(arguments), "revision": commit}), settings)
     results, table = evaluate(classifier, rows, Provenance.of(arguments.dataset))
-    results = replace(results, model_revision=commit)
-    if arguments.explain:
-        results = _with_explanations(results, table, classifier, rows, arguments)
-    return results, table
+    explanations = _score_explanations(table, classifier, rows, arguments) if arguments.explain else None
+    return replace(results, model_revision=commit, explanations=explanations), table
 
 
 def load_for(arguments: argparse.Namespace, settings: InferenceSettings) -> tuple[EmotionClassifier, Dataset]:
-    """Load the model that a command line names, and the split that it is to judge, with clips if it hears.
-
-    Args:
-        arguments: The command line: ``dataset``, ``split``, ``model``, ``revision``, ``audio``, ``prompt`` and
-            ``token_budget``.
-        settings: How the model is asked.
-
-    Returns:
-        Classifier and rows.
-
-    Raises:
-        EvaluationError: If there is no such split, or a model that hears is given no clips.
-    """
+    """Load the model that a command line names, and the split that it is to judge, with clips if it hears."""
     from speechcue_hf.corpora.joining import with_clips
     from speechcue_hf.corpora.parquet import read_dataset
     from speechcue_hf.inference.loading import load_classifier
@@ -189,14 +176,10 @@ def inference_settings(arguments: argparse.Namespace, **more: Any) -> InferenceS
     return InferenceSettings(**{name: getattr(arguments, name) for name in names}, **more)
 
 
-def _with_explanations(
-    results: ResultsRecord,
-    table: Dataset,
-    classifier: EmotionClassifier,
-    rows: Dataset,
-    arguments: argparse.Namespace,
-) -> ResultsRecord:
-    """The results with a judgement of what the explanations state."""
+def _score_explanations(
+    table: Dataset, classifier: EmotionClassifier, rows: Dataset, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """How far what the explanations state is true."""
     from speechcue_hf.cues.describe import SpeechDescriber
     from speechcue_hf.evaluation.explanations import score_explanations
     from speechcue_hf.inference.speech import SpeechClassifier
@@ -206,9 +189,7 @@ def _with_explanations(
     labelled = rows.select([place for place, emotion in enumerate(rows["emotion"]) if emotion is not None])
     describer = SpeechDescriber.from_pretrained(arguments.dataset)
     bert_model = (arguments.bertscore[0], int(arguments.bertscore[1])) if arguments.bertscore else None
-    return replace(
-        results, explanations=score_explanations(labelled, table["explanation"], classifier, describer, bert_model)
-    )
+    return score_explanations(labelled, table["explanation"], classifier, describer, bert_model)
 
 
 def _score_predictions(arguments: argparse.Namespace) -> tuple[ResultsRecord, Dataset]:

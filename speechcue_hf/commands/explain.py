@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,12 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Explain each clip as it is done.
-
-    Raises:
-        EvaluationError: If nothing says which emotions the model knows, or no clip could be explained.
-        DescriberError: If no describer lies beside the model.
-    """
+    """Explain each clip as it is done."""
     from speechcue_hf.inference.explain import Explainer, find_clips
     from speechcue_hf.inference.settings import InferenceSettings
 
@@ -63,30 +57,17 @@ def run(arguments: argparse.Namespace) -> None:
     explainer = Explainer.from_pretrained(
         arguments.model, names=arguments.labels, revision=arguments.revision, settings=settings
     )
-    explained = _print_each(explainer(clips, gender=arguments.gender), jsonl=arguments.jsonl)
+    explained = 0
+    for found in explainer(clips, gender=arguments.gender):
+        lines = [json.dumps(found.to_dict(), ensure_ascii=False)] if arguments.jsonl else as_text(found)
+        print(*lines, sep="\n", flush=True)
+        explained += found.error is None
     if not explained:
         raise EvaluationError(f"none of {len(clips)} clips could be explained")
 
 
-def _print_each(explanations: Iterable[Explanation], *, jsonl: bool) -> int:
-    """Print explanations as they come; returns how many clips could be explained."""
-    explained = 0
-    for explanation in explanations:
-        lines = json.dumps(explanation.to_dict(), ensure_ascii=False) if jsonl else "\n".join(as_text(explanation))
-        print(lines, flush=True)
-        explained += explanation.error is None
-    return explained
-
-
 def as_text(explanation: Explanation) -> list[str]:
-    """An explanation in lines for people.
-
-    Args:
-        explanation: The explanation.
-
-    Returns:
-        The lines.
-    """
+    """An explanation in lines for people."""
     if explanation.error is not None:
         return [f"{explanation.clip}: {explanation.error}"]
     likely = sorted((explanation.probabilities or {}).items(), key=lambda pair: -pair[1])

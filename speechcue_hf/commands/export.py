@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 
 from speechcue_hf.commands.arguments import add_dataset
 from speechcue_hf.corpora.catalogue import find_corpus
-from speechcue_hf.hub.export import TOOLS, Exported, export_dataset
+from speechcue_hf.hub.export import TOOLS, export_dataset
 from speechcue_hf.records import CorpusIdentity, find_record
 
 EXAMPLES = """examples:
@@ -44,18 +43,14 @@ def run(arguments: argparse.Namespace) -> None:
     )
     written = ", ".join(f"{split}.jsonl {part.written}" for split, part in exported.items() if part.written)
     print(f"Written to {arguments.output} for {arguments.to}: {written} rows")
-    _print_left_out(exported)
-    _remind_of_licence(arguments.dataset)
-    print(f"In {arguments.to}: {_NEXT[arguments.to].format(target=arguments.output)}")
-
-
-def _print_left_out(exported: Mapping[str, Exported]) -> None:
-    unanswered = {split: part.unanswered for split, part in exported.items() if part.unanswered}
+    unanswered = ", ".join(f"{split} {part.unanswered}" for split, part in exported.items() if part.unanswered)
     if unanswered:
-        print("Left out, without a label or a caption: " + ", ".join(f"{it} {unanswered[it]}" for it in unanswered))
+        print(f"Left out, without a label or a caption: {unanswered}")
     for split, part in exported.items():
         for utterance, reason in part.unheard.items():
             print(f"Left out, {split} {utterance}: {reason}")
+    _remind_of_licence(arguments.dataset)
+    print(f"In {arguments.to}: {_NEXT[arguments.to].format(target=arguments.output)}")
 
 
 def _remind_of_licence(folder: Path) -> None:

@@ -6,14 +6,14 @@ import argparse
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.errors import GenerationError
-from speechcue_hf.generation.settings import GenerationSettings
+from speechcue_hf.generation.request import GenerationSettings
+from speechcue_hf.models.base import TINY_MODEL, base_model_name
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
     from speechcue_hf.generation.request import TextGenerator
 
@@ -43,11 +43,7 @@ def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
 def load_generator(
     arguments: argparse.Namespace, texts: Iterable[str]
 ) -> tuple[TextGenerator, PreTrainedTokenizerBase | None]:
-    """Make the generator that the command line asks for.
-
-    Args:
-        arguments: The command line.
-        texts: What the tokenizer of the tiny model is trained on.
+    """Make the generator that the command line asks for; a tiny model's tokenizer is trained on the texts.
 
     Returns:
         The generator, and its tokenizer if it writes in this process.
@@ -69,28 +65,12 @@ def load_generator(
     )
     if asks_server:
         return _server_generator(arguments, decoding), None
-    name, commit = _public_name(arguments.model), _commit(arguments)
-    if arguments.vllm:
-        from speechcue_hf.generation.offline_vllm import VllmGenerator
-
-        return VllmGenerator(arguments.model, name=name, revision=commit, decoding=decoding, gpus=arguments.gpus), None
-    from speechcue_hf.generation.local import LocalGenerator
-
-    model, tokenizer = _load_model(arguments.model, commit, texts)
-    generator = LocalGenerator(
-        model, tokenizer, name=name, revision=commit, decoding=decoding, batch_size=arguments.batch_size
-    )
-    return generator, tokenizer
+    with _gate_explained(arguments.model):
+        return _own_generator(arguments, decoding, texts)
 
 
 def load_generator_tokenizer(arguments: argparse.Namespace) -> PreTrainedTokenizerBase | None:
-    """The tokenizer of the model that is to write, for counting; None where only the server has it, and for `tiny`.
-
-    Raises:
-        GenerationError: If the model is gated and there is no token for it.
-        OSError: If there is no model of that name.
-    """
-    from speechcue_hf.models.base import TINY_MODEL
+    """The tokenizer of the model that is to write, for counting; None where only the server has it, and for `tiny`."""
     from speechcue_hf.models.loading import load_tokenizer
 
     if arguments.server is not None or arguments.provider is not None or arguments.model in (None, TINY_MODEL):
@@ -115,28 +95,22 @@ def _server_generator(arguments: argparse.Namespace, decoding: GenerationSetting
     )
 
 
-def _commit(arguments: argparse.Namespace) -> str | None:
-    """The commit that the model is at on the Hub, so that a branch that moves on is noticed; None for a folder."""
-    from speechcue_hf.models.base import TINY_MODEL
-    from speechcue_hf.models.loading import hub_commit
+def _own_generator(
+    arguments: argparse.Namespace, decoding: GenerationSettings, texts: Iterable[str]
+) -> tuple[TextGenerator, PreTrainedTokenizerBase | None]:
+    """A generator on this machine; a model of the Hub by its commit, so that a branch that moves on is noticed."""
+    from speechcue_hf.generation.local import LocalGenerator
+    from speechcue_hf.generation.offline_vllm import VllmGenerator
+    from speechcue_hf.models.loading import hub_commit, load_model
+    from speechcue_hf.models.tiny import build_tiny_model
 
-    if arguments.model == TINY_MODEL:
-        return None
-    with _gate_explained(arguments.model):
-        return hub_commit(arguments.model, arguments.revision)
-
-
-def _load_model(name: str, commit: str | None, texts: Iterable[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    from speechcue_hf.models.base import TINY_MODEL
-
-    if name == TINY_MODEL:
-        from speechcue_hf.models.tiny import build_tiny_model
-
-        return build_tiny_model(texts)
-    from speechcue_hf.models.loading import load_model
-
-    with _gate_explained(name):
-        return load_model(name, commit)
+    name, tiny = arguments.model, arguments.model == TINY_MODEL
+    commit = None if tiny else hub_commit(name, arguments.revision)
+    options: dict[str, Any] = {"name": base_model_name(name), "revision": commit, "decoding": decoding}
+    if arguments.vllm:
+        return VllmGenerator(name, gpus=arguments.gpus, **options), None
+    model, tokenizer = build_tiny_model(texts) if tiny else load_model(name, commit)
+    return LocalGenerator(model, tokenizer, batch_size=arguments.batch_size, **options), tokenizer
 
 
 @contextmanager
@@ -153,8 +127,3 @@ def _gate_explained(name: str) -> Iterator[None]:
             f"{name} is gated, and this machine has no token that may read it: accept its terms on "
             f"https://huggingface.co/{name}, then log in with `hf auth login` or set HF_TOKEN"
         ) from error
-
-
-def _public_name(name: str) -> str:
-    """Hub id, or the name of a folder without the path to it."""
-    return Path(name).resolve().name if Path(name).is_dir() else name

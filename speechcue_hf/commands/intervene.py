@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from speechcue_hf.commands.arguments import add_dataset, add_list, add_model, add_seed
+from speechcue_hf.commands.arguments import add_dataset, add_list, add_model
 from speechcue_hf.commands.evaluate import add_inference_arguments, inference_settings, load_for
 
 EXAMPLES = """examples:
@@ -19,21 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_dataset(parser, "folder that `speechcue describe` wrote")
     add_model(parser, "model or adapter")
-    parser.add_argument("--audio", type=Path, help="for a model that hears: the clips, as `speechcue prepare` wrote")
-    parser.add_argument("--split", default="test", help="split that is scored (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the report and its picture")
     add_list(parser, "--cues", "--cue", default=[], metavar="CUE", help="measurement columns to raise and lower")
     parser.add_argument("--shift", type=float, default=2.0, help="standard deviations (default: %(default)s)")
-    add_seed(parser, "of the exchange of cues")
+    parser.add_argument("--seed", type=int, default=0, help="of the exchange of cues (default: %(default)s)")
     add_inference_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Score all variants, write ``intervention.json`` and ``intervention.png``, print the changes.
-
-    Raises:
-        EvaluationError: If the split does not exist or the model is told nothing of the voice.
-    """
+    """Score all variants, write ``intervention.json`` and ``intervention.png``, print the changes."""
     from speechcue_hf.cues.describe import SpeechDescriber
     from speechcue_hf.evaluation.intervention import TRUE, intervene
     from speechcue_hf.evaluation.plots import plot_probability_shifts

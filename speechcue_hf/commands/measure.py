@@ -7,21 +7,20 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from pyarrow.parquet import read_table
 
-from speechcue_hf.commands.arguments import add_dataset, add_list, chosen_of, positive_int, print_next
+from speechcue_hf.commands.arguments import add_dataset, add_list, positive_int, print_next
 from speechcue_hf.corpora.identity import carry_records
 from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_shard
+from speechcue_hf.cues.measure import measure_clips
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.cues.table import groups
+from speechcue_hf.cues.turns import add_turn_taking
 from speechcue_hf.errors import SpeechcueError
 from speechcue_hf.records import BIOGRAPHIES_FILE, CORPUS_FILE, MEASUREMENT_FILE, find_record, write_record
-
-if TYPE_CHECKING:
-    from datasets import DatasetDict
+from speechcue_hf.values import meant
 
 EXAMPLES = """examples:
   speechcue measure data/demo -o data/measured
@@ -49,18 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure the shard of each split, write it without its audio, and print what could not be measured.
-
-    Raises:
-        SpeechcueError: If the output folder holds measurements by other settings.
-        ValueError: If the shard is none of ``--num-shards``, or the preset lacks a group.
-    """
+    """Measure the shard of each split, write it without its audio, and print what could not be measured."""
     if not 0 <= arguments.shard < arguments.num_shards:
         raise ValueError(f"--shard must be from 0 to {arguments.num_shards - 1}, got {arguments.shard}")
-    from speechcue_hf.cues.measure import measure_clips
-
     settings = _settings(arguments)
-    dataset = _with_turn_taking(read_dataset(arguments.dataset), settings)
+    dataset = read_dataset(arguments.dataset)
+    if "turn_taking" in settings.groups:
+        dataset = DatasetDict({split: add_turn_taking(rows) for split, rows in dataset.items()})
     _write_settings(settings, arguments.output)
     carry_records(arguments.dataset, arguments.output, [CORPUS_FILE, BIOGRAPHIES_FILE])
     for split, rows in dataset.items():
@@ -78,8 +72,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _settings(arguments: argparse.Namespace) -> MeasurementSettings:
     preset = MeasurementSettings.speechcuellm() if arguments.preset == "speechcuellm" else MeasurementSettings()
-    chosen = chosen_of(arguments.groups, tuple(groups()), "group of measurements")
-    return preset if chosen is None else replace(preset, groups=chosen)
+    for name in arguments.groups or ():
+        if name not in groups():
+            raise ValueError(f"the group of measurements {name!r} {meant(name, groups())}")
+    return preset if arguments.groups is None else replace(preset, groups=tuple(arguments.groups))
 
 
 def _write_settings(settings: MeasurementSettings, folder: Path) -> None:
@@ -90,13 +86,6 @@ def _write_settings(settings: MeasurementSettings, folder: Path) -> None:
             f"{folder} holds measurements by other settings ({MEASUREMENT_FILE}): choose another folder"
         )
     write_record(settings, folder)
-
-
-def _with_turn_taking(dataset: DatasetDict, settings: MeasurementSettings) -> dict[Any, Dataset]:
-    from speechcue_hf.cues.turns import add_turn_taking
-
-    chosen = "turn_taking" in settings.groups
-    return {split: add_turn_taking(rows) if chosen else rows for split, rows in dataset.items()}
 
 
 def _is_complete(path: Path, shard: Dataset) -> bool:

@@ -30,13 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Draw and say what was drawn.
-
-    Raises:
-        ValueError: If the choice of dialogue or utterance does not fit the source.
-    """
+    """Draw and say what was drawn."""
+    from speechcue_hf.cues.analysis import clip_curves
     from speechcue_hf.cues.describe import SpeechDescriber
-    from speechcue_hf.cues.plots import plot_turns
+    from speechcue_hf.cues.plots import Turn, plot_turns
 
     describer = SpeechDescriber.from_pretrained(arguments.describer) if arguments.describer else None
     if arguments.source.is_dir():
@@ -47,16 +44,12 @@ def run(arguments: argparse.Namespace) -> None:
             raise ValueError(
                 f"{arguments.source} is no dataset folder: leave --dialogue and --utterance out for a clip"
             )
-        rows = [_clip_row(arguments.source, describer)]
+        described = describer.describe_clip(arguments.source) if describer else {}
+        rows = [{"audio": {"path": str(arguments.source), "bytes": None}, **described}]
         title = arguments.source.name
-    plot_turns([_turn(row) for row in rows], arguments.output, title=title)
+    turns = [Turn(row, clip_curves(row["audio"]) if row.get("audio") else None) for row in rows]
+    plot_turns(turns, arguments.output, title=title)
     print(f"{arguments.output} shows {len(rows)} turn{'s' if len(rows) > 1 else ''} of {title}.")
-
-
-def _clip_row(path: Path, describer: SpeechDescriber | None) -> dict[str, Any]:
-    """One clip, described if there is a describer."""
-    row = {"audio": {"path": str(path), "bytes": None}}
-    return row if describer is None else {**row, **describer.describe_clip(path)}
 
 
 def _folder_rows(
@@ -71,18 +64,13 @@ def _folder_rows(
     for rows in read_dataset(folder).values():
         if column not in rows.column_names:
             raise ValueError(f"{folder} has no column {column}, it was not made by `speechcue prepare`")
-        found = [index for index, value in enumerate(rows[column][:]) if value == wanted]
-        if found:
-            whole = _dialogue_indices(rows, found[0])
-            described = _described(rows.select(whole), describer)
-            return [dict(described[whole.index(index)]) for index in found]
+        dialogues = rows["dialogue_id"][:]
+        dialogue_of = dict(zip(rows[column][:], dialogues, strict=True))
+        if wanted in dialogue_of:
+            # A turn is described with the turns before it, so all of its dialogue is.
+            places = [place for place, name in enumerate(dialogues) if name == dialogue_of[wanted]]
+            return [row for row in _described(rows.select(places), describer) if row[column] == wanted]
     raise ValueError(f"{folder} has no row with {column} {wanted!r}")
-
-
-def _dialogue_indices(rows: Dataset, index: int) -> list[int]:
-    """All rows of the dialogue of one row: a turn is described with the turns before it."""
-    dialogues = rows["dialogue_id"][:]
-    return [other for other, dialogue in enumerate(dialogues) if dialogue == dialogues[index]]
 
 
 def _described(rows: Dataset, describer: SpeechDescriber | None) -> Dataset:
@@ -93,10 +81,3 @@ def _described(rows: Dataset, describer: SpeechDescriber | None) -> Dataset:
         return rows
     measured = measure_dataset(rows, describer.measurement_settings()) if "audio" in rows.column_names else rows
     return describe_dataset(measured, describer)
-
-
-def _turn(row: dict[str, Any]) -> Any:
-    from speechcue_hf.cues.curves import clip_curves
-    from speechcue_hf.cues.plots import Turn
-
-    return Turn(row, clip_curves(row["audio"]) if row.get("audio") else None)

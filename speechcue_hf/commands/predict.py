@@ -34,11 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Predict, print a table, and write JSON lines where asked to.
-
-    Raises:
-        SpeechcueError: If the model or the conversations are not what they must be.
-    """
+    """Predict, print a table, and write JSON lines where asked to."""
     from speechcue_hf.inference.recognizer import EmotionRecognizer
     from speechcue_hf.inference.settings import InferenceSettings
 
@@ -54,14 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def table(recognized: Sequence[RecognizedEmotion]) -> list[str]:
-    """Predictions in lines for people, conversation by conversation.
-
-    Args:
-        recognized: The predictions, those of a conversation together.
-
-    Returns:
-        The lines.
-    """
+    """Predictions in lines for people, conversation by conversation."""
     wide = max(len(found.emotion or "none") for found in recognized)
     speakers = max(len(found.speaker or "") for found in recognized)
     lines: list[str] = []

@@ -44,11 +44,7 @@ def add_corpus_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def corpus_options(arguments: argparse.Namespace) -> dict[str, str | int]:
-    """The parsed arguments that choose a corpus, as keyword arguments of ``load_dataset``, without those not given.
-
-    Raises:
-        ValueError: If the corpus has no folds and one was given.
-    """
+    """The parsed arguments that choose a corpus, as keyword arguments of ``load_dataset``, without those not given."""
     if arguments.fold is not None and "fold" not in corpora()[arguments.corpus].options:
         raise ValueError(f"--fold {arguments.fold}: {arguments.corpus} has no folds, leave it out")
     options = {"path": NAMESPACE + arguments.corpus, "name": arguments.config}

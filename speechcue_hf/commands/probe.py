@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from speechcue_hf.commands.arguments import add_dataset, add_list, add_seed, read_split
+from speechcue_hf.commands.arguments import add_dataset, add_list, read_split
 
 EXAMPLES = """examples:
   speechcue probe data/described -o runs/probe
@@ -21,15 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="test", help="split that is scored (default: %(default)s)")
     parser.add_argument("--on", choices=("z", "level"), default="z", help="z-scores or levels (default: %(default)s)")
     add_list(parser, "--cues", metavar="CUE", help="measurement columns (default: those of the published table)")
-    add_seed(parser, "of the classifiers", default=42)
+    parser.add_argument("--seed", type=int, default=42, help="of the classifiers (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Fit on train, score, write ``probe.json`` and pictures, print the table.
-
-    Raises:
-        EvaluationError: If the dataset has no such split or was not described.
-    """
+    """Fit on train, score, write ``probe.json`` and pictures, print the table."""
     from speechcue_hf.evaluation.probe import probe_cues, write_probes
 
     probes = probe_cues(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
+from typing import Any
 
 from speechcue_hf.commands.arguments import add_list
+
+logger = logging.getLogger(__name__)
 
 EXAMPLES = """examples:
   speechcue publish dataset data/demo data/described --repo-id me/demo --prompt speechcue
@@ -29,32 +33,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("folder", type=Path, metavar="DIR", help="folder that training wrote")
     for kind in (dataset, model):
         kind.add_argument("--repo-id", required=True, help="user/name; it is made if need be")
-        kind.add_argument("--private", action="store_true", help="make a new repository private")
-        kind.add_argument("--licence", help="as the Hub names it, such as apache-2.0")
-        kind.add_argument(
-            "--everybody-is-licensed",
-            action="store_true",
-            help="all who can read this private or gated repository hold the licence of the corpus",
-        )
+        _add_terms(kind)
+
+
+def add_push_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of a corpus script that say whether and how its dataset is published."""
+    parser.add_argument("--push-to-hub", metavar="REPO_ID", help="measure, describe and publish as user/name")
+    _add_terms(parser)
+
+
+def _add_terms(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--private", action="store_true", help="make a new repository private")
+    parser.add_argument("--licence", help="as the Hub names it, such as apache-2.0")
+    parser.add_argument(
+        "--everybody-is-licensed",
+        action="store_true",
+        help="all who can read this private or gated repository hold the licence of the corpus",
+    )
+
+
+def _terms(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {name: vars(arguments)[name] for name in ("private", "licence", "everybody_is_licensed")}
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Publish, and say where it is."""
-    options = {
-        "private": arguments.private,
-        "licence": arguments.licence,
-        "everybody_is_licensed": arguments.everybody_is_licensed,
-    }
     if arguments.kind == "dataset":
         from speechcue_hf.hub.publish_dataset import publish_dataset
 
         commit = publish_dataset(
-            arguments.folders, arguments.repo_id, prompts=arguments.prompt, columns=arguments.columns, **options
+            arguments.folders,
+            arguments.repo_id,
+            prompts=arguments.prompt,
+            columns=arguments.columns,
+            **_terms(arguments),
         )
         use = f"its card shows how to load it: https://huggingface.co/datasets/{arguments.repo_id}"
     else:
         from speechcue_hf.hub.publish_model import publish_model
 
-        commit = publish_model(arguments.folder, arguments.repo_id, **options)
+        commit = publish_model(arguments.folder, arguments.repo_id, **_terms(arguments))
         use = f"its card shows how to use it: https://huggingface.co/{arguments.repo_id}"
     print(f"Published as {arguments.repo_id}, commit {commit[:12]}; {use}")
+
+
+def push(folder: Path, arguments: argparse.Namespace, num_proc: int | None = None) -> None:
+    """Publish the corpus that a script prepared in a folder, if its arguments ask for it."""
+    from speechcue_hf.hub.publish_dataset import publish_corpus
+
+    if arguments.push_to_hub is not None:
+        commit = publish_corpus(folder, arguments.push_to_hub, num_proc=num_proc, **_terms(arguments))
+        logger.info("published as %s, commit %s", arguments.push_to_hub, commit[:12])

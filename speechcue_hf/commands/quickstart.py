@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from speechcue_hf.commands.arguments import add_seed
 from speechcue_hf.models.base import TINY_MODEL
 
 EXAMPLES = """examples:
@@ -36,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, default=Path("quickstart"), help="new folder (default: %(default)s)"
     )
     parser.add_argument("--model", default=TINY_MODEL, help="chat model: Hub id or folder (default: a tiny random one)")
-    add_seed(parser, "of the model and of the order of rows", default=1)
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of the model and of the order of rows (default: %(default)s)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -19,11 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """List recipes, print one, or write it to a file.
-
-    Raises:
-        ValueError: If there is no recipe of that name, or the file exists.
-    """
+    """List recipes, print one, or write it to a file."""
     from speechcue_hf.training.recipes import packaged_recipes
     from speechcue_hf.values import meant
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from speechcue_hf.commands.arguments import print_next
+from speechcue_hf.commands.evaluate import print_spread
 from speechcue_hf.records import SEEDS_FILE, TRAINING_FILE, SeedsRecord, TrainingRecord, read_record
 
 EXAMPLES = """examples:
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     for path in sorted(output.glob(TRAINING_FILE)) or sorted(output.glob(f"seed-*/{TRAINING_FILE}")):
         _print_summary(read_record(TrainingRecord, path), path.parent)
     if (output / SEEDS_FILE).is_file():
-        _print_spread(read_record(SeedsRecord, output), output)
+        print_spread(read_record(SeedsRecord, output), output / SEEDS_FILE)
     if recipe.kind == "speech":
         print_next("card", output)
     else:
@@ -68,12 +69,3 @@ def _print_summary(training: TrainingRecord, folder: Path) -> None:
     print(f"{folder} holds the model{beside} and {TRAINING_FILE}.")
     if training.sees_future:
         print("It sees turns after the one in question, so it cannot follow a conversation as it happens.")
-
-
-def _print_spread(seeds: SeedsRecord, folder: Path) -> None:
-    from speechcue_hf.metrics.spread import spread_lines
-
-    scores = {name.removeprefix("eval_"): spread for name, spread in seeds.scores.items()}
-    print(f"Mean and standard deviation over seeds {', '.join(map(str, seeds.seeds))}, on the selection split:")
-    print(*spread_lines(scores), sep="\n")
-    print(f"Written to {folder / SEEDS_FILE}")

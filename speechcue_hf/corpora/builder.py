@@ -15,7 +15,7 @@ from datasets.builder import Key
 
 from speechcue_hf.corpora.catalogue import Corpus, corpora
 from speechcue_hf.corpora.clips import clip_status, known_clips
-from speechcue_hf.corpora.published import commit_of, join_published, joined_features, read_published
+from speechcue_hf.corpora.published import commit_of, join_published, read_published
 from speechcue_hf.corpora.schema import Utterance, dialogues_of, utterance_features, utterance_table
 from speechcue_hf.errors import CorpusError
 
@@ -51,25 +51,32 @@ class CorpusConfig(datasets.BuilderConfig):  # type: ignore[misc]
 
 
 class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
-    """A corpus on disk as a ``datasets`` builder; a loader says which files, labels and columns it has."""
+    """A corpus on disk as a ``datasets`` builder; a loader says which files, labels and columns it has.
+
+    Labels or columns that depend on the config are told by overriding :meth:`emotions` or :meth:`extras`.
+    """
 
     BUILDER_CONFIG_CLASS = CorpusConfig
     BUILDER_CONFIGS: ClassVar[Sequence[CorpusConfig]] = [CorpusConfig()]
     CORPUS: ClassVar[str]
     """Its name in :mod:`speechcue_hf.corpora.catalogue`, which tells the rest."""
+    LABELS: ClassVar[Sequence[str]] = ()
+    """Label names, in the order of their class ids."""
+    EXTRAS: ClassVar[Mapping[str, Any]] = {}
+    """Features of the corpus's own columns."""
 
     @property
     def corpus(self) -> Corpus:
         """What is known of the corpus."""
         return corpora()[self.CORPUS]
 
-    @abc.abstractmethod
     def emotions(self) -> Sequence[str]:
         """Label names of the chosen config, in the order of their class ids."""
+        return self.LABELS
 
-    @abc.abstractmethod
     def extras(self) -> Mapping[str, Any]:
-        """Features of the corpus's own columns."""
+        """Features of the corpus's own columns in the chosen config."""
+        return self.EXTRAS
 
     @abc.abstractmethod
     def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
@@ -82,7 +89,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
             Split name → utterances, dialogues contiguous and in speaking order.
 
         Raises:
-            CorpusError: If ``config.verify`` and the corpus differs from its release.
+            CorpusError: If the annotations cannot be read, or ``config.verify`` and they differ from the release.
         """
 
     def data_dir(self) -> Path:
@@ -117,14 +124,13 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
 
     def _features(self) -> datasets.Features:
         own, published = self._own_features(), self._published
-        return own if published is None else joined_features(own, published)
+        added = {} if published is None else published.features
+        return datasets.Features({**own, **added, **own})  # Where both have a column, the corpus's own is meant.
 
     @property
     def _published(self) -> datasets.Dataset | None:
-        config = self.config
-        if config.published is None:
-            return None
-        return read_published(config.published, config.published_view, config.published_revision)
+        name, view, revision = self.config.published, self.config.published_view, self.config.published_revision
+        return None if name is None else read_published(name, view, revision)
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         generators = []

@@ -141,10 +141,7 @@ def corpora() -> dict[str, Corpus]:
 
 
 def add_corpus(corpus: Corpus) -> None:
-    """Add a corpus to those of this program.
-
-    Args:
-        corpus: The corpus; added twice it changes nothing.
+    """Add a corpus to those of this program; added twice it changes nothing.
 
     Raises:
         ValueError: If there is another one of that name.
@@ -165,13 +162,7 @@ def dataset_name(corpus: str) -> str:
 
 
 def corpus_of_info(name: str | None) -> Corpus | None:
-    """The corpus that rows come from, by the ``dataset_name`` in their info.
-
-    Args:
-        name: From the info; map and filter keep it.
-
-    Returns:
-        The corpus; None for rows that no loader of the catalogue made.
+    """The corpus that rows come from, by the ``dataset_name`` in their info; None for rows that no loader here made.
 
     Example:
         >>> corpus_of_info("speechcue_meld").name
@@ -181,13 +172,7 @@ def corpus_of_info(name: str | None) -> Corpus | None:
 
 
 def corpus_of_ids(utterance_ids: Iterable[str]) -> Corpus | None:
-    """The corpus that utterance ids give away, whatever a record says of the rows.
-
-    Args:
-        utterance_ids: Of the rows.
-
-    Returns:
-        The first corpus of which one of them is; None if they tell nothing.
+    """The first corpus to which one of some utterance ids belongs, whatever a record says; None if they tell nothing.
 
     Example:
         >>> corpus_of_ids(["mine_1", "Ses03F_impro08_M012"]).name

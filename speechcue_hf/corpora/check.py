@@ -24,24 +24,16 @@ def count_splits(splits: Splits) -> dict[str, Counts]:
     """Count dialogues, utterances and labels.
 
     Args:
-        splits: Split name → utterances.
+        splits: Split name → utterances, in any order.
 
     Returns:
-        Split name, and ``all splits`` last → counts.
+        Split name, and ``all splits`` last → dialogues, utterances, then the labels from the most frequent on.
     """
     everything = [utterance for utterances in splits.values() for utterance in utterances]
-    return {split: count_utterances(utterances) for split, utterances in {**splits, ALL: everything}.items()}
+    return {split: _count(utterances) for split, utterances in {**splits, ALL: everything}.items()}
 
 
-def count_utterances(utterances: Sequence[Utterance]) -> Counts:
-    """Count dialogues, utterances and labels of one split.
-
-    Args:
-        utterances: In any order.
-
-    Returns:
-        Dialogues, utterances, then the labels from the most frequent on.
-    """
+def _count(utterances: Sequence[Utterance]) -> Counts:
     emotions = Counter(utterance.emotion or "no label" for utterance in utterances)
     dialogues = len({utterance.dialogue_id for utterance in utterances})
     return {"dialogues": dialogues, "utterances": len(utterances), **dict(emotions.most_common())}
@@ -110,11 +102,10 @@ def unexpected_clips(corpus: str, statuses: Mapping[str, str]) -> list[str]:
     """
     if not {"ok", "too_short"} & set(statuses.values()):
         return []
-    known = known_clips(corpus)
     return [
         f"clip of {name} is {status}"
         for name, status in statuses.items()
-        if status in ("missing", "corrupt") and name not in known
+        if status in ("missing", "corrupt") and name not in known_clips(corpus)
     ]
 
 

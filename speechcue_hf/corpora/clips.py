@@ -34,13 +34,10 @@ class KnownClip:
 
 @cache
 def known_clips(corpus: str) -> dict[str, KnownClip]:
-    """Bad clips of a release, by utterance id.
+    """Bad clips of a release: utterance id → what is known; empty when nothing is.
 
     Args:
-        corpus: Name of the corpus, such as ``meld``.
-
-    Returns:
-        Utterance id → what is known; empty when nothing is.
+        corpus: Its name, such as ``meld``.
     """
     listed = json.loads(files("speechcue_hf.corpora").joinpath("known_clips.json").read_text(encoding="utf-8"))
     return {name: KnownClip(**entry) for name, entry in listed.get(corpus, {}).items()}
@@ -50,8 +47,8 @@ def clip_status(clip: Path | None, known: KnownClip | None) -> str:
     """Say what can be done with a clip, from its header and from what is known of the release.
 
     Args:
-        clip: Path of the clip, or None when the release has none.
-        known: What is known of this clip in the release, or None.
+        clip: Its path; None when the release has none.
+        known: What is known of it in the release, if anything is.
 
     Returns:
         One of :data:`speechcue_hf.corpora.schema.AUDIO_STATUSES`.

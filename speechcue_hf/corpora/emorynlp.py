@@ -17,10 +17,9 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from datasets import List, Value
 
@@ -30,79 +29,62 @@ from speechcue_hf.corpora.schema import Utterance
 from speechcue_hf.errors import CorpusError
 
 EMOTIONS = ("Joyful", "Mad", "Peaceful", "Neutral", "Sad", "Powerful", "Scared")
+CSV_FILES = {
+    "train": "emorynlp_train_final.csv",
+    "validation": "emorynlp_dev_final.csv",
+    "test": "emorynlp_test_final.csv",
+}
+JSON_FILES = {
+    "train": "emotion-detection-trn.json",
+    "validation": "emotion-detection-dev.json",
+    "test": "emotion-detection-tst.json",
+}
+_EXPECTED = "the file differs from the release, download it again"
 
 
 class EmoryNLPBuilder(CorpusBuilder):
-    """EmoryNLP in either of its forms."""
+    """EmoryNLP in either of its forms; ``speaker`` is the first of an utterance's ``speakers``."""
 
     CORPUS = "emorynlp"
-
-    def emotions(self) -> Sequence[str]:
-        """The seven emotions, in the order of the published class ids."""
-        return EMOTIONS
-
-    def extras(self) -> Mapping[str, Any]:
-        """All speakers of an utterance; ``speaker`` is the first of them."""
-        return {"speakers": List(Value("string"))}
+    LABELS = EMOTIONS
+    EXTRAS: ClassVar = {"speakers": List(Value("string"))}
 
     def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
-        """The utterances of each split.
-
-        Raises:
-            CorpusError: If a row cannot be read, or (``verify``) a file is missing or has other counts.
-        """
-        form = _form_in(data_dir)
+        """The utterances of each split."""
+        names, parse = _form_in(data_dir)
         files: dict[str, Path] = {}
-        for split in form.files:
-            if file := first_existing(form.candidates(data_dir, split)):
+        for split, name in names.items():
+            candidates = _candidates(data_dir, name)
+            if file := first_existing(candidates):
                 files[split] = file
             else:
-                report(f"{form.candidates(data_dir, split)[0]} is missing", self.config.verify)
-        splits = {split: form.parse(file) for split, file in files.items()}
+                report([f"{candidates[0]} is missing"], self.config.verify)
+        splits = {split: parse(file) for split, file in files.items()}
         compare_counts(self.CORPUS, self.config.name, splits, files, self.config.verify)
         return splits
 
 
-@dataclass(frozen=True)
-class Form:
-    """One of the forms in which the corpus is released.
-
-    Attributes:
-        files: Split name → file name.
-        parse: Reads one file.
-    """
-
-    files: Mapping[str, str]
-    parse: Callable[[Path], list[Utterance]]
-
-    def candidates(self, data_dir: Path, split: str) -> list[Path]:
-        """Where the file of a split may lie: in the folder, or where the repositories that release it have it."""
-        folders = (data_dir, data_dir / "json", data_dir / "data" / "emorynlp")
-        return [folder / self.files[split] for folder in folders]
+def _candidates(data_dir: Path, name: str) -> list[Path]:
+    """Where a file may lie: in the folder, or where the repositories that release it have it."""
+    return [folder / name for folder in (data_dir, data_dir / "json", data_dir / "data" / "emorynlp")]
 
 
-def _form_in(data_dir: Path) -> Form:
-    """The form of the corpus in a folder."""
-    for form in (CSV_FORM, JSON_FORM):
-        if any(first_existing(form.candidates(data_dir, split)) for split in form.files):
-            return form
+def _form_in(data_dir: Path) -> tuple[Mapping[str, str], Callable[[Path], list[Utterance]]]:
+    """Split name → file name of the form of the corpus in a folder, and what reads one."""
+    for names, parse in ((CSV_FILES, _parse_csv), (JSON_FILES, _parse_json)):
+        if any(first_existing(_candidates(data_dir, name)) for name in names.values()):
+            return names, parse
     raise CorpusError(
-        f"{data_dir} holds neither {CSV_FORM.files['train']} nor {JSON_FORM.files['train']}: "
+        f"{data_dir} holds neither {CSV_FILES['train']} nor {JSON_FILES['train']}: "
         "give data_dir= the folder with these files, from https://github.com/declare-lab/MELD (data/emorynlp) "
         "or https://github.com/emorynlp/emotion-detection (json)"
     )
 
 
 def watched(data_dir: Path) -> list[Path]:
-    """Files whose change makes a new cache entry.
-
-    Args:
-        data_dir: Folder of the corpus.
-
-    Returns:
-        The annotation files of both forms, where they may lie.
-    """
-    return [path for form in (CSV_FORM, JSON_FORM) for split in form.files for path in form.candidates(data_dir, split)]
+    """The annotation files of both forms, wherever they may lie."""
+    names = (*CSV_FILES.values(), *JSON_FILES.values())
+    return [path for name in names for path in _candidates(data_dir, name)]
 
 
 def _parse_csv(file: Path) -> list[Utterance]:
@@ -111,20 +93,21 @@ def _parse_csv(file: Path) -> list[Utterance]:
     for number, row in enumerate(csv.DictReader(io.StringIO(read_utf8(file), newline="")), start=1):
         try:
             scene = f"s{int(row['Season']):02d}_e{int(row['Episode']):02d}_c{int(row['Scene_ID']):02d}"
-            utterance = _utterance(
-                dialogue_id=scene,
-                utterance_id=f"{scene}_u{int(row['Utterance_ID']):03d}",
-                text=row["Utterance"],
-                speakers=ast.literal_eval(row["Speaker"]),
-                emotion=row["Emotion"],
-                start=_seconds(row["Start_Time"]),
-                end=_seconds(row["End_Time"]),
+            utterances.append(
+                _utterance(
+                    dialogue_id=scene,
+                    utterance_id=f"{scene}_u{int(row['Utterance_ID']):03d}",
+                    text=row["Utterance"],
+                    speakers=ast.literal_eval(row["Speaker"]),
+                    emotion=row["Emotion"],
+                    start=_seconds(row["Start_Time"]),
+                    end=_seconds(row["End_Time"]),
+                )
             )
         except KeyError as error:
             raise CorpusError(f"{file} has no column {error}: {_EXPECTED}") from error
         except (ValueError, TypeError, SyntaxError) as error:
             raise CorpusError(f"{file}, row {number} cannot be read ({error}): {_EXPECTED}") from error
-        utterances.append(utterance)
     return utterances
 
 
@@ -153,27 +136,11 @@ def _parse_json(file: Path) -> list[Utterance]:
     return utterances
 
 
-def _utterance(
-    dialogue_id: str,
-    utterance_id: str,
-    text: str,
-    speakers: list[str],
-    emotion: str,
-    start: float | None = None,
-    end: float | None = None,
-) -> Utterance:
+def _utterance(speakers: list[str], emotion: str, **known: Any) -> Utterance:
     if emotion not in EMOTIONS:
         raise ValueError(f"emotion {emotion!r} is not one of {', '.join(EMOTIONS)}")
-    return Utterance(
-        dialogue_id=dialogue_id,
-        utterance_id=utterance_id,
-        text=text,
-        emotion=emotion,
-        speaker=speakers[0] if speakers else None,
-        start=start,
-        end=end,
-        extras={"speakers": speakers},
-    )
+    speaker = speakers[0] if speakers else None
+    return Utterance(emotion=emotion, speaker=speaker, extras={"speakers": speakers}, **known)
 
 
 def _seconds(time: str) -> float:
@@ -182,23 +149,3 @@ def _seconds(time: str) -> float:
         raise ValueError(f"time {time!r} is not of the form 00:09:34.865")
     hours, minutes, seconds = match.groups()
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-
-
-_EXPECTED = "the file differs from the release, download it again"
-
-CSV_FORM = Form(
-    files={
-        "train": "emorynlp_train_final.csv",
-        "validation": "emorynlp_dev_final.csv",
-        "test": "emorynlp_test_final.csv",
-    },
-    parse=_parse_csv,
-)
-JSON_FORM = Form(
-    files={
-        "train": "emotion-detection-trn.json",
-        "validation": "emotion-detection-dev.json",
-        "test": "emotion-detection-tst.json",
-    },
-    parse=_parse_json,
-)

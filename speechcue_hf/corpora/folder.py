@@ -21,24 +21,12 @@ import pyarrow.parquet
 from datasets import Features
 
 from speechcue_hf.corpora.builder import CorpusBuilder, CorpusConfig
-from speechcue_hf.corpora.schema import Utterance, utterance_features
+from speechcue_hf.corpora.schema import SPLITS, Utterance, utterance_features
 from speechcue_hf.errors import CorpusError
 
-SPLITS = ("train", "validation", "test")
 METADATA_FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 GENDERS = ("female", "male")
-COLUMNS = (
-    "file_name",
-    "dialogue_id",
-    "utterance_id",
-    "split",
-    "speaker",
-    "gender",
-    "text",
-    "emotion",
-    "start",
-    "end",
-)
+COLUMNS = ("file_name", "dialogue_id", "utterance_id", "split", "speaker", "gender", "text", "emotion", "start", "end")
 """The columns that have a meaning here; all others are kept as they are."""
 
 
@@ -63,33 +51,22 @@ class FolderBuilder(CorpusBuilder):
 
     def emotions(self) -> Sequence[str]:
         """Label names of the config, or those in the metadata, sorted by name."""
-        rows = read_metadata(self.data_dir())
+        rows = _read_metadata(self.data_dir())
         return self.config.labels or sorted({name for row in rows if (name := row.text("emotion"))})
 
     def extras(self) -> Mapping[str, Any]:
         """Columns without a meaning here, in the type they have in the metadata."""
-        return _extra_columns(read_metadata(self.data_dir()))
+        return _extra_columns(_read_metadata(self.data_dir()))
 
     def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
         """The utterances of each split."""
-        labels, extras = (
-            self.info.features["emotion"].names,
-            set(self._own_features()) - set(utterance_features([], {})),
-        )
-        return folder_utterances(read_metadata(data_dir), labels, extras, self.config.verify)
+        rows = _read_metadata(data_dir)
+        return _utterances(rows, self.info.features["emotion"].names, _extra_columns(rows), self.config.verify)
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row of a metadata file, and where it stands, for error messages.
-
-    Attributes:
-        file: The metadata file.
-        number: Number of the row below the header, from 1.
-        data_dir: Folder of the corpus.
-        values: Column name → value.
-        types: Column name → Arrow type in that file.
-    """
+class _Row:
+    """One row of a metadata file, and where it stands, for error messages; rows count from 1."""
 
     file: Path
     number: int
@@ -103,22 +80,14 @@ class Row:
         return None if value is None or value == "" else str(value)
 
     def one_of(self, column: str, allowed: Sequence[str]) -> str | None:
-        """A value that must be one of some names.
-
-        Raises:
-            CorpusError: If it is not.
-        """
+        """A value that must be one of some names."""
         value = self.text(column)
         if value is not None and value not in allowed:
             raise self.error(column, f"{value!r} is not one of {', '.join(allowed)}")
         return value
 
     def seconds(self, column: str) -> float | None:
-        """A value as a number of seconds.
-
-        Raises:
-            CorpusError: If it is not a number.
-        """
+        """A value as a number of seconds."""
         value = self.text(column)
         if value is None:
             return None
@@ -131,11 +100,7 @@ class Row:
         return seconds
 
     def clip(self) -> Path | None:
-        """Path of the clip, or None where the row names none.
-
-        Raises:
-            CorpusError: If it would lie outside the folder of the corpus.
-        """
+        """Path of the clip, which must lie in the folder of the corpus; None where the row names none."""
         name = self.text("file_name")
         if name is None:
             return None
@@ -147,11 +112,7 @@ class Row:
         return path
 
     def utterance_id(self) -> str:
-        """The utterance's name: as given, or its clip's path in the corpus without the suffix.
-
-        Raises:
-            CorpusError: If the row gives neither.
-        """
+        """The utterance's name: as given, or its clip's path in the corpus without the suffix."""
         if (name := self.text("utterance_id")) is not None:
             return name
         if (clip := self.clip()) is not None:
@@ -164,41 +125,23 @@ class Row:
 
 
 def watched(data_dir: Path) -> list[Path]:
-    """Files and folders whose change makes a new cache entry: the metadata and the folders of the clips.
-
-    Args:
-        data_dir: Folder of the corpus.
-
-    Returns:
-        The paths, in a stable order.
-    """
+    """The metadata, wherever it may lie, and the folders of the clips."""
     candidates = [folder / name for folder in (data_dir, *(data_dir / s for s in SPLITS)) for name in METADATA_FILES]
-    clips = [row.clip() for row in read_metadata(data_dir)] if any(path.is_file() for path in candidates) else []
+    clips = [row.clip() for row in _read_metadata(data_dir)] if any(path.is_file() for path in candidates) else []
     return [*candidates, *sorted({clip.parent for clip in clips if clip})]
 
 
-def read_metadata(data_dir: Path) -> list[Row]:
-    """Read the metadata of all splits.
-
-    Args:
-        data_dir: Folder of the corpus.
-
-    Returns:
-        The rows, in the order of the files; each has a ``split``.
-
-    Raises:
-        CorpusError: If there is no metadata, more than one file of it, or it cannot be read.
-    """
-    here = _metadata_file(data_dir)
-    below = {split: file for split in SPLITS if (file := _metadata_file(data_dir / split))}
-    if here and below:
-        raise CorpusError(f"{here} and {next(iter(below.values()))} both describe clips: keep one, or one per split")
-    if not here and not below:
+def _read_metadata(data_dir: Path) -> list[_Row]:
+    """The rows of all splits, in the order of the files; each has a ``split``."""
+    folders: dict[str | None, Path] = {None: data_dir, **{split: data_dir / split for split in SPLITS}}
+    files = [(file, split) for split, folder in folders.items() if (file := _metadata_file(folder))]
+    if len(files) > 1 and files[0][1] is None:
+        raise CorpusError(f"{files[0][0]} and {files[1][0]} both describe clips: keep one, or one per split")
+    if not files:
         raise CorpusError(
             f"{data_dir} holds no {', '.join(METADATA_FILES)}, and neither do its folders {', '.join(SPLITS)}: "
             "write one row per utterance with at least the column file_name"
         )
-    files = [(here, None)] if here else [(file, split) for split, file in below.items()]
     rows = [row for file, split in files for row in _metadata_rows(file, data_dir, split)]
     if not rows:
         raise CorpusError(f"{', '.join(str(file) for file, _ in files)}: no rows, write one per utterance")
@@ -213,9 +156,9 @@ def _metadata_file(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _metadata_rows(file: Path, data_dir: Path, split: str | None) -> Iterator[Row]:
+def _metadata_rows(file: Path, data_dir: Path, split: str | None) -> Iterator[_Row]:
     """Rows of one metadata file."""
-    table = read_table(file)
+    table = _read_table(file)
     if "file_name" not in table.column_names:
         raise CorpusError(
             f"{file} has no column file_name, only {', '.join(table.column_names)}: "
@@ -226,21 +169,11 @@ def _metadata_rows(file: Path, data_dir: Path, split: str | None) -> Iterator[Ro
         raise CorpusError(f"{file} has a column {name!r}, which the loader makes itself: rename it")
     for number, values in enumerate(table.to_pylist(), start=1):
         values["split"] = split or values.get("split") or "train"
-        yield Row(file, number, data_dir, values, table.schema)
+        yield _Row(file, number, data_dir, values, table.schema)
 
 
-def read_table(file: Path) -> pa.Table:
-    """Read a metadata file; in csv only an empty cell is null, and our own columns are text whatever they look like.
-
-    Args:
-        file: A ``.csv``, ``.jsonl`` or ``.parquet`` file.
-
-    Returns:
-        Its rows.
-
-    Raises:
-        CorpusError: If it cannot be parsed.
-    """
+def _read_table(file: Path) -> pa.Table:
+    """Read a metadata file; in csv only an empty cell is null, and our own columns are text whatever they look like."""
     try:
         if file.suffix == ".parquet":
             return pa.parquet.read_table(file)
@@ -271,7 +204,7 @@ def _json_objects(file: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _extra_columns(rows: Iterable[Row]) -> Mapping[str, Any]:
+def _extra_columns(rows: Iterable[_Row]) -> Mapping[str, Any]:
     """Features of the columns that have no meaning here."""
     schemas = {row.file: row.types for row in rows}
     try:
@@ -285,25 +218,12 @@ def _extra_columns(rows: Iterable[Row]) -> Mapping[str, Any]:
     return extras
 
 
-def folder_utterances(
-    rows: Iterable[Row], labels: Sequence[str], extras: Iterable[str], verify: bool
+def _utterances(
+    rows: Iterable[_Row], labels: Sequence[str], extras: Iterable[str], verify: bool
 ) -> dict[str, list[Utterance]]:
-    """Utterances of each split, in file order.
-
-    Args:
-        rows: The metadata.
-        labels: The emotion names allowed.
-        extras: Names of the columns kept as they are.
-        verify: Refuse dialogues that lie in more than one split.
-
-    Returns:
-        Split name → utterances; a split without rows is left out.
-
-    Raises:
-        CorpusError: If a value is not allowed, an utterance id comes twice, or (``verify``) a dialogue is split.
-    """
+    """Utterances of each split, in file order; a split without rows is left out."""
     splits: dict[str, list[Utterance]] = {split: [] for split in SPLITS}
-    seen: dict[str, Row] = {}
+    seen: dict[str, _Row] = {}
     split_of: dict[str, str] = {}
     for row in rows:
         utterance = _row_utterance(row, labels, extras)
@@ -326,7 +246,7 @@ def folder_utterances(
     return {split: utterances for split, utterances in splits.items() if utterances}
 
 
-def _row_utterance(row: Row, labels: Sequence[str], extras: Iterable[str]) -> Utterance:
+def _row_utterance(row: _Row, labels: Sequence[str], extras: Iterable[str]) -> Utterance:
     """The utterance of one row."""
     utterance_id = row.utterance_id()
     start, end = row.seconds("start"), row.seconds("end")

@@ -8,21 +8,18 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from datasets import ClassLabel, Dataset, DatasetDict
+from datasets import ClassLabel, DatasetDict
 
 from speechcue_hf import __version__
 from speechcue_hf.corpora.catalogue import corpus_of_info, dataset_name
-from speechcue_hf.records import CORPUS_FILE, CorpusIdentity, write_record
+from speechcue_hf.records import CorpusIdentity
 
 
 def identify(dataset: DatasetDict) -> CorpusIdentity | None:
-    """Say where a dataset comes from.
+    """Say where a dataset comes from; None for rows that no loader of this package made.
 
     Args:
         dataset: From ``load_dataset("speechcue/<corpus>")`` or from a dataset folder, mapped or not.
-
-    Returns:
-        The identity; None for rows that no loader of this package made.
 
     Example:
         >>> identify(load_dataset("speechcue/demo")).task
@@ -49,14 +46,6 @@ def identify(dataset: DatasetDict) -> CorpusIdentity | None:
 def metadata_of(identity: CorpusIdentity | None) -> dict[str, str] | None:
     """What the records of a model say of a corpus; None for rows of nobody."""
     return None if identity is None else identity.metadata
-
-
-def write_identity(identity: CorpusIdentity | None, folder: Path) -> None:
-    """Write ``corpus.json`` into a dataset folder; rows of nobody leave none there, not even one of an earlier time."""
-    if identity is None:
-        (folder / CORPUS_FILE).unlink(missing_ok=True)
-    else:
-        write_record(identity, folder)
 
 
 def restore_identity(dataset: DatasetDict, identity: CorpusIdentity) -> None:
@@ -93,11 +82,8 @@ def _revision(dataset: DatasetDict) -> str:
     digest = hashlib.sha256()
     for split in sorted(map(str, dataset)):
         digest.update(f"{split}\n".encode())
-        for row in _essence(dataset[split]):
+        rows = dataset[split]
+        columns = [name for name in ("dialogue_id", "utterance_id", "turn", "text", "emotion") if name in rows.features]
+        for row in zip(*(rows[name] for name in columns), strict=True):
             digest.update(json.dumps(row, ensure_ascii=False).encode() + b"\n")
     return digest.hexdigest()
-
-
-def _essence(rows: Dataset) -> zip[tuple[object, ...]]:
-    columns = ("dialogue_id", "utterance_id", "turn", "text", "emotion")
-    return zip(*(rows[name] for name in columns if name in rows.column_names), strict=True)

@@ -1,30 +1,25 @@
-"""IEMOCAP: five sessions of two actors each, scripted and improvised dialogues, 16 kHz mono.
+"""IEMOCAP: five sessions of two actors each, scripted and improvised dialogues; https://sail.usc.edu/iemocap/.
 
-Licensed to each user by the University of Southern California: https://sail.usc.edu/iemocap/ (research use, no
-redistribution). ``data_dir`` is the folder ``IEMOCAP_full_release``, of which this loader reads::
+``data_dir`` is the folder ``IEMOCAP_full_release``, of which this loader reads::
 
     Session{1..5}/dialog/transcriptions/<dialogue>.txt     every turn, in speaking order
     Session{1..5}/dialog/EmoEvaluation/<dialogue>.txt      labels and ratings, sorted by name
     Session{1..5}/sentences/wav/<dialogue>/<utterance>.wav
 
-Names beginning with ``._`` and the subfolders of ``EmoEvaluation`` are no part of it.
+Of 10,086 turns 47 carry an ``XX`` number: transcribed, but neither labelled nor cut into clips. Sorting by start time
+would break 57 dialogues; the order of the transcription is the order of the dialogue. Configs:
 
-151 dialogues, 10,039 labelled turns. 47 more carry an ``XX`` number: transcribed, but neither labelled nor cut into
-clips. Sorting by start time would break 57 dialogues; the order of the transcription is the order of the dialogue.
-
-Configs:
-
-* ``erc-6``: six emotions, 7,433 utterances, the split of emotion recognition in conversation (test is Session 5).
-  Undecided turns count as happy where at least two annotators named Happiness first (53 turns).
-* ``ser-4``: neutral, angry, sad and happy (excited merged in), 5,531 utterances. ``fold=1..5``, which must be given,
-  leaves that session out: it is the test split and the other four are the training split. There is no validation split.
+* ``erc-6``: six emotions, the split of emotion recognition in conversation (test is Session 5). Undecided turns count
+  as happy where at least two annotators named Happiness first (53 turns).
+* ``ser-4``: neutral, angry, sad and happy (excited merged in). ``fold=1..5``, which must be given, leaves that session
+  out: it is the test split and the other four are the training split. There is no validation split.
 * ``all``: every transcribed turn with the label of the release, in the split of ``erc-6``; null for ``XX`` turns.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,7 +29,7 @@ from datasets import List, Value
 from speechcue_hf.corpora.builder import CorpusBuilder, CorpusConfig
 from speechcue_hf.corpora.check import ALL
 from speechcue_hf.corpora.release import FIX, compare_counts, first_of, read_utf8, report
-from speechcue_hf.corpora.schema import Utterance
+from speechcue_hf.corpora.schema import SPLITS, Utterance
 from speechcue_hf.errors import CorpusError
 
 SESSIONS = ("Session1", "Session2", "Session3", "Session4", "Session5")
@@ -102,56 +97,35 @@ class IemocapBuilder(CorpusBuilder):
     ]
     DEFAULT_CONFIG_NAME = "erc-6"
     CORPUS = "iemocap"
+    EXTRAS: ClassVar = {**dict.fromkeys(RATINGS, Value("float64")), "annotator_categories": List(Value("string"))}
 
     def emotions(self) -> Sequence[str]:
         """The labels of the config."""
         return EMOTIONS[self.config.name]
 
-    def extras(self) -> Mapping[str, Any]:
-        """Mean ratings (1 to 5), and what each annotator named, in the order of the release."""
-        return {**dict.fromkeys(RATINGS, Value("float64")), "annotator_categories": List(Value("string"))}
-
     def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
-        """The utterances of each split.
-
-        Raises:
-            CorpusError: If the release is not there, or ``config.verify`` and it differs.
-            ValueError: If ``ser-4`` has no ``fold`` from 1 to 5, or another config has one.
-        """
+        """The utterances of each split; ``ser-4`` must have a ``fold`` from 1 to 5, and no other config one."""
         _check_fold(self.config.name, self.config.fold)
-        turns = _read_release(data_dir)
+        transcriptions = _annotation_files(data_dir, "transcriptions")
+        if not transcriptions:
+            raise CorpusError(
+                f"{data_dir} holds no Session1/dialog/transcriptions/Ses01F_impro01.txt nor any other transcription: "
+                "give data_dir the folder IEMOCAP_full_release"
+            )
+        turns = [turn for path in transcriptions for turn in _read_dialogue(path)]
         splits = _task_splits(turns, self.config.name, self.config.fold)
-        for problem in _turn_problems(turns, data_dir):
-            report(problem, self.config.verify)
+        report(_turn_problems(turns, data_dir), self.config.verify)
         folders = dict.fromkeys([*splits, ALL], data_dir)
         compare_counts(self.CORPUS, self.config.name, splits, folders, self.config.verify)
         return splits
 
 
 def watched(data_dir: Path) -> Iterator[Path]:
-    """Files and folders whose change makes a new cache entry.
-
-    Args:
-        data_dir: Folder of the release.
-
-    Yields:
-        The folders of the transcriptions, of the evaluations and of each dialogue's clips, in a stable order.
-    """
+    """The folders of the transcriptions, of the evaluations and of each dialogue's clips."""
     for session in SESSIONS:
         yield data_dir / session / "dialog/transcriptions"
         yield data_dir / session / "dialog/EmoEvaluation"
         yield from sorted((data_dir / session / "sentences/wav").glob("Ses*"))
-
-
-def _read_release(data_dir: Path) -> list[Utterance]:
-    """Read the sessions that are there."""
-    transcriptions = _annotation_files(data_dir, "transcriptions")
-    if not transcriptions:
-        raise CorpusError(
-            f"{data_dir} holds no Session1/dialog/transcriptions/Ses01F_impro01.txt nor any other transcription: "
-            "give data_dir the folder IEMOCAP_full_release"
-        )
-    return [turn for path in transcriptions for turn in _read_dialogue(path)]
 
 
 def _annotation_files(data_dir: Path, kind: str) -> list[Path]:
@@ -216,12 +190,15 @@ def _check_fold(config: str, fold: int | None) -> None:
 
 def _task_splits(turns: Iterable[Utterance], config: str, fold: int | None) -> dict[str, list[Utterance]]:
     """The utterances of a task, labelled for it and divided into its splits."""
-    names = ("train", "test") if config == "ser-4" else ("train", "validation", "test")
+    names = ("train", "test") if config == "ser-4" else SPLITS
     splits: dict[str, list[Utterance]] = {name: [] for name in names}
     for turn in turns:
         labelled = replace(turn, emotion=_task_emotion(turn, config))
         if config == "all" or labelled.emotion in EMOTIONS[config]:
-            split = erc_split(turn.dialogue_id) if fold is None else _ser_split(turn.dialogue_id, fold)
+            if fold is None:
+                split = erc_split(turn.dialogue_id)
+            else:
+                split = "test" if turn.dialogue_id.startswith(f"Ses0{fold}") else "train"
             splits[split].append(labelled)
     return splits
 
@@ -237,22 +214,10 @@ def _task_emotion(turn: Utterance, config: str) -> str | None:
 
 
 def erc_split(dialogue_id: str) -> str:
-    """The split of a dialogue in emotion recognition in conversation.
-
-    Args:
-        dialogue_id: Such as ``Ses01F_impro01``.
-
-    Returns:
-        ``train``, ``validation`` or ``test``.
-    """
+    """The split of a dialogue, such as ``Ses01F_impro01``, in emotion recognition in conversation."""
     if dialogue_id.startswith("Ses05"):
         return "test"
     return "validation" if dialogue_id in VALIDATION_DIALOGUES else "train"
-
-
-def _ser_split(dialogue_id: str, fold: int) -> str:
-    """The split of a dialogue when one session is left out."""
-    return "test" if dialogue_id.startswith(f"Ses{fold:02d}") else "train"
 
 
 def _turn_problems(turns: Sequence[Utterance], data_dir: Path) -> list[str]:

@@ -10,15 +10,13 @@ from speechcue_hf.errors import CorpusError
 
 
 def put_beside(rows: Dataset, columns: Dataset) -> Dataset:
-    """Put new columns beside rows, whose info stays as it is; ``concatenate_datasets`` alone forgets the corpus.
+    """Put columns beside rows, whose info stays as it is; ``concatenate_datasets`` alone forgets the corpus.
 
     Args:
         rows: The rows.
-        columns: As many rows of other columns, in the same order.
-
-    Returns:
-        The rows with all columns.
+        columns: As many rows of other columns, in the same order; they take the place of those of the same names.
     """
+    rows = rows.remove_columns([name for name in columns.column_names if name in rows.column_names])
     joined: Dataset = concatenate_datasets([rows, columns], axis=1)
     if not len(rows):  # concatenate_datasets leaves out what has no rows, columns and all.
         features = Features({**rows.features, **columns.features})
@@ -29,14 +27,11 @@ def put_beside(rows: Dataset, columns: Dataset) -> Dataset:
 
 
 def clip_places(utterances: Iterable[str], clips: Dataset) -> list[int]:
-    """Find the clips of utterances in another dataset.
+    """Find the place of each utterance's clip in another dataset.
 
     Args:
         utterances: Ids.
         clips: With ``utterance_id`` and ``audio``.
-
-    Returns:
-        The place of each.
 
     Raises:
         CorpusError: If the dataset has no clips, or none of an utterance.
@@ -54,14 +49,11 @@ def clip_places(utterances: Iterable[str], clips: Dataset) -> list[int]:
 
 
 def with_clips(rows: Dataset, clips: Dataset) -> Dataset:
-    """Put clips beside rows, by utterance id.
+    """Put clips beside rows, by utterance id, as ``audio``.
 
     Args:
         rows: With ``utterance_id``.
         clips: With ``utterance_id`` and ``audio``, of at least these utterances.
-
-    Returns:
-        The rows with ``audio``.
 
     Raises:
         CorpusError: If a clip is not there.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 from datasets import Value
 
@@ -41,54 +41,30 @@ class LibriTTSBuilder(CorpusBuilder):
     """LibriTTS as released."""
 
     CORPUS = "libritts"
-
-    def emotions(self) -> Sequence[str]:
-        """LibriTTS has no emotion labels."""
-        return ()
-
-    def extras(self) -> Mapping[str, Any]:
-        """The subset, and the text before it was normalised."""
-        return {"subset": Value("string"), "original_text": Value("string")}
+    EXTRAS: ClassVar = {"subset": Value("string"), "original_text": Value("string")}
 
     def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
-        """The utterances of the subsets that are there.
-
-        Raises:
-            CorpusError: If there is no subset, or (``verify``) one has another number of utterances than the release, a
-                clip has no text, or a reader is not in ``speakers.tsv``.
-        """
+        """The utterances of the subsets that are there."""
         verify = self.config.verify
         subsets = [subset for subset in SUBSETS if (data_dir / subset).is_dir()]
         if not subsets:
             raise CorpusError(
                 f"{data_dir} holds none of the folders {', '.join(SUBSETS)}: give data_dir= the folder LibriTTS itself"
             )
-        genders = read_genders(data_dir / SPEAKERS_FILE, verify)
+        genders = _read_genders(data_dir / SPEAKERS_FILE, verify)
         splits: dict[str, list[Utterance]] = {}
         for subset in subsets:
             split, expected = SUBSETS[subset]
             utterances = _read_subset(data_dir / subset, genders)
-            for problem in problems(data_dir / subset, utterances, expected):
-                report(problem, verify)
+            report(_problems(data_dir / subset, utterances, expected), verify)
             splits.setdefault(split, []).extend(utterances)
         return {split: utterances for split, utterances in splits.items() if utterances}
 
 
-def read_genders(file: Path, verify: bool) -> dict[str, str]:
-    """Genders of the readers.
-
-    Args:
-        file: ``speakers.tsv``: a line of names, then reader, gender (F or M), subset and name between tabs or blanks.
-        verify: Refuse a copy without the file; False logs that it is missing.
-
-    Returns:
-        Reader → ``"female"`` or ``"male"``.
-
-    Raises:
-        CorpusError: If a gender is neither F nor M, or (``verify``) the file is missing.
-    """
+def _read_genders(file: Path, verify: bool) -> dict[str, str]:
+    """Reader → gender, of lines that begin with reader and gender (F or M), between tabs or blanks."""
     if not file.is_file():
-        report(f"{file} is missing, so no reader's gender is known", verify)
+        report([f"{file} is missing, so no reader's gender is known"], verify)
         return {}
     genders = {}
     for number, line in enumerate(read_utf8(file).splitlines(), start=1):
@@ -103,14 +79,11 @@ def read_genders(file: Path, verify: bool) -> dict[str, str]:
 
 def _read_subset(folder: Path, genders: Mapping[str, str]) -> list[Utterance]:
     """Utterances of one subset, chapters together and in reading order."""
-    return [
-        _utterance(chapter / name, folder.name, genders)
-        for chapter in _chapters(folder)
-        for name in sorted(
-            {path.name.split(".")[0] for path in chapter.iterdir() if path.name.endswith((".wav", TEXT))}
-        )
-        if name
-    ]
+    utterances = []
+    for chapter in _chapters(folder):
+        names = {path.name.split(".")[0] for path in chapter.iterdir() if path.name.endswith((".wav", TEXT))}
+        utterances += [_utterance(chapter / name, folder.name, genders) for name in sorted(names) if name]
+    return utterances
 
 
 def _chapters(subset: Path) -> list[Path]:
@@ -118,17 +91,8 @@ def _chapters(subset: Path) -> list[Path]:
     return sorted(path for path in subset.glob("*/*") if path.is_dir())
 
 
-def problems(subset: Path, utterances: Sequence[Utterance], expected: int) -> list[str]:
-    """What a subset has wrong, one line for each kind.
-
-    Args:
-        subset: Its folder.
-        utterances: Of the subset, in order.
-        expected: Utterances in the release.
-
-    Returns:
-        The lines; none for a whole subset.
-    """
+def _problems(subset: Path, utterances: Sequence[Utterance], expected: int) -> list[str]:
+    """What a subset has wrong, one line for each kind."""
     silent = [f"{row.clip} has no {row.utterance_id}{TEXT} beside it" for row in utterances if not row.text]
     unknown = sorted({str(row.speaker) for row in utterances if row.gender is None})
     nobody = [f"{subset}, reader {reader} is not in {SPEAKERS_FILE}" for reader in unknown]
@@ -138,14 +102,7 @@ def problems(subset: Path, utterances: Sequence[Utterance], expected: int) -> li
 
 
 def watched(data_dir: Path) -> list[Path]:
-    """Files and folders whose change makes a new cache entry: the readers, and the folders of the chapters.
-
-    Args:
-        data_dir: Folder of the release.
-
-    Returns:
-        The paths, in a stable order.
-    """
+    """The file of the readers, and the folders of the chapters."""
     return [data_dir / SPEAKERS_FILE, *(path for subset in SUBSETS for path in _chapters(data_dir / subset))]
 
 

@@ -1,19 +1,14 @@
-"""MELD: 1,432 dialogues of the series Friends with seven emotions, clips as mp4.
+"""MELD: dialogues of the series Friends with seven emotions, clips as mp4.
 
 Poria et al. (2019), https://aclanthology.org/P19-1050; release at https://affective-meld.github.io (``MELD.Raw``),
-annotations at https://github.com/declare-lab/MELD (GPL-3.0; the clips stay with their owners). This loader reads::
+annotations at https://github.com/declare-lab/MELD. Read are, in ``data_dir`` or up to three folders below it::
 
     {train,dev,test}_sent_emo.csv
     train_splits/dia{d}_utt{u}.mp4, dev_splits_complete/, output_repeated_splits_test/
 
-in ``data_dir`` or up to three folders below it; older copies nest or rename the folders, and clips that were converted
-to wav or flac are taken as well. ``._*`` files and the ``final_videos_test...`` twins are no part of the release.
-
-1,038 / 114 / 280 dialogues, 9,989 / 1,109 / 2,610 utterances. Rows and clips belong together by dialogue and utterance
-number: utterance numbers have gaps, and train dialogue 60 does not exist. Times come from subtitles of the broadcast
-and are unreliable. ``known_clips.json`` lists the clips that the release has wrong; their rows are kept and marked.
-
-Without any clips the texts load, with a warning.
+Older copies nest or rename the folders, and clips that were converted to wav or flac are taken as well. ``._*`` files
+and the ``final_videos_test...`` twins are no part of the release. Utterance numbers have gaps, and train dialogue 60
+does not exist. Times come from subtitles of the broadcast and are unreliable.
 """
 
 from __future__ import annotations
@@ -25,10 +20,9 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 from datasets import Value
 
@@ -46,7 +40,6 @@ NAMES = {"train": "train", "validation": "dev", "test": "test"}
 MEDIA = {"train": "train_splits", "validation": "dev_splits_complete", "test": "output_repeated_splits_test"}
 SPLIT_OF_WORD = {"train": "train", "dev": "validation", "val": "validation", "test": "test"}
 SUFFIXES = (".mp4", ".wav", ".flac")
-DEEPEST = 3
 
 _CLIP = re.compile(rf"dia\d+_utt\d+({'|'.join(map(re.escape, SUFFIXES))})")
 _TIME = re.compile(r"(\d+):(\d\d):(\d\d),(\d{1,3})")
@@ -58,87 +51,46 @@ class MeldBuilder(CorpusBuilder):
     """MELD as a ``datasets`` builder."""
 
     CORPUS = "meld"
-
-    def emotions(self) -> Sequence[str]:
-        """The seven emotions, in the order of the published class ids."""
-        return EMOTIONS
-
-    def extras(self) -> Mapping[str, Any]:
-        """Sentiment, and where in the series."""
-        return {"sentiment": Value("string"), "season": Value("int32"), "episode": Value("int32")}
+    LABELS = EMOTIONS
+    EXTRAS: ClassVar = {"sentiment": Value("string"), "season": Value("int32"), "episode": Value("int32")}
 
     def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
-        """The utterances of each split.
-
-        Raises:
-            CorpusError: If there are no annotations, one cannot be read, or ``config.verify`` and the copy differs.
-        """
+        """The utterances of each split."""
         verify = self.config.verify
-        located = find_clips(data_dir)
-        if not any(place.annotations.is_file() for place in located.values()):
+        located = _locate(data_dir)
+        if not any(file.is_file() for file, _ in located.values()):
             raise CorpusError(f"{data_dir} holds no train_sent_emo.csv: give data_dir the folder MELD.Raw")
+        files: dict[str, Path] = {}
         splits: dict[str, list[Utterance]] = {}
-        for split, place in located.items():
-            if not place.annotations.is_file():
-                report(f"{place.annotations} is missing", verify)
+        for split, (file, media) in located.items():
+            if not file.is_file():
+                report([f"{file} is missing"], verify)
                 continue
-            splits[split] = read_split(place, split)
-            for problem in _row_problems(place.annotations, split, splits[split]):
-                report(problem, verify)
-        files = {split: located[split].annotations for split in splits}
+            files[split], splits[split] = file, _read_split(file, media, split)
+            report(_row_problems(file, split, splits[split]), verify)
         compare_counts(self.CORPUS, self.config.name, splits, files, verify)
-        if any(place.media.is_dir() for place in located.values()):
-            for problem in _clip_problems(splits):
-                report(problem, verify)
+        if any(media.is_dir() for _, media in located.values()):
+            report(_clip_problems(splits), verify)
         else:
             logger.warning("%s holds no %s: MELD is loaded as text only", data_dir, " or ".join(MEDIA.values()))
         return splits
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a split lies.
-
-    Attributes:
-        annotations: The csv.
-        media: The folder of its clips.
-    """
-
-    annotations: Path
-    media: Path
+def watched(data_dir: Path) -> list[Path]:
+    """The csv and the folder of clips of each split."""
+    return [path for place in _locate(data_dir).values() for path in place]
 
 
-def watched(data_dir: Path) -> Iterator[Path]:
-    """Files and folders whose change makes a new cache entry.
-
-    Args:
-        data_dir: Folder of the release.
-
-    Yields:
-        The csv and the folder of clips of each split.
-    """
-    for place in find_clips(data_dir).values():
-        yield from (place.annotations, place.media)
-
-
-def find_clips(data_dir: Path) -> dict[str, Place]:
-    """Find the files of each split, whatever the age of the copy.
-
-    Args:
-        data_dir: Folder of the release.
-
-    Returns:
-        Split name → its place; what is not there is named as the release has it.
-    """
-    folders = sorted(_folders_below(data_dir, DEEPEST), key=lambda folder: (len(folder.parts), folder))
+def _locate(data_dir: Path) -> dict[str, tuple[Path, Path]]:
+    """The csv and the folder of clips of each split; what is not there is named as the release has it."""
+    folders = sorted(_folders_below(data_dir, depth=3), key=lambda folder: (len(folder.parts), folder))
     places = {}
     for split, name in NAMES.items():
-        files_of_split = [folder / f"{name}_sent_emo.csv" for folder in folders]
-        annotations = first_existing(files_of_split) or data_dir / f"{name}_sent_emo.csv"
+        files = [folder / f"{name}_sent_emo.csv" for folder in (*folders, data_dir)]
         candidates = [folder for folder in folders if _split_named(folder.relative_to(data_dir)) == split]
         candidates.sort(key=lambda folder: folder.name != MEDIA[split])
         media = next((folder for folder in candidates if _holds_clips(folder)), data_dir / MEDIA[split])
-        places[split] = Place(annotations, media)
+        places[split] = (first_existing(files) or files[-1], media)
     return places
 
 
@@ -170,29 +122,18 @@ def _holds_clips(folder: Path) -> bool:
         return any(_CLIP.fullmatch(entry.name) for entry in entries)
 
 
-def read_split(place: Place, split: str) -> list[Utterance]:
-    """Read the annotations of a split.
-
-    Args:
-        place: Where it lies.
-        split: Its name.
-
-    Returns:
-        The utterances by dialogue and utterance number.
-
-    Raises:
-        CorpusError: If a column is missing or a row cannot be read.
-    """
-    present = set(os.listdir(place.media)) if place.media.is_dir() else set()
+def _read_split(file: Path, media: Path, split: str) -> list[Utterance]:
+    """The utterances of a split by dialogue and utterance number."""
+    present = set(os.listdir(media)) if media.is_dir() else set()
     numbered: dict[tuple[int, int], Utterance] = {}
-    reader = csv.DictReader(io.StringIO(read_utf8(place.annotations).translate(_FIRST_RELEASE), newline=""))
+    reader = csv.DictReader(io.StringIO(read_utf8(file).translate(_FIRST_RELEASE), newline=""))
     for row in reader:
-        where = f"{place.annotations}, line {reader.line_num}"
+        where = f"{file}, line {reader.line_num}"
         try:
             number = int(row["Dialogue_ID"]), int(row["Utterance_ID"])
-            utterance = _utterance(row, split, place.media, present)
+            utterance = _utterance(row, split, media, present)
         except KeyError as error:
-            raise CorpusError(f"{place.annotations} has no column {error}: {FIX}") from error
+            raise CorpusError(f"{file} has no column {error}: {FIX}") from error
         except (TypeError, ValueError, AttributeError) as error:
             raise CorpusError(f"{where} (Sr No. {row.get('Sr No.')}) cannot be read ({error}): {FIX}") from error
         if number in numbered:
@@ -212,14 +153,7 @@ def _row_problems(file: Path, split: str, utterances: Sequence[Utterance]) -> li
 
 
 def release_rows(split: str) -> list[str]:
-    """Utterance ids of the release.
-
-    Args:
-        split: Name of the split.
-
-    Returns:
-        The ids by dialogue and utterance number.
-    """
+    """Utterance ids of a split of the release, by dialogue and utterance number."""
     listed = json.loads(resources.files("speechcue_hf.corpora").joinpath("meld_rows.json").read_text(encoding="utf-8"))
     return [
         f"{NAMES[split]}_dia{dialogue}_utt{number}"
@@ -241,13 +175,7 @@ def _clip_problems(splits: Mapping[str, Sequence[Utterance]]) -> list[str]:
 
 
 def seconds(time: str) -> float:
-    """A time of the csv, in s.
-
-    Args:
-        time: Such as ``00:16:16,059`` or ``0:16:59,000``.
-
-    Returns:
-        Seconds from the start of the episode.
+    """Seconds from the start of the episode of a time in the csv, such as ``00:16:16,059`` or ``0:16:59,000``.
 
     Raises:
         ValueError: If it is none.

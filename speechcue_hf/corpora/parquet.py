@@ -18,17 +18,15 @@ from datasets.exceptions import DatasetGenerationError
 from datasets.table import embed_table_storage
 
 from speechcue_hf.audio import Clip, decode
-from speechcue_hf.corpora.identity import identify, restore_identity, write_identity
+from speechcue_hf.corpora.identity import identify, restore_identity
+from speechcue_hf.corpora.schema import SPLITS
 from speechcue_hf.errors import AudioError, CorpusError
 from speechcue_hf.progress import counting
-from speechcue_hf.records import CorpusIdentity, find_record
+from speechcue_hf.records import CORPUS_FILE, CorpusIdentity, find_record, write_record
 
 logger = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
-
-SPLITS = ("train", "validation", "test")
-"""In the order in which ``load_dataset(folder)`` gives them; others follow by name."""
 
 UNFINISHED = ".unfinished"
 """Folder inside a dataset folder for what is being written; ``load_dataset`` looks into no folder of such a name."""
@@ -38,15 +36,12 @@ ROWS_PER_GROUP = 256
 
 
 def shard_name(split: str, index: int, count: int) -> str:
-    """File name of one shard, in the form that the Hub and ``load_dataset`` know.
+    """File name of a shard, as the Hub and ``load_dataset`` know it: such as ``train-00000-of-00002.parquet``.
 
     Args:
         split: Name of the split.
         index: Which shard, from 0.
         count: How many shards the split has.
-
-    Returns:
-        Such as ``train-00000-of-00002.parquet``.
     """
     return f"{split}-{index:05d}-of-{count:05d}.parquet"
 
@@ -70,7 +65,7 @@ def write_shard(dataset: Dataset, path: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def write_dataset(dataset: DatasetDict, folder: Path, num_proc: int = 1) -> None:
+def write_dataset(dataset: DatasetDict, folder: str | Path, num_proc: int = 1) -> None:
     """Write a dataset folder; its files appear only once all splits are written, and replace those of an earlier time.
 
     Rows that come from a loader of this package get a ``corpus.json`` beside them.
@@ -86,6 +81,7 @@ def write_dataset(dataset: DatasetDict, folder: Path, num_proc: int = 1) -> None
     """
     if num_proc < 1:
         raise ValueError(f"num_proc must be 1 or more, got {num_proc}")
+    folder = Path(folder)
     earlier = _files_of_splits(folder)
     if foreign := sorted(set(earlier) - set(map(str, dataset))):
         raise CorpusError(
@@ -104,10 +100,13 @@ def write_dataset(dataset: DatasetDict, folder: Path, num_proc: int = 1) -> None
         shutil.rmtree(unfinished, ignore_errors=True)
     for path in {path for paths in earlier.values() for path in paths} - {folder / path.name for path in written}:
         path.unlink()
-    write_identity(identify(dataset), folder)
+    if identity := identify(dataset):
+        write_record(identity, folder)
+    else:
+        (folder / CORPUS_FILE).unlink(missing_ok=True)
 
 
-def read_dataset(folder: Path) -> DatasetDict:
+def read_dataset(folder: str | Path) -> DatasetDict:
     """Read a dataset folder.
 
     Args:
@@ -121,19 +120,20 @@ def read_dataset(folder: Path) -> DatasetDict:
             a split without rows, or files with other columns.
         RecordError: If its ``corpus.json`` is damaged or of a newer release.
     """
+    folder = Path(folder)
     files = _files_of_splits(folder)
     if not files:
         raise CorpusError(f"{folder} holds no <split>-00000-of-00001.parquet: make it with `speechcue prepare`")
     for split, shards in files.items():
         _check_shards(folder, split, shards)
-    names = [name for name in SPLITS if name in files] + [name for name in files if name not in SPLITS]
+    # In the order in which load_dataset(folder) gives them: others follow by name.
+    ordered = {name: files[name] for name in (*SPLITS, *files) if name in files}
     try:
-        dataset = load_dataset("parquet", data_files={name: [str(path) for path in files[name]] for name in names})
+        dataset = load_dataset("parquet", data_files={name: list(map(str, paths)) for name, paths in ordered.items()})
     except DatasetGenerationError as error:
         cause = " ".join(str(error.__cause__ or error).split())
         raise CorpusError(f"the files of {folder} are no one dataset, make them again together: {cause}") from error
-    identity = find_record(CorpusIdentity, folder)
-    if identity is not None:
+    if identity := find_record(CorpusIdentity, folder):
         restore_identity(dataset, identity)
     return dataset
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import pyarrow as pa
-from datasets import Dataset, Features, concatenate_datasets, load_dataset
+from datasets import Dataset, concatenate_datasets, load_dataset
 from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub import HfApi
 from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
@@ -38,15 +38,12 @@ def commit_of(repo_id: str) -> str | None:
 
 @cache
 def read_published(repo_id: str, view: str, revision: str | None) -> Dataset:
-    """Read the rows of a published view, all splits together.
+    """Read the rows of a published view, all splits together, with ``utterance_id``.
 
     Args:
         repo_id: Dataset repository.
         view: Config of it, such as ``described``.
         revision: Commit; None takes what was fetched before.
-
-    Returns:
-        The rows, with ``utterance_id``.
 
     Raises:
         CorpusError: If there is no such view, or its rows have no ids.
@@ -61,29 +58,13 @@ def read_published(repo_id: str, view: str, revision: str | None) -> Dataset:
     return rows
 
 
-def joined_features(own: Features, published: Dataset) -> Features:
-    """The features of a corpus with those of published columns that it has not itself.
-
-    Args:
-        own: Of the corpus.
-        published: From :func:`read_published`.
-
-    Returns:
-        The corpus's features, then the new ones.
-    """
-    return Features({**own, **{name: kind for name, kind in published.features.items() if name not in own}})
-
-
 def join_published(table: pa.Table, published: Dataset, *, required: bool) -> pa.Table:
-    """Put published columns beside rows, by utterance id.
+    """Put published columns that rows have not themselves beside them, by utterance id.
 
     Args:
         table: Rows of the corpus, with ``utterance_id``.
         published: From :func:`read_published`.
         required: Refuse a row that was not published; False leaves its columns null.
-
-    Returns:
-        The table with the published columns that it has not itself.
 
     Raises:
         CorpusError: If a row was not published.

@@ -117,14 +117,10 @@ def _corpus_module(corpus: Corpus, data_dir: str | None) -> DatasetModule:
 
 
 def code_digest(folder: Path) -> str:
-    """Fingerprint of the loaders: rows that other code made must not come from the cache.
+    """SHA-256 of the loaders, their tables and what opens clips: rows of other code must not come from the cache.
 
     Args:
-        folder: The package of the loaders; its modules and the tables beside them count, and the module above it that
-            opens clips.
-
-    Returns:
-        SHA-256, 64 hexadecimal digits.
+        folder: The package of the loaders.
     """
     files = [*folder.glob("*.py"), *folder.glob("*.json"), folder.parent / "audio.py"]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
@@ -138,13 +134,10 @@ def _digest_of(loader: str, ours: str) -> str:
 
 
 def file_states(paths: Iterable[Path]) -> Iterator[str]:
-    """Name, size and time of change of files; of a folder, those of the files in it.
+    """Name, size and time of change of each file and of the files in each folder, one line for each, in a stable order.
 
     Args:
         paths: Files and folders; one that does not exist counts as such.
-
-    Yields:
-        One line per file, in a stable order.
     """
     for path in paths:
         if path.is_dir():

@@ -33,33 +33,28 @@ def compare_counts(
     found = count_splits(splits)
     expected = release_counts(corpus, config, found)
     for split, file in files.items():
-        for problem in differences({split: found[split]}, {split: expected.get(split, {})}):
-            report(f"{file}, {problem}", verify)
+        problems = differences(found, {split: expected.get(split, {})})
+        report([f"{file}, {problem}" for problem in problems], verify)
 
 
-def report(problem: str, verify: bool) -> None:
+def report(problems: Iterable[str], verify: bool) -> None:
     """Refuse a copy that differs from its release, or log that it does.
 
     Args:
-        problem: What differs, and where.
-        verify: Whether it is an error.
+        problems: What differs, and where.
+        verify: Whether the first of them is an error.
 
     Raises:
-        CorpusError: If ``verify``.
+        CorpusError: If ``verify`` and there is one.
     """
-    if verify:
-        raise CorpusError(f"{problem}: {FIX}")
-    logger.warning("%s; loaded as it is (verify=False)", problem)
+    for problem in problems:
+        if verify:
+            raise CorpusError(f"{problem}: {FIX}")
+        logger.warning("%s; loaded as it is (verify=False)", problem)
 
 
 def first_of(problems: Sequence[str]) -> list[str]:
-    """One line for many problems of one kind.
-
-    Args:
-        problems: One line each, may be empty.
-
-    Returns:
-        Nothing, or the first and how many more there are.
+    """One line for all problems of one kind: the first, and how many more there are; none where there is none.
 
     Example:
         >>> first_of(["a.wav is missing", "b.wav is missing"])
@@ -76,13 +71,7 @@ def first_existing(paths: Iterable[Path]) -> Path | None:
 
 
 def read_utf8(file: Path) -> str:
-    """Text of a file.
-
-    Args:
-        file: The file; a byte order mark at its start is left out.
-
-    Returns:
-        Its text, line ends as they are.
+    """Text of a file, line ends as they are, without a byte order mark.
 
     Raises:
         CorpusError: If it is not utf-8.

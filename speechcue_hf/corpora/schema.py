@@ -13,6 +13,9 @@ from typing import Any
 import pyarrow as pa
 from datasets import Audio, ClassLabel, Features, Value
 
+SPLITS = ("train", "validation", "test")
+"""In the order in which ``load_dataset`` gives them."""
+
 AUDIO_STATUSES = ("ok", "missing", "corrupt", "miscut", "too_short", "none")
 """``none``: the release has no clip. ``miscut``: the clip holds more than the utterance. ``too_short``: under 0.3 s."""
 
@@ -52,9 +55,6 @@ def utterance_features(emotions: Sequence[str], extras: Mapping[str, Any]) -> Fe
     Args:
         emotions: The label names, in the order of their class ids.
         extras: Column name → feature of the corpus's own columns.
-
-    Returns:
-        The features that every loader declares.
     """
     return Features(
         {
@@ -75,14 +75,7 @@ def utterance_features(emotions: Sequence[str], extras: Mapping[str, Any]) -> Fe
 
 
 def dialogues_of(utterances: Iterable[Utterance]) -> list[list[Utterance]]:
-    """Group utterances by dialogue, dialogues in order of first appearance, turns in the order given.
-
-    Args:
-        utterances: Utterances of one split, in speaking order within each dialogue.
-
-    Returns:
-        One list of utterances per dialogue.
-    """
+    """Utterances of one split by dialogue: dialogues in order of first appearance, turns in the order given."""
     dialogues: dict[str, list[Utterance]] = {}
     for utterance in utterances:
         dialogues.setdefault(utterance.dialogue_id, []).append(utterance)
@@ -100,23 +93,15 @@ def utterance_table(rows: Sequence[tuple[int, Utterance, str]], features: Featur
         A table whose schema is ``features.arrow_schema``.
     """
     emotion = features["emotion"]
-    columns: dict[str, list[Any]] = {name: [] for name in features}
-    for turn, utterance, status in rows:
-        present = utterance.clip is not None and status != "missing"
-        values = {
-            "dialogue_id": utterance.dialogue_id,
-            "utterance_id": utterance.utterance_id,
+    values = [
+        {
+            **vars(utterance),
             "turn": turn,
-            "speaker": utterance.speaker,
-            "gender": utterance.gender,
-            "text": utterance.text,
             "emotion": None if utterance.emotion is None else emotion.str2int(utterance.emotion),
-            "audio": {"bytes": None, "path": str(utterance.clip)} if present else None,
+            "audio": {"bytes": None, "path": str(utterance.clip)} if utterance.clip and status != "missing" else None,
             "audio_status": status,
-            "start": utterance.start,
-            "end": utterance.end,
             **utterance.extras,
         }
-        for name, column in columns.items():
-            column.append(values[name])
-    return pa.table(columns, schema=features.arrow_schema)
+        for turn, utterance, status in rows
+    ]
+    return pa.table({name: [row[name] for row in values] for name in features}, schema=features.arrow_schema)

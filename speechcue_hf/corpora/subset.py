@@ -17,9 +17,6 @@ def share_of(rows: Dataset, percent: float, seed: int) -> Dataset:
         percent: How much of the dialogues, over 0 to 100.
         seed: Makes the draw reproducible.
 
-    Returns:
-        The rows of the dialogues drawn.
-
     Raises:
         ValueError: If ``percent`` is not over 0 and at most 100.
     """

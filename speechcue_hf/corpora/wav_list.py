@@ -7,16 +7,13 @@ a dialogue of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from speechcue_hf.corpora.builder import CorpusBuilder
 from speechcue_hf.corpora.release import read_utf8
-from speechcue_hf.corpora.schema import Utterance
+from speechcue_hf.corpora.schema import SPLITS, Utterance
 from speechcue_hf.errors import CorpusError
 
-SPLITS = ("train", "validation", "test")
 SUFFIXES = (".tsv", ".txt")
 
 
@@ -25,17 +22,9 @@ class WavListBuilder(CorpusBuilder):
 
     CORPUS = "wav_list"
 
-    def emotions(self) -> Sequence[str]:
-        """A list has no emotion labels."""
-        return ()
-
-    def extras(self) -> Mapping[str, Any]:
-        """A list has the shared columns only."""
-        return {}
-
     def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
         """The clips of each list."""
-        splits = {split: _read_list(file) for split, file in lists(data_dir).items()}
+        splits = {split: _read_list(file) for split, file in _lists(data_dir).items()}
         seen: dict[str, str] = {}
         for split, utterances in splits.items():
             for utterance in utterances:
@@ -46,18 +35,8 @@ class WavListBuilder(CorpusBuilder):
         return splits
 
 
-def lists(data_dir: Path) -> dict[str, Path]:
-    """The lists of a folder.
-
-    Args:
-        data_dir: The folder.
-
-    Returns:
-        Split → file.
-
-    Raises:
-        CorpusError: If there is none, more than one for a split, or several whose names are no splits.
-    """
+def _lists(data_dir: Path) -> dict[str, Path]:
+    """Split → list: one for each split, or a single one of any name."""
     files = sorted(path for path in data_dir.iterdir() if path.suffix in SUFFIXES and path.is_file())
     named = [(split, path) for split in SPLITS for path in files if path.stem == split]
     if len(named) > len(dict(named)) or (not named and len(files) != 1):
@@ -87,15 +66,6 @@ def _read_list(file: Path) -> list[Utterance]:
 
 
 def watched(data_dir: Path) -> list[Path]:
-    """Files whose change makes a new cache entry: the lists and the clips they name.
-
-    Args:
-        data_dir: Folder of the lists.
-
-    Returns:
-        The paths, in a stable order.
-    """
-    if not data_dir.is_dir():
-        return []
-    files = list(lists(data_dir).values())
+    """The lists and the clips they name."""
+    files = list(_lists(data_dir).values()) if data_dir.is_dir() else []
     return [*files, *(utterance.clip for file in files for utterance in _read_list(file) if utterance.clip)]

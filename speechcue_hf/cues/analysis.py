@@ -1,28 +1,40 @@
-"""Our own procedure: each clip at 16 kHz in one channel, one pitch and one intensity analysis shared by all cues."""
+"""Our own procedure: each clip at 16 kHz in one channel, one pitch and one intensity analysis shared by all cues.
+
+From the same analyses come the curves that pictures show.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from math import gcd
-from typing import TYPE_CHECKING
+from os import PathLike
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from scipy.signal import resample_poly
 
-from speechcue_hf.audio import Clip
-from speechcue_hf.cues.intervals import Floats, inside
+from speechcue_hf.audio import Clip, decode
+from speechcue_hf.cues.levels import FloatArray
 from speechcue_hf.cues.loudness import clipped_ratio, digital_silence, energy_mean, signal_to_noise
-from speechcue_hf.cues.pitch import pitch_statistics, two_pass_pitch
-from speechcue_hf.cues.procedure import Measured, Values, measure_groups
-from speechcue_hf.cues.syllables import SHORTEST as SHORTEST_RHYTHM
-from speechcue_hf.cues.syllables import find_rhythm
+from speechcue_hf.cues.syllables import SHORTEST_RHYTHM, find_rhythm, inside
 from speechcue_hf.cues.table import Cue, added_cues
-from speechcue_hf.cues.voice import harmonics_to_noise, jitter_and_shimmer, spectral_tilt
+from speechcue_hf.cues.voice import (
+    harmonics_to_noise,
+    jitter_and_shimmer,
+    pitch_statistics,
+    spectral_tilt,
+    two_pass_pitch,
+)
 
 if TYPE_CHECKING:
     import parselmouth
+
+Values: TypeAlias = dict[str, float | None]
+Measured: TypeAlias = tuple[Values, str | None]
+"""Values by column, and the reason where one of them is missing."""
+
+Subject = TypeVar("Subject")
 
 RATE = 16000
 """In Hz. More costs three times as much at 48 kHz and changes harmonicity; what the cues need lies below 4 kHz."""
@@ -34,6 +46,7 @@ _SHORTEST = 0.064
 """In s: one window of the intensity analysis."""
 _FAINT = 1e-4
 """Power of a channel, as a share of the strongest one's, below which it holds no speech (40 dB less)."""
+_NONE = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -47,18 +60,18 @@ class Speech:
         """One channel at 16 kHz."""
         import parselmouth
 
-        return parselmouth.Sound(resample(_downmix(self.clip.samples), self.clip.rate, RATE), RATE)
+        return parselmouth.Sound(resample_poly(_downmix(self.clip.samples), RATE, self.clip.rate), RATE)
 
     @cached_property
-    def silence(self) -> Floats:
+    def silence(self) -> FloatArray:
         """Stretches of digital silence in s, shape ``(stretches, 2)``."""
         return digital_silence(self.clip.samples, self.clip.rate)
 
     @cached_property
-    def levels(self) -> Floats:
+    def levels(self) -> FloatArray:
         """Intensity in dB, digital silence left out, shape ``(frames,)``."""
         intensity = self.sound.to_intensity()
-        levels: Floats = intensity.values[0][~inside(intensity.xs(), self.silence)]
+        levels: FloatArray = intensity.values[0][~inside(intensity.xs(), self.silence)]
         return levels
 
     @cached_property
@@ -66,7 +79,32 @@ class Speech:
         """F0 in steps of 10 ms; None when no frame is voiced."""
         import parselmouth
 
-        return two_pass_pitch(parselmouth.Sound(resample(self.sound.values[0], RATE, _PITCH_RATE), _PITCH_RATE))
+        return two_pass_pitch(parselmouth.Sound(resample_poly(self.sound.values[0], _PITCH_RATE, RATE), _PITCH_RATE))
+
+
+class Curves(NamedTuple):
+    """Curves of one clip; empty where the clip is too short or silent for them.
+
+    Attributes:
+        samples: Amplitude, full scale at 1, at 16 kHz, shape ``(samples,)``.
+        pitch_times: In s, shape ``(frames,)``.
+        pitch: F0 in Hz, NaN where unvoiced, shape ``(frames,)``.
+        intensity_times: In s, shape ``(frames,)``.
+        intensity: In dB, shape ``(frames,)``.
+        nuclei: Times of the syllable nuclei in s, shape ``(syllables,)``.
+    """
+
+    samples: FloatArray
+    pitch_times: FloatArray = _NONE
+    pitch: FloatArray = _NONE
+    intensity_times: FloatArray = _NONE
+    intensity: FloatArray = _NONE
+    nuclei: FloatArray = _NONE
+
+    @property
+    def seconds(self) -> float:
+        """Length of the clip in s."""
+        return len(self.samples) / RATE
 
 
 def analyse(clip: Clip, groups: tuple[str, ...]) -> tuple[Values, list[str]]:
@@ -86,40 +124,74 @@ def analyse(clip: Clip, groups: tuple[str, ...]) -> tuple[Values, list[str]]:
         return values, [f"shorter than one analysis window ({_SHORTEST} s)"]
     if np.diff(speech.silence).sum() >= seconds - 1 / clip.rate:
         return values, ["digital silence"]
-    measured, reasons = measure_groups(_MEASURES, speech, groups)
-    added = {cue.column: partial(_alone, cue) for cue in added_cues() if cue.group in groups}
-    more, other_reasons = measure_groups(added, speech, tuple(added))
-    measured, reasons = measured | more, [*reasons, *other_reasons]
+    measures = [(group, _MEASURES[group]) for group in groups if group in _MEASURES]
+    measures += [(cue.column, partial(_alone, cue)) for cue in added_cues() if cue.group in groups]
+    measured, reasons = measure_all(measures, speech)
     if clip.duration > LONGEST:
         reasons.insert(0, f"longer than {LONGEST:g} s: only its start was measured")
     return values | measured, reasons
 
 
-def _downmix(samples: Floats) -> Floats:
+def clip_curves(audio: str | PathLike[str] | Mapping[str, Any]) -> Curves:
+    """Analyse a clip by our own procedure, for a picture.
+
+    Args:
+        audio: Path, or a row's ``audio`` value.
+
+    Returns:
+        Its curves; of a longer clip those of the first two minutes.
+
+    Raises:
+        AudioError: If the clip cannot be decoded.
+    """
+    speech = Speech(decode(audio, limit=LONGEST))
+    samples = speech.sound.values[0]
+    if speech.sound.duration < SHORTEST_RHYTHM:
+        return Curves(samples)
+    intensity = speech.sound.to_intensity()
+    curves = Curves(samples, intensity_times=intensity.xs(), intensity=intensity.values[0])
+    if speech.pitch is None:
+        return curves
+    frequency = speech.pitch.selected_array["frequency"]
+    rhythm = find_rhythm(speech.sound, speech.pitch)
+    return curves._replace(
+        pitch_times=speech.pitch.xs(),
+        pitch=np.where(frequency > 0, frequency, np.nan),
+        nuclei=_NONE if rhythm is None else rhythm.nuclei,
+    )
+
+
+def measure_all(
+    measures: Iterable[tuple[str, Callable[[Subject], Measured]]], subject: Subject
+) -> tuple[Values, list[str]]:
+    """Measure each group, or added cue, by its function; where Praat refuses, its reason stands for the values.
+
+    Returns:
+        All values, and the reasons of those that lack some.
+    """
+    import parselmouth
+
+    values: Values = {}
+    reasons = []
+    for name, measure in measures:
+        try:
+            measured, reason = measure(subject)
+        except parselmouth.PraatError as error:
+            # The first line says what was wrong, the others what to click.
+            measured, reason = {}, str(error).splitlines()[0].rstrip(".")
+        values.update(measured)
+        if reason:
+            reasons.append(f"{name}: {reason}")
+    return values, reasons
+
+
+def _downmix(samples: FloatArray) -> FloatArray:
     """One channel from several: the mean of those that hold sound, so that one-sided stereo keeps its level."""
     if len(samples) == 1:
         return np.asarray(samples[0])
     power = samples.var(axis=1)
-    mono: Floats = samples[power >= _FAINT * power.max()].mean(axis=0)
+    mono: FloatArray = samples[power >= _FAINT * power.max()].mean(axis=0)
     return mono
-
-
-def resample(samples: Floats, rate: int, target: int) -> Floats:
-    """Change the sampling rate by a polyphase filter, which keeps what lies below both Nyquist frequencies.
-
-    Args:
-        samples: Shape ``(frames,)``.
-        rate: Sampling rate of ``samples`` in Hz.
-        target: Wanted sampling rate in Hz.
-
-    Returns:
-        Shape ``(ceil(frames * target / rate),)``; ``samples`` itself when the rates are equal.
-    """
-    if rate == target:
-        return samples
-    common = gcd(rate, target)
-    resampled: Floats = resample_poly(samples, target // common, rate // common)
-    return resampled
 
 
 def _alone(cue: Cue, speech: Speech) -> Measured:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,24 +16,26 @@ from datasets import Dataset, DatasetDict, Features, Value
 
 import speechcue_hf
 from speechcue_hf.corpora.joining import put_beside
-from speechcue_hf.cues.groups import Group, RowStatistics, fit_group, fit_groups, row_statistics
-from speechcue_hf.cues.levels import LEVEL_NAMES, FloatArray, level_indices, level_quantiles, named, z_scores
+from speechcue_hf.cues.levels import LEVEL_NAMES, FloatArray, level_indices, level_quantiles, named
 from speechcue_hf.cues.normalisation import (
     BASELINES,
     OVERALL,
     PAST,
-    kept_groups,
+    Group,
+    RowStatistics,
+    fit_group,
+    fit_groups,
+    group_of,
     past_means,
     reference_groups,
+    row_statistics,
 )
-from speechcue_hf.cues.serialization import canonical_text, find_describer, group_of
 from speechcue_hf.cues.settings import PAPER_COLUMNS, MeasurementSettings
 from speechcue_hf.cues.table import columns_of
-from speechcue_hf.cues.template_variables import WORDINGS, CueFeatures, levelled_columns
-from speechcue_hf.cues.wording import put_in_words, wording_sha256
+from speechcue_hf.cues.wording import WORDINGS, CueFeatures, levelled_columns, put_in_words, wording_sha256
 from speechcue_hf.dialogues import dialogues, split_dialogues
 from speechcue_hf.errors import DescriberError
-from speechcue_hf.records import DESCRIBER_FILE, Record, read_record, write_record
+from speechcue_hf.records import DESCRIBER_FILE, Record, read_record, with_nulls, write_record
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,8 @@ AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict)
 _CONTEXT = ("dialogue_id", "turn", "speaker", "gender", "measurement_note", "audio_status")
 _NEEDED = {"speaker": ("speaker",), "gender": ("gender",), "overall": (), "running": ("dialogue_id", "turn", "speaker")}
 _HELD_OUT = frozenset({"test", "validation", "valid", "val", "dev", "eval"})
+_PLACES = {"model": DESCRIBER_FILE, "dataset": f"described/{DESCRIBER_FILE}"}
+"""Kind of repository → where the describer lies there."""
 _MEASURE_FIRST = "Measure the dataset first: measure_dataset(dataset), or `speechcue measure DIR -o OUT`."
 
 
@@ -113,13 +118,13 @@ class SpeechDescriber(Record):
 
         Args:
             train: Measured rows of the train split. Cues of the wording that it has no column for are left out.
-            levels: Number of levels, 3, 4, 5 or 6.
-            baseline: What rows are compared with: ``"speaker"``, ``"gender"``, ``"overall"`` or ``"running"``.
-            wording: ``"speechcue"`` or ``"speechcuellm"``.
+            levels: 3, 4, 5 or 6.
+            baseline: As for the class.
+            wording: As for the class.
             speakers: With ``baseline="speaker"``: only these are compared with themselves, whatever their number of
                 utterances (:data:`~speechcue_hf.cues.normalisation.MELD_MAIN_CHARACTERS` for the paper's MELD results).
             min_utterances: Training rows that a speaker's or a gender's own statistics need.
-            min_past: Past turns that ``baseline="running"`` needs before it compares with them.
+            min_past: As for the class.
             settings: How ``train`` was measured; :meth:`describe_clip` needs it.
 
         Returns:
@@ -130,8 +135,9 @@ class SpeechDescriber(Record):
             DescriberError: If ``train`` is a validation or test split, is empty or has no measurements.
         """
         level_quantiles(levels)
-        _check_choice("baseline", baseline, BASELINES)
-        _check_choice("wording", wording, WORDINGS)
+        for name, value, choices in (("baseline", baseline, BASELINES), ("wording", wording, WORDINGS)):
+            if value not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
         _check_split(train)
         _check_speakers(train, baseline, speakers)
         cues = tuple(cue for cue in levelled_columns(wording) if cue in train.column_names)
@@ -142,7 +148,7 @@ class SpeechDescriber(Record):
         batch = _training_columns(train, cues, baseline)
         values = measured_values(batch, cues)
         candidates = _candidates(batch, baseline, len(values))
-        groups = fit_groups(values, cues, levels, candidates, kept_groups(candidates, min_utterances, speakers))
+        groups = fit_groups(values, cues, levels, candidates, min_utterances, speakers)
         if baseline == "running":
             groups[PAST] = fit_group(values - _past(batch, values, min_past), cues, levels)
         return cls(
@@ -174,9 +180,13 @@ class SpeechDescriber(Record):
         _check_batch(batch, self.cues, self.baseline)
         values = measured_values(batch, self.cues)
         compared, statistics, references = self._compare(batch, values)
+        unjudged = [column for column in columns_of(judged="never") if column in batch]
         indices = level_indices(compared, statistics.thresholds)
         features = CueFeatures(
-            values={**dict(zip(self.cues, values.T, strict=True)), **_reliability(batch)},
+            values={
+                **dict(zip(self.cues, values.T, strict=True)),
+                **{column: np.array(batch[column], dtype=np.float64) for column in unjudged},
+            },
             levels=dict(zip(self.cues, indices.T, strict=True)),
             usual=dict(zip(self.cues, statistics.usual.T, strict=True)),
             level_count=self.levels,
@@ -186,12 +196,12 @@ class SpeechDescriber(Record):
             statuses=_optional(batch, "audio_status", len(values)),
         )
         descriptions, impressions = put_in_words(self.wording, features)
-        scores = z_scores(compared, statistics.means, statistics.spreads)
+        scores = (compared - statistics.means) / statistics.spreads
         return {
             "speech_description": descriptions,
             "speech_impression": impressions,
             **{f"{cue}_level": named(indices[:, i], LEVEL_NAMES[self.levels]) for i, cue in enumerate(self.cues)},
-            **{f"{cue}_z": _with_nulls(scores[:, i]) for i, cue in enumerate(self.cues)},
+            **{f"{cue}_z": with_nulls(scores[:, i].tolist()) for i, cue in enumerate(self.cues)},
         }
 
     def describe_clip(
@@ -220,10 +230,7 @@ class SpeechDescriber(Record):
         return {**row, **{column: values[0] for column, values in described.items()}}
 
     def measurement_settings(self) -> MeasurementSettings:
-        """How clips must be measured for this describer.
-
-        Returns:
-            The settings that the train split was measured with.
+        """How clips must be measured for this describer: with the settings of the train split.
 
         Raises:
             DescriberError: If the describer was fitted without ``settings``.
@@ -263,14 +270,11 @@ class SpeechDescriber(Record):
     @staticmethod
     def _identity(values: Mapping[str, Any]) -> str:
         """The text of the file as 0.1.0 wrote it: that release's runs hold the SHA-256 of it."""
-        return canonical_text(values)
+        document = with_nulls({"format_version": 1, **values})
+        return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write ``describer.json``.
-
-        Args:
-            folder: Where to; it is made if need be.
-        """
+        """Write ``describer.json`` into a folder, which is made if need be."""
         write_record(self, Path(folder))
 
     @classmethod
@@ -288,8 +292,16 @@ class SpeechDescriber(Record):
             DescriberError: If there is no such file.
             RecordError: If it is not valid, or belongs to another format or set of cues.
         """
-        describer = read_record(cls, find_describer(name, revision))
-        _warn_of_other_wording(describer)
+        describer = read_record(cls, _find_describer(name, revision))
+        if describer.wording_hash != wording_sha256(describer.wording):
+            logger.warning(
+                "The describer was fitted with the wording of speechcue_hf %s, and this version (%s) words "
+                "differently: a model trained on those sentences now reads others. Install speechcue_hf %s to get them "
+                "back.",
+                describer.package_version,
+                speechcue_hf.__version__,
+                describer.package_version,
+            )
         return describer
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -343,28 +355,17 @@ def describe_dataset(dataset: AnyDataset, describer: SpeechDescriber) -> AnyData
         features=describer.features,
         desc="Describing speech",
     )
-    others = dataset.remove_columns([column for column in describer.features if column in dataset.column_names])
-    return put_beside(others, described)
+    return put_beside(dataset, described)
 
 
 def measured_values(batch: Batch, cues: Sequence[str]) -> FloatArray:
-    """Measurements as an array.
+    """The columns of cues as an array of shape ``(rows, cues)``.
 
-    Args:
-        batch: Column → values.
-        cues: The columns to take.
-
-    Returns:
-        Shape ``(rows, cues)``; NaN where nothing was measured, which in the paper's eight cues zero means as well.
+    It is NaN where nothing was measured, which in the paper's eight cues zero means as well.
     """
     values = np.array([batch[cue] for cue in cues], dtype=np.float64).T
     paper = np.array([cue in PAPER_COLUMNS for cue in cues])
     return np.where(np.isfinite(values) & ~(paper & (values == 0)), values, np.nan)
-
-
-def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
 def _check_split(train: Dataset) -> None:
@@ -383,15 +384,10 @@ def _check_speakers(train: Dataset, baseline: str, speakers: Sequence[str] | Non
         return
     if baseline != "speaker":
         raise ValueError(f"speakers are compared with themselves by baseline='speaker' only, not by {baseline!r}")
-    known = set(train.unique("speaker")) if "speaker" in train.column_names else set()
+    known = sorted({*train.unique("speaker")} - {None}) if "speaker" in train.column_names else []
     if unknown := [name for name in speakers if name not in known]:
-        raise ValueError(f"the train split has no rows of {', '.join(unknown)}; its speakers are {_some(known)}")
-
-
-def _some(names: Iterable[str | None], most: int = 10) -> str:
-    """Names for a message, not all of hundreds."""
-    listed = sorted(name for name in names if name is not None)
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+        shown = ", ".join(known[:10]) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
+        raise ValueError(f"the train split has no rows of {', '.join(unknown)}; its speakers are {shown}")
 
 
 def _check_batch(batch: Batch, cues: Sequence[str], baseline: str) -> None:
@@ -416,15 +412,26 @@ def _check_cues(describer: SpeechDescriber) -> None:
         raise ValueError("it has no overall statistics, or an unknown baseline or number of levels")
 
 
-def _warn_of_other_wording(describer: SpeechDescriber) -> None:
-    if describer.wording_hash != wording_sha256(describer.wording):
-        logger.warning(
-            "The describer was fitted with the wording of speechcue_hf %s, and this version (%s) words differently: a "
-            "model trained on those sentences now reads others. Install speechcue_hf %s to get them back.",
-            describer.package_version,
-            speechcue_hf.__version__,
-            describer.package_version,
-        )
+def _find_describer(name: str | Path, revision: str | None) -> Path:
+    """``describer.json`` in a folder, or in the cache after fetching it from the Hub."""
+    if Path(name).is_dir():
+        path = Path(name) / DESCRIBER_FILE
+        if not path.is_file():
+            raise DescriberError(f"{name} holds no {DESCRIBER_FILE}: save a describer there with save_pretrained.")
+        return path
+    from huggingface_hub import errors, hf_hub_download
+
+    missing = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.EntryNotFoundError)
+    reasons = []
+    for kind, path_there in _PLACES.items():
+        try:
+            return Path(hf_hub_download(str(name), path_there, repo_type=kind, revision=revision))
+        except (errors.HFValidationError, *missing) as error:
+            reasons.append(f"{kind}: {error}")
+    raise DescriberError(
+        f"{name} is neither a folder nor a model repository on the Hub with a {DESCRIBER_FILE}, nor a dataset "
+        f"repository with {_PLACES['dataset']}; {'; '.join(reasons)}"
+    )
 
 
 def _split_name(dataset: Dataset) -> str | None:
@@ -436,12 +443,6 @@ def _training_columns(train: Dataset, cues: Sequence[str], baseline: str) -> Bat
     batch: Batch = train.with_format(None).select_columns([name for name in train.column_names if name in wanted])[:]
     _check_batch(batch, cues, baseline)
     return batch
-
-
-def _reliability(batch: Batch) -> dict[str, FloatArray]:
-    return {
-        column: np.array(batch[column], dtype=np.float64) for column in columns_of(judged="never") if column in batch
-    }
 
 
 def _optional(batch: Batch, column: str, rows: int) -> Sequence[Any]:
@@ -456,10 +457,6 @@ def _candidates(batch: Batch, baseline: str, rows: int) -> list[tuple[str, ...]]
 def _past(batch: Batch, values: FloatArray, least: int) -> FloatArray:
     dialogues(batch)
     return past_means(batch["dialogue_id"], batch["speaker"], values, least)
-
-
-def _with_nulls(values: FloatArray) -> list[float | None]:
-    return [None if value != value else value for value in values.tolist()]
 
 
 def _provenance(train: Dataset, batch: Batch, values: FloatArray) -> dict[str, Any]:

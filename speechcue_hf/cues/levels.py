@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 QUANTILES: dict[int, tuple[float, ...]] = {
     3: (0.25, 0.75),
@@ -96,13 +97,7 @@ def cue_statistics(values: npt.ArrayLike, levels: int) -> CueStatistics:
 
 
 def level_quantiles(levels: int) -> tuple[float, ...]:
-    """The quantiles that cut values into so many levels.
-
-    Args:
-        levels: 3, 4, 5 or 6.
-
-    Returns:
-        ``levels - 1`` increasing probabilities.
+    """The quantiles that cut values into so many levels: ``levels - 1`` increasing probabilities.
 
     Raises:
         ValueError: If ``levels`` is not 3, 4, 5 or 6.
@@ -129,20 +124,6 @@ def level_indices(values: FloatArray, thresholds: FloatArray) -> IntArray:
     indices: IntArray = (values[..., np.newaxis] > thresholds).sum(axis=-1)
     known = np.isfinite(values) & np.isfinite(thresholds).all(axis=-1)
     return np.where(known, indices, MISSING)
-
-
-def z_scores(values: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatArray:
-    """Distance from the mean in standard deviations.
-
-    Args:
-        values: Shape ``(rows, cues)``; NaN where not measured.
-        mean: Shape ``(rows, cues)``.
-        sd: Shape ``(rows, cues)``; NaN where the training values do not vary.
-
-    Returns:
-        Shape ``(rows, cues)``; NaN where any of the three is missing.
-    """
-    return (values - mean) / sd
 
 
 def named(indices: IntArray, names: Sequence[Any]) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from speechcue_hf.cues.intervals import Floats
+from speechcue_hf.cues.levels import FloatArray
 
 _HALF_STEP = 2.0**-16
 """Half a quantisation step of 16-bit audio: what changes less from sample to sample holds no sound."""
@@ -13,7 +13,7 @@ _SHORTEST_SILENCE = 0.02
 _FULL_SCALE = 0.999
 
 
-def digital_silence(samples: Floats, rate: int) -> Floats:
+def digital_silence(samples: FloatArray, rate: int) -> FloatArray:
     """Where a clip holds no recording at all: samples that stay constant for at least 20 ms (padding, dropouts).
 
     Args:
@@ -34,12 +34,12 @@ def digital_silence(samples: Floats, rate: int) -> Floats:
     return np.stack([starts, ends], axis=1)[ends - starts >= _SHORTEST_SILENCE]
 
 
-def energy_mean(levels: Floats) -> float:
+def energy_mean(levels: FloatArray) -> float:
     """Mean level of frames in dB, taken over their energies; ``levels`` has shape ``(frames,)`` in dB."""
     return float(10 * np.log10(np.mean(10 ** (levels / 10))))
 
 
-def signal_to_noise(levels: Floats) -> float | None:
+def signal_to_noise(levels: FloatArray) -> float | None:
     """Estimated signal-to-noise ratio of a clip, from the levels of its own frames.
 
     The noise is the energy mean of the quietest tenth of the frames, the signal what the mean level is above it, after
@@ -58,6 +58,6 @@ def signal_to_noise(levels: Floats) -> float | None:
     return float(10 * np.log10(signal / noise)) if signal > 1e-6 * noise else None
 
 
-def clipped_ratio(samples: Floats) -> float:
+def clipped_ratio(samples: FloatArray) -> float:
     """Share of samples at full scale (beyond 0.999), worst channel; ``samples`` has shape ``(channels, frames)``."""
     return float((np.abs(samples) >= _FULL_SCALE).mean(axis=1).max())

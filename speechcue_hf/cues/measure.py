@@ -53,14 +53,18 @@ def measure_speech(row: Mapping[str, Any], settings: MeasurementSettings = _DEFA
         >>> round(measure_speech({"audio": {"path": "clip.wav", "bytes": None}})["f0_mean_hz"])
         200
     """
-    if row["audio"] is None:
-        return _as_columns({}, ["audio missing"], settings)
     procedure, longest = _PROCEDURES[settings.preset]
-    try:
-        clip = decode(row["audio"], limit=longest)
-    except AudioError as error:
-        return _as_columns({}, [str(error)], settings)
-    return _as_columns(*procedure(clip, settings.groups), settings)
+    values: Mapping[str, float | None] = {}
+    reasons = ["audio missing"]
+    if row["audio"] is not None:
+        try:
+            values, reasons = procedure(decode(row["audio"], limit=longest), settings.groups)
+        except AudioError as error:
+            reasons = [str(error)]
+    columns = settings.columns
+    chosen = {column: value for column, value in values.items() if column in columns}
+    finite = {column: value for column, value in chosen.items() if value is not None and np.isfinite(value)}
+    return {**{column: finite.get(column) for column in clip_columns()}, "measurement_note": "; ".join(reasons) or None}
 
 
 def measure_dataset(
@@ -88,52 +92,37 @@ def measure_dataset(
     if isinstance(dataset, DatasetDict):
         return DatasetDict({split: measure_dataset(rows, settings, num_proc) for split, rows in dataset.items()})
     if isinstance(dataset, IterableDataset):
-        return _measure_stream(dataset, settings)
+        if "turn_taking" in settings.groups and has_turns(dataset.column_names):
+            dataset = dataset.map(TurnFollower())
+        return dataset.map(measure_speech, fn_kwargs={"settings": settings})
     if "turn_taking" in settings.groups:
         dataset = add_turn_taking(dataset)
     return measure_clips(dataset, settings, num_proc)
 
 
 def measure_clips(dataset: Dataset, settings: MeasurementSettings = _DEFAULT, num_proc: int | None = None) -> Dataset:
-    """Measure every clip of one split, or of a shard of it; turn-taking columns are kept as they are.
+    """Measure one split, or a shard of it, as :func:`measure_dataset` does, but for turn-taking.
 
-    Args:
-        dataset: With ``audio`` and ``utterance_id``.
-        settings: What to measure, and how.
-        num_proc: Worker processes; None works in this process.
-
-    Returns:
-        The split with the columns of :func:`clip_columns` and ``measurement_note``, and null turn-taking columns where
-        it had none.
-
-    Raises:
-        ValueError: If ``audio`` or ``utterance_id`` is missing.
+    Turn-taking columns are kept as they are, and are null where there were none.
     """
     for column in ("audio", "utterance_id"):
         if column not in dataset.column_names:
             raise ValueError(f"the dataset has no column {column!r}; its columns are {', '.join(dataset.column_names)}")
-    turn_columns = [column for column in TURN_COLUMNS if column not in dataset.column_names]
+    numbers = [*clip_columns(), *(column for column in TURN_COLUMNS if column not in dataset.column_names)]
+    features = {"utterance_id": Value("string"), **dict.fromkeys(numbers, Value("float64"))}
     measured = dataset.select_columns(["utterance_id", "audio"]).map(
         _measure_in_worker,
         with_rank=True,
         # Other functions of other people's cues make another fingerprint for the cache.
         fn_kwargs={"settings": settings, "added": added_cues()},
         remove_columns=["audio"],
-        features=_features(turn_columns),
+        features=Features({**features, "measurement_note": Value("string")}),
         num_proc=num_proc,
         desc="Measuring speech",
     )
     if measured["utterance_id"][:] != dataset["utterance_id"][:]:
         raise RuntimeError("the measured rows are not in the order of the dataset")
-    replaced = [column for column in measured.column_names if column in dataset.column_names]
-    dataset = dataset.remove_columns([column for column in replaced if column != "utterance_id"])
     return put_beside(dataset, measured.remove_columns("utterance_id"))
-
-
-def _measure_stream(dataset: IterableDataset, settings: MeasurementSettings) -> IterableDataset:
-    if "turn_taking" in settings.groups and has_turns(dataset.column_names):
-        dataset = dataset.map(TurnFollower())
-    return dataset.map(measure_speech, fn_kwargs={"settings": settings})
 
 
 def _measure_in_worker(
@@ -150,21 +139,3 @@ def _stay_on_one_processor(rank: int) -> None:
     if sys.platform == "linux":
         allowed = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {allowed[(os.getppid() + rank) % len(allowed)]})
-
-
-def _as_columns(
-    values: Mapping[str, float | None], reasons: list[str], settings: MeasurementSettings
-) -> dict[str, float | str | None]:
-    """All clip columns in their order, None for those not chosen or not finite."""
-    columns = settings.columns
-    chosen = {column: value for column, value in values.items() if column in columns}
-    finite = {column: value for column, value in chosen.items() if value is not None and np.isfinite(value)}
-    return {
-        **{column: finite.get(column) for column in clip_columns()},
-        "measurement_note": "; ".join(reasons) or None,
-    }
-
-
-def _features(turn_columns: list[str]) -> Features:
-    columns = {column: Value("float64") for column in (*clip_columns(), *turn_columns)}
-    return Features({"utterance_id": Value("string"), **columns, "measurement_note": Value("string")})

@@ -17,8 +17,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 from speechcue_hf.cues import table
-from speechcue_hf.cues.analysis import RATE
-from speechcue_hf.cues.curves import Curves
+from speechcue_hf.cues.analysis import RATE, Curves
 from speechcue_hf.cues.describe import SpeechDescriber, measured_values
 from speechcue_hf.cues.levels import CueStatistics, FloatArray
 from speechcue_hf.cues.normalisation import OVERALL, PAST
@@ -125,14 +124,15 @@ def plot_turns(turns: Sequence[Turn], path: Path, *, title: str) -> None:
     heights = [*([1.2, 1.8, 1.8] if heard else []), *([0.32 * len(cues)] if cues else []), 0.165 * len(words)]
     figure = Figure(figsize=(width, sum(heights) + 1.2 + 0.3 * len(heights)), layout="constrained")
     figure.suptitle(title)
-    axes = list(np.atleast_1d(figure.subplots(len(heights), 1, height_ratios=heights)))
-    _write_words(axes[-1], words)
+    *panels, last = np.atleast_1d(figure.subplots(len(heights), 1, height_ratios=heights))
+    last.axis("off")
+    last.text(0.0, 1.0, "\n".join(words), transform=last.transAxes, va="top", fontsize=9, parse_math=False)
     if heard:
-        _draw_curves(axes[:3], turns, starts, colours)
+        _draw_curves(panels[:3], turns, starts, colours)
     if cues:
-        _draw_levels(axes[-2], turns, starts, cues)
-    if axes[:-1]:
-        _draw_time_axis(axes[:-1], turns, starts, heard=heard)
+        _draw_levels(panels[-1], turns, starts, cues)
+    if panels:
+        _draw_time_axis(panels, turns, starts, heard=heard)
     _save(figure, path)
 
 
@@ -157,7 +157,8 @@ def _draw_group_bars(axis: Axes, describer: SpeechDescriber, cue: str, groups: S
             # Distances from the past lie about zero: drawn about the overall median.
             offset = describer.groups[OVERALL].cues[cue].median if name == PAST else 0.0
             _draw_bar(axis, statistics, position, offset)
-    labels = [f"{_group_label(name)} ({describer.groups[name].rows:,})" for name in groups]
+    called = {OVERALL: "all", PAST: "distance from own past"}
+    labels = [f"{called.get(name, name.partition(': ')[2])} ({describer.groups[name].rows:,})" for name in groups]
     axis.set_yticks(range(len(groups)), labels if named else [""] * len(groups), fontsize=8)
     axis.set_ylim(len(groups) - 0.5, -0.5)
     axis.spines[["top", "right"]].set_visible(False)
@@ -169,10 +170,6 @@ def _draw_bar(axis: Axes, statistics: CueStatistics, position: int, offset: floa
     axis.plot(thresholds[[0, -1]], [position] * 2, color="#4d6a85", linewidth=1.2)
     axis.plot(quartiles, [position] * 2, color="#4d6a85", linewidth=5, solid_capstyle="butt")
     axis.plot(statistics.median + offset, position, "o", color="white", markersize=3.5, markeredgecolor="#22303c")
-
-
-def _group_label(name: str) -> str:
-    return {OVERALL: "all", PAST: "distance from own past"}.get(name, name.partition(": ")[2])
 
 
 def _draw_time_axis(axes: Sequence[Axes], turns: Sequence[Turn], starts: FloatArray, *, heard: bool) -> None:
@@ -270,11 +267,6 @@ def _word_lines(turns: Sequence[Turn], characters: int) -> list[str]:
         mark = f"{number}  " if len(turns) > 1 else ""
         lines += textwrap.wrap(mark + entry, characters, subsequent_indent=" " * 2 * len(mark)) if entry else []
     return lines or ["No words: give a describer to put the clip in words."]
-
-
-def _write_words(axis: Axes, lines: Sequence[str]) -> None:
-    axis.axis("off")
-    axis.text(0.0, 1.0, "\n".join(lines), transform=axis.transAxes, va="top", fontsize=9, parse_math=False)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.signal import find_peaks
 
-from speechcue_hf.cues.intervals import Floats, inside
+from speechcue_hf.cues.levels import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import parselmouth
@@ -21,7 +21,7 @@ _SHORTEST_PAUSE = 0.25
 """In s, after de Jong & Bosker (2013), DiSS: shorter silences belong to articulation."""
 _MINIMUM_PITCH = 75.0
 """In Hz: the intensity window (43 ms) is short enough for fast syllables, long enough not to follow single periods."""
-SHORTEST = 6.4 / _MINIMUM_PITCH
+SHORTEST_RHYTHM = 6.4 / _MINIMUM_PITCH
 """In s: a clip must hold one whole window."""
 
 
@@ -33,8 +33,8 @@ class Rhythm(NamedTuple):
         sounding: Start and end of each stretch of speech in s, shape ``(stretches, 2)``.
     """
 
-    nuclei: Floats
-    sounding: Floats
+    nuclei: FloatArray
+    sounding: FloatArray
 
     @property
     def articulation_rate(self) -> float | None:
@@ -52,8 +52,8 @@ class Rhythm(NamedTuple):
         return float(self._pauses.max(initial=0.0))
 
     @property
-    def _pauses(self) -> Floats:
-        pauses: Floats = self.sounding[1:, 0] - self.sounding[:-1, 1]
+    def _pauses(self) -> FloatArray:
+        pauses: FloatArray = self.sounding[1:, 0] - self.sounding[:-1, 1]
         return pauses
 
 
@@ -65,7 +65,7 @@ def find_rhythm(sound: parselmouth.Sound, voicing: parselmouth.Pitch) -> Rhythm 
     the last syllable counts like any other, so that one-syllable clips have a rate.
 
     Args:
-        sound: At least ``SHORTEST`` long, else Praat raises an error.
+        sound: At least ``SHORTEST_RHYTHM`` long, else Praat raises an error.
         voicing: Pitch of the same sound.
 
     Returns:
@@ -83,18 +83,32 @@ def find_rhythm(sound: parselmouth.Sound, voicing: parselmouth.Pitch) -> Rhythm 
     return Rhythm(select_nuclei(intensity.xs()[peaks - 1], sounding, voicing), sounding)
 
 
-def select_nuclei(times: Floats, sounding: Floats, voicing: parselmouth.Pitch) -> Floats:
+def inside(times: FloatArray, stretches: FloatArray) -> BoolArray:
+    """Which times, of shape ``(times,)`` in s, lie in one of the stretches, of shape ``(stretches, 2)`` in order.
+
+    A stretch holds its start and not its end.
+
+    Example:
+        >>> inside(np.array([0.1, 0.5]), np.array([[0.0, 0.2]]))
+        array([ True, False])
+    """
+    started = np.searchsorted(stretches[:, 0], times, side="right")
+    ended = np.searchsorted(stretches[:, 1], times, side="right")
+    return started > ended
+
+
+def select_nuclei(times: FloatArray, sounding: FloatArray, voicing: parselmouth.Pitch) -> FloatArray:
     """The times, of shape ``(times,)`` in s, that lie within speech and next to a voiced frame."""
     voiced = voicing.selected_array["frequency"] > 0
     # Praat's pitch has a value wherever the nearest frame is voiced.
     nearest = np.floor((times - voicing.x1) / voicing.dx + 0.5).astype(int)
     known = (nearest >= 0) & (nearest < len(voiced))
     is_voiced = known & voiced[np.clip(nearest, 0, len(voiced) - 1)]
-    nuclei: Floats = times[inside(times, sounding) & is_voiced]
+    nuclei: FloatArray = times[inside(times, sounding) & is_voiced]
     return nuclei
 
 
-def sounding_stretches(intensity: parselmouth.Intensity, threshold: float, shortest_pause: float) -> Floats:
+def sounding_stretches(intensity: parselmouth.Intensity, threshold: float, shortest_pause: float) -> FloatArray:
     """Stretches of speech as Praat's ``To TextGrid (silences)`` finds them: short sounds go first, then short pauses.
 
     In arrays, because the four Praat commands it takes cost half a millisecond per clip.
@@ -118,11 +132,11 @@ def sounding_stretches(intensity: parselmouth.Intensity, threshold: float, short
     return _at_least(np.finfo(float).tiny, _between(pauses, start, end))
 
 
-def _between(stretches: Floats, start: float, end: float) -> Floats:
+def _between(stretches: FloatArray, start: float, end: float) -> FloatArray:
     """What lies between stretches, from ``start`` to ``end``; empty where they touch one of these."""
     return np.concatenate([[start], stretches.ravel(), [end]]).reshape(-1, 2)
 
 
-def _at_least(seconds: float, stretches: Floats) -> Floats:
+def _at_least(seconds: float, stretches: FloatArray) -> FloatArray:
     """The stretches that last so long."""
     return stretches[stretches[:, 1] - stretches[:, 0] >= seconds]

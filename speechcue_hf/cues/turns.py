@@ -70,7 +70,6 @@ def add_turn_taking(dataset: Dataset) -> Dataset:
     Returns:
         The split with both columns, replaced where it had them; no other column is touched.
     """
-    dataset = dataset.remove_columns([column for column in TURN_COLUMNS if column in dataset.column_names])
     if has_turns(dataset.column_names):
         rows = list(map(TurnFollower(), dataset.select_columns(list(NEEDED_COLUMNS))))
     else:

@@ -1,4 +1,4 @@
-"""Is one run better than another on the same utterances, or is the difference chance?"""
+"""Runs on the same utterances beside each other: is one better than another, or is the difference chance?"""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from datasets import Dataset
 
-from speechcue_hf.evaluation.pairing import pair_runs
-from speechcue_hf.evaluation.predictions import label_numbers, references
-from speechcue_hf.evaluation.report import BOOTSTRAP_DRAWS
+from speechcue_hf.errors import EvaluationError
+from speechcue_hf.evaluation.predictions import label_numbers, read_predictions, references
 from speechcue_hf.metrics.bootstrap import (
+    BOOTSTRAP_DRAWS,
     bootstrap_weighted_f1,
     counts_by_dialogue,
     few_dialogues_warning,
@@ -19,10 +20,12 @@ from speechcue_hf.metrics.bootstrap import (
     sign_probability,
     weighted_f1_from_counts,
 )
-from speechcue_hf.records import ResultsRecord
+from speechcue_hf.records import ResultsRecord, read_record
 
 
-def compare_runs(first: Path, second: Path, *, draws: int = BOOTSTRAP_DRAWS, seed: int = 0) -> dict[str, Any]:
+def compare_runs(
+    first: str | Path, second: str | Path, *, draws: int = BOOTSTRAP_DRAWS, seed: int = 0
+) -> dict[str, Any]:
     """Compare two evaluated runs by paired bootstrap over dialogues.
 
     Args:
@@ -40,8 +43,10 @@ def compare_runs(first: Path, second: Path, *, draws: int = BOOTSTRAP_DRAWS, see
     Raises:
         EvaluationError: If the runs cannot be set beside each other, as :func:`pair_runs` says.
     """
-    pair = pair_runs((first, second))
-    labels, tables = pair.labels, pair.tables
+    folders = (Path(first), Path(second))
+    results, tables = pair_runs(folders)
+    labels = results[0].labels
+    tasks = {(result.corpus or {}).get("task") for result in results}
     true = references(tables[0], labels)
     answers = [label_numbers(table["prediction"], labels) for table in tables]
     counts = [counts_by_dialogue(tables[0]["dialogue_id"], true, answer, labels) for answer in answers]
@@ -50,7 +55,7 @@ def compare_runs(first: Path, second: Path, *, draws: int = BOOTSTRAP_DRAWS, see
     scores = [float(weighted_f1_from_counts(count.sum(axis=0))) for count in counts]
     right_first, right_second = (np.array(answer, dtype=object) == np.array(true, dtype=object) for answer in answers)
     return {
-        "task": pair.task,
+        "task": tasks.pop() if len(tasks) == 1 else None,
         "n": len(true),
         "dialogues": len(counts[0]),
         "weighted_f1": scores,
@@ -63,9 +68,60 @@ def compare_runs(first: Path, second: Path, *, draws: int = BOOTSTRAP_DRAWS, see
         "only_first": int((right_first & ~right_second).sum()),
         "only_second": int((~right_first & right_second).sum()),
         "neither": int((~right_first & ~right_second).sum()),
-        "sees_future": [result.sees_future for result in pair.results],
-        "future_warning": _future_warning(first, second, pair.results),
+        "sees_future": [result.sees_future for result in results],
+        "future_warning": _future_warning(*folders, results),
     }
+
+
+def pair_runs(folders: Sequence[Path]) -> tuple[list[ResultsRecord], list[Dataset]]:
+    """Read evaluated runs that were scored on the same utterances.
+
+    Args:
+        folders: Of two or more runs, each with ``results.json`` and ``predictions.parquet``.
+
+    Returns:
+        The results of each, and the predictions of each, row by row the same utterances.
+
+    Raises:
+        RecordError: If a folder holds no results.
+        EvaluationError: If it holds no predictions, or the runs are of other tasks (``iemocap-4-ser`` is not
+            ``iemocap-6-erc``), or have other label sets, other utterances or other true labels.
+    """
+    results = [read_record(ResultsRecord, folder) for folder in folders]
+    _check_same_task(folders, results)
+    _check_same_labels(folders, results)
+    tables = [read_predictions(folder) for folder in folders]
+    tables = [table.select(np.argsort(np.array(table["utterance_id"][:]))) for table in tables]
+    _check_same_utterances(folders, tables)
+    return results, tables
+
+
+def _check_same_task(folders: Sequence[Path], results: Sequence[ResultsRecord]) -> None:
+    tasks = {folder: (result.corpus or {}).get("task") for folder, result in zip(folders, results, strict=True)}
+    if len({*tasks.values()} - {None}) > 1:
+        said = ", ".join(f"{folder} {task}" for folder, task in tasks.items())
+        raise EvaluationError(f"The runs are of different tasks, whose scores say nothing of each other: {said}.")
+
+
+def _check_same_labels(folders: Sequence[Path], results: Sequence[ResultsRecord]) -> None:
+    first = results[0].labels
+    for folder, result in zip(folders, results, strict=True):
+        if set(result.labels) != set(first):
+            raise EvaluationError(
+                f"The runs have different label sets: {folders[0]} {', '.join(first)}; {folder} "
+                f"{', '.join(result.labels)}."
+            )
+
+
+def _check_same_utterances(folders: Sequence[Path], tables: Sequence[Dataset]) -> None:
+    first, *others = (set(zip(table["utterance_id"], table["label"], strict=True)) for table in tables)
+    for folder, rows in zip(folders[1:], others, strict=True):
+        if rows != first:
+            example = min(first ^ rows)
+            raise EvaluationError(
+                f"{folders[0]} and {folder} were not scored on the same labelled utterances ({len(first)} and "
+                f"{len(rows)}; one that differs: {example[0]} labelled {example[1]}). Evaluate both on the same split."
+            )
 
 
 def _future_warning(first: Path, second: Path, results: Sequence[ResultsRecord]) -> str | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from datasets import Dataset
 
 from speechcue_hf.errors import EvaluationError
+from speechcue_hf.evaluation.compare import pair_runs
 from speechcue_hf.evaluation.evaluate import evaluate
-from speechcue_hf.evaluation.pairing import pair_runs
 from speechcue_hf.evaluation.recorded import AveragedClassifier, RecordedClassifier
 from speechcue_hf.records import ResultsRecord
 
@@ -18,7 +18,7 @@ _KNOWN = ("weighted_f1", "seed", "decode", "model_revision", "prompt", "describe
 """What is kept of each member, where its results say it."""
 
 
-def ensemble_runs(folders: Sequence[Path]) -> tuple[ResultsRecord, Dataset]:
+def ensemble_runs(folders: Sequence[str | Path]) -> tuple[ResultsRecord, Dataset]:
     """Average the probabilities of runs on the same utterances, and score what they name together.
 
     Args:
@@ -30,24 +30,25 @@ def ensemble_runs(folders: Sequence[Path]) -> tuple[ResultsRecord, Dataset]:
 
     Raises:
         EvaluationError: If there are fewer than two runs, one is named twice or has no probabilities, or they cannot be
-            set beside each other, as :func:`speechcue_hf.evaluation.pairing.pair_runs` says.
+            set beside each other, as :func:`speechcue_hf.evaluation.compare.pair_runs` says.
     """
-    if len(folders) < 2:
+    places = list(map(Path, folders))
+    if len(places) < 2:
         raise EvaluationError("An ensemble is made of two or more runs: name their folders.")
-    if len({folder.resolve() for folder in folders}) < len(folders):
-        raise EvaluationError(f"One run is named twice among {', '.join(map(str, folders))}: name each once.")
-    pair = pair_runs(folders)
-    members = [
-        RecordedClassifier(table, tuple(result.labels), sees_future=result.sees_future)
-        for table, result in zip(pair.tables, pair.results, strict=True)
-    ]
-    for folder, table in zip(folders, pair.tables, strict=True):
+    if len({place.resolve() for place in places}) < len(places):
+        raise EvaluationError(f"One run is named twice among {', '.join(map(str, places))}: name each once.")
+    member_results, tables = pair_runs(places)
+    for place, table in zip(places, tables, strict=True):
         if "probabilities" not in table.column_names:
             raise EvaluationError(
-                f"The predictions of {folder} have no probabilities, so there is nothing to average: evaluate it again "
+                f"The predictions of {place} have no probabilities, so there is nothing to average: evaluate it again "
                 "with --decode score."
             )
+    members = [
+        RecordedClassifier(table, tuple(result.labels), sees_future=result.sees_future)
+        for table, result in zip(tables, member_results, strict=True)
+    ]
     results, predictions = evaluate(AveragedClassifier(tuple(members)), members[0].rows)
-    first = pair.results[0]
-    known = [{name: value for name in _KNOWN if (value := getattr(it, name)) is not None} for it in pair.results]
+    first = member_results[0]
+    known = [{name: value for name in _KNOWN if (value := getattr(it, name)) is not None} for it in member_results]
     return replace(results, corpus=first.corpus, split=first.split, members=tuple(known)), predictions

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from datasets import Dataset
 
 from speechcue_hf.environment import library_versions
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.predictions import prediction_table
 from speechcue_hf.evaluation.report import summarise
-from speechcue_hf.inference.classifier import EmotionClassifier, Prediction, reads_descriptions
+from speechcue_hf.inference.classifier import EmotionClassifier, reads_descriptions
 from speechcue_hf.provenance import NOT_KNOWN, Provenance, check_alike
 from speechcue_hf.records import ResultsRecord
 
@@ -34,7 +32,12 @@ def evaluate(
         PromptError: If the rows lack what a prompt needs; ModelError: what an encoder reads.
         DialogueError: If the rows are no whole dialogues in speaking order.
     """
-    _check_labels(classifier.names, rows.features["emotion"].names)
+    known, found = list(classifier.names), list(rows.features["emotion"].names)
+    if known != found:
+        raise EvaluationError(
+            f"The model knows the labels {', '.join(known)}, the dataset has {', '.join(found)}. "
+            "Cast its emotion column to the model's labels, in their order."
+        )
     shown = {**provenance.shown, **classifier.shown(rows)}
     training = classifier.training
     if training is not None:
@@ -47,29 +50,13 @@ def evaluate(
     table = prediction_table(rows.select(wanted), predictions, classifier.words)
     results = ResultsRecord(
         **summarise(table, classifier.words),
-        **{
-            **(training.shown if training else {}),
-            **{name: value for name, value in shown.items() if value is not None},
-        },
+        **((training.shown if training else {}) | {name: it for name, it in shown.items() if it is not None}),
         **classifier.protocol,
         seed=None if training is None else training.seed,
         unlabelled=len(rows) - len(wanted),
-        unheard=sum(_is_unheard(prediction) for prediction in predictions),
+        # An utterance that could not be judged at all is more than an answer that is no label.
+        unheard=sum(prediction.label is None and prediction.output is None for prediction in predictions),
         shortened=sum(prediction.shortened for prediction in predictions),
         libraries=library_versions(),
     )
     return results, table
-
-
-def _check_labels(known: Sequence[str], found: Sequence[str]) -> None:
-    """Refuse other labels than a classifier's, or the same in another order."""
-    if list(known) != list(found):
-        raise EvaluationError(
-            f"The model knows the labels {', '.join(known)}, the dataset has {', '.join(found)}. "
-            "Cast its emotion column to the model's labels, in their order."
-        )
-
-
-def _is_unheard(prediction: Prediction) -> bool:
-    """Whether an utterance could not be judged at all, which is more than an answer that is no label."""
-    return prediction.label is None and prediction.output is None

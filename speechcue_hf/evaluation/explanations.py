@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from datasets import Dataset
 
 from speechcue_hf.captions.build import Captioner
+from speechcue_hf.captions.check import Measured
 from speechcue_hf.captions.parts import CUE_WORDS, cue_word
-from speechcue_hf.captions.reading import read_transcript
+from speechcue_hf.captions.reading import Claim, read_claims, read_transcript
 from speechcue_hf.cues.describe import SpeechDescriber
-from speechcue_hf.evaluation.faithfulness import caption_faithfulness
 from speechcue_hf.evaluation.texts import bert_score, transcript_error_rate
 from speechcue_hf.inference.speech import SpeechClassifier
 from speechcue_hf.models.base import base_model_name
@@ -58,6 +58,59 @@ def score_explanations(
     if bert_model is None:
         return scores
     return {**scores, "bert_score": _bert_score(rows, written, classifier, describer.levels, bert_model)}
+
+
+def caption_faithfulness(captions: Sequence[str | None], measured: Sequence[Measured]) -> dict[str, Any]:
+    """Share of the levels that captions state which agree with Praat's measurements of the same clips.
+
+    An explanation can sound right and be false. A denied level is none that is stated; gender and emotion are judged
+    elsewhere.
+
+    Args:
+        captions: Of each clip; None or empty where there is none.
+        measured: Levels of each clip, in the same order.
+
+    Returns:
+        ``captions`` (how many there are); for each of ``pitch``, ``speed``, ``volume``, and ``all`` together:
+        ``claims`` (levels stated), ``unmeasured`` (of those, levels of clips where the cue was not measured),
+        ``agree``, ``faithfulness`` (``agree`` of those that can be judged; None without any) and ``stated`` (share of
+        the captions that state the cue; of ``all``, of the captions and cues together).
+
+    Raises:
+        ValueError: If there is another number of captions than of clips.
+
+    Example:
+        >>> scores = caption_faithfulness(["High pitch, quickly."], [{"pitch": "high", "speed": "slow"}])
+        >>> scores["pitch"]["faithfulness"], scores["speed"]["faithfulness"], scores["all"]["faithfulness"]
+        (1.0, 0.0, 0.5)
+    """
+    if len(captions) != len(measured):
+        raise ValueError(f"need the measurements of each caption's clip, got {len(captions)} and {len(measured)}")
+    read = [(read_claims(caption or ""), levels) for caption, levels in zip(captions, measured, strict=True)]
+    scores = {cue: _faithfulness(read, [cue]) for cue in CUE_WORDS}
+    return {
+        "captions": sum(bool(caption) for caption in captions),
+        **scores,
+        "all": _faithfulness(read, CUE_WORDS),
+    }
+
+
+def _faithfulness(read: Sequence[tuple[Sequence[Claim], Measured]], cues: Iterable[str]) -> dict[str, Any]:
+    """Counts and shares over the claims of each caption, and the levels of its clip, about some cues."""
+    stated = [
+        [(claim.word, levels.get(cue)) for claim in claims if claim.cue == cue]
+        for cue in cues
+        for claims, levels in read
+    ]
+    claimed = [claim for claims in stated for claim in claims]
+    judged = [word == level for word, level in claimed if level is not None]
+    return {
+        "claims": len(claimed),
+        "unmeasured": len(claimed) - len(judged),
+        "agree": sum(judged),
+        "faithfulness": sum(judged) / len(judged) if judged else None,
+        "stated": sum(map(bool, stated)) / len(stated) if stated else None,
+    }
 
 
 def _bert_score(

@@ -18,7 +18,7 @@ from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.normalisation import OVERALL
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.inference.classifier import EmotionClassifier, Prediction, reads_descriptions
-from speechcue_hf.metrics.scores import accuracy, weighted_f1
+from speechcue_hf.metrics.scores import accuracy, confusion_matrix, weighted_f1
 
 TRUE, SHUFFLED, WITHOUT = "true cues", "shuffled cues", "without cues"
 
@@ -114,7 +114,7 @@ def shuffled(rows: Dataset, voice: Sequence[str], describer: SpeechDescriber, se
 def compare_answers(
     with_true: Sequence[Prediction], variant: Sequence[Prediction], true: Sequence[int], labels: Sequence[str]
 ) -> dict[str, Any]:
-    """Say how answers change from the true cues to a variant.
+    """Say how answers change from the true cues to a variant: one entry of :func:`intervene`.
 
     Args:
         with_true: Answers with true cues.
@@ -122,16 +122,12 @@ def compare_answers(
         true: True classes, shape ``(rows,)``.
         labels: The label words.
 
-    Returns:
-        The entry of one variant, as :func:`intervene` describes it.
-
     Raises:
         EvaluationError: If an utterance could not be judged.
     """
     before, after = _judged(with_true), _judged(variant)
     answers = after.argmax(axis=1)
-    transitions = np.zeros((len(labels), len(labels)), dtype=int)
-    np.add.at(transitions, (before.argmax(axis=1), answers), 1)
+    transitions = confusion_matrix(before.argmax(axis=1).tolist(), answers.tolist(), labels)[:, :-1]
     shifts = (after - before).mean(axis=0)
     return {
         "weighted_f1": weighted_f1(true, answers.tolist()),

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -18,7 +17,7 @@ def plot_confusion_matrix(counts: np.ndarray, labels: Sequence[str], path: Path,
         counts: Shape ``(labels, labels + 1)``, invalid answers in the last column, which is left out when empty.
         labels: Name of each class.
         path: Where the PNG goes.
-        title: What the picture says it is.
+        title: Of the picture.
     """
     columns = [*labels, "invalid"]
     if not counts[:, -1].any():
@@ -30,19 +29,15 @@ def plot_confusion_matrix(counts: np.ndarray, labels: Sequence[str], path: Path,
     axes.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
     axes.set_yticks(range(len(labels)), labels)
     axes.set(xlabel="predicted", ylabel="true", title=title)
-    _write_cells(axes, shares, counts)
+    for (row, column), share in np.ndenumerate(shares):
+        text, color = f"{share:.0%}\n({counts[row, column]})", "white" if share > 0.5 else "black"
+        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
     figure.colorbar(image, ax=axes, label="share of the true class")
     _save_figure(figure, path)
 
 
 def plot_importance(importance: Mapping[str, float], path: Path, *, title: str) -> None:
-    """Draw how much each cue adds to a decision, the greatest on top.
-
-    Args:
-        importance: Cue → share.
-        path: Where the PNG goes.
-        title: What the picture says it is.
-    """
+    """Draw how much each cue adds to a decision, from its name and share, the greatest on top."""
     ranked = sorted(importance.items(), key=lambda item: item[1])
     figure = Figure(figsize=(7.5, 1.4 + 0.3 * len(ranked)), layout="constrained")
     axes = figure.subplots()
@@ -53,13 +48,7 @@ def plot_importance(importance: Mapping[str, float], path: Path, *, title: str) 
 
 
 def plot_probability_shifts(shifts: Mapping[str, Mapping[str, float]], path: Path, *, title: str) -> None:
-    """Draw how the probability of each label changes with each intervention.
-
-    Args:
-        shifts: Intervention → label → mean change of its probability.
-        path: Where the PNG goes.
-        title: What the picture says it is.
-    """
+    """Draw how the probability of each label changes with each intervention: intervention → label → mean change."""
     names, labels = list(shifts), list(next(iter(shifts.values())))
     values = np.array([[100 * shifts[name][label] for label in labels] for name in names])
     limit = max(float(np.abs(values).max()), 1.0)
@@ -81,16 +70,3 @@ def _save_figure(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)
     figure.savefig(path, dpi=120)
-
-
-def _write_cells(axes: Axes, shares: np.ndarray, counts: np.ndarray) -> None:
-    for (row, column), share in np.ndenumerate(shares):
-        axes.text(
-            column,
-            row,
-            f"{share:.0%}\n({counts[row, column]})",
-            ha="center",
-            va="center",
-            fontsize=8,
-            color="white" if share > 0.5 else "black",
-        )

@@ -1,10 +1,4 @@
-"""Predictions as a table: one row per labelled utterance, with what a classifier made of it.
-
-Columns: ``utterance_id``, ``dialogue_id``, ``label`` and ``prediction`` (label words; ``prediction`` is null where an
-utterance could not be judged or a generated text was no label), and as far as there are any ``probabilities`` (over the
-label set, in its order) and ``margin``, ``note`` (what was not seen or heard), ``output`` (the text of an answer) and
-``explanation``.
-"""
+"""Predictions as a table: one row per labelled utterance, with what a classifier made of it."""
 
 from __future__ import annotations
 
@@ -21,6 +15,8 @@ from speechcue_hf.inference.classifier import Prediction
 from speechcue_hf.records import PREDICTIONS_FILE
 
 COLUMNS = ("utterance_id", "dialogue_id", "label", "prediction")
+"""``prediction`` is null where an utterance could not be judged or a generated text was no label."""
+
 OPTIONAL = {
     "probabilities": List(Value("float64")),
     "margin": Value("float64"),
@@ -28,7 +24,7 @@ OPTIONAL = {
     "output": Value("string"),
     "explanation": Value("string"),
 }
-"""Columns that not every classifier fills."""
+"""Columns that not every classifier fills; ``probabilities`` are in the order of the label set."""
 
 
 def prediction_table(rows: Dataset, predictions: Sequence[Prediction], words: Sequence[str]) -> Dataset:

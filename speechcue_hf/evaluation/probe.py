@@ -1,19 +1,14 @@
 """How much emotion the measurements carry by themselves: three classifiers on z-scores or levels, no language model.
 
 The classifiers are those of SpeechCueLLM (NAACL 2025 Findings): a random forest of 100 trees, a support vector machine
-with an RBF kernel and a perceptron with hidden layers of 100 and 50.
-
-What the paper does not state was chosen so that the table on the published MELD measurements agrees with the reference
-within a point, the perceptron's accuracy within 1.2: seven cues as z-scores (the vector machine is then within a tenth
-of a point); as levels the five cues that the paper's description words, an indicator for each level; a missing value as
-0; rows in speaking order; the perceptron trained until it converges. The order of rows and classes moves the forest by
-half a point and the perceptron's accuracy by one or two: closer agreement would mean nothing. All in double precision:
-in single, the processor and the number of threads move that accuracy by up to three points as well.
+with an RBF kernel and a perceptron with hidden layers of 100 and 50. What the paper does not state was chosen so that
+the table on the published MELD measurements agrees with it (``benchmarks/probe.md``): seven cues as z-scores; as levels
+the five cues that the paper's description words, an indicator for each level; a missing value as 0; rows in speaking
+order; the perceptron trained until it converges; double precision, as single makes its accuracy depend on the machine.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +24,7 @@ from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.plots import plot_confusion_matrix, plot_importance
 from speechcue_hf.metrics.scores import classification_metrics
 from speechcue_hf.progress import progress
+from speechcue_hf.records import write_json
 
 Representation = Literal["z", "level"]
 
@@ -93,10 +89,18 @@ def probe_cues(
         raise ValueError(f'representation must be "z" or "level", got {representation!r}')
     chosen = _cues(train, test, representation) if cues is None else list(cues)
     labels = _label_names(train, test)
-    levels = _level_names(train, chosen) if representation == "level" else None
+    levels = None
+    if representation == "level":
+        found = {level for cue in chosen for level in _column(train, f"{cue}_level")}
+        levels = sorted(found - {None})
     (x_train, y_train), (x_test, y_test) = (_matrix(rows, chosen, levels) for rows in (train, test))
+    classifiers: dict[str, Any] = {
+        FOREST: RandomForestClassifier(n_estimators=100, random_state=seed),
+        VECTOR_MACHINE: SVC(kernel="rbf"),
+        PERCEPTRON: MLPClassifier(hidden_layer_sizes=(100, 50), max_iter=MOST_EPOCHS, random_state=seed),
+    }
     probes = []
-    for name, classifier in progress(list(_classifiers(seed).items()), "Probing cues", "classifiers"):
+    for name, classifier in progress(list(classifiers.items()), "Probing cues", "classifiers"):
         classifier.fit(x_train, y_train)
         results = classification_metrics(y_test.tolist(), classifier.predict(x_test).tolist(), labels)
         importance = _importance(classifier, chosen) if name == FOREST else None
@@ -105,13 +109,7 @@ def probe_cues(
 
 
 def write_probes(folder: Path, probes: Sequence[Probe]) -> None:
-    """Write ``probe.json``, a confusion matrix for each classifier and the importance of the cues.
-
-    Args:
-        folder: Where they go; made if missing.
-        probes: From ``probe_cues``.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write ``probe.json``, a confusion matrix for each classifier and the importance of the cues into a folder."""
     for probe in probes:
         name, counts = probe.classifier.replace(" ", "_"), probe.results["confusion_matrix"]
         title = f"{probe.classifier}: weighted F1 {100 * probe.results['weighted_f1']:.1f} %"
@@ -119,15 +117,7 @@ def write_probes(folder: Path, probes: Sequence[Probe]) -> None:
         if probe.importance is not None:
             plot_importance(probe.importance, folder / "importance.png", title="Importance of the cues (random forest)")
     table = {probe.classifier: {**probe.results, "importance": probe.importance} for probe in probes}
-    (folder / "probe.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
-
-
-def _classifiers(seed: int) -> dict[str, Any]:
-    return {
-        FOREST: RandomForestClassifier(n_estimators=100, random_state=seed),
-        VECTOR_MACHINE: SVC(kernel="rbf"),
-        PERCEPTRON: MLPClassifier(hidden_layer_sizes=(100, 50), max_iter=MOST_EPOCHS, random_state=seed),
-    }
+    write_json(table, folder / "probe.json")
 
 
 def _cues(train: Dataset, test: Dataset, representation: Representation) -> list[str]:
@@ -149,20 +139,13 @@ def _label_names(train: Dataset, test: Dataset) -> list[str]:
     return names[0]
 
 
-def _level_names(train: Dataset, cues: Sequence[str]) -> list[str]:
-    return sorted({name for cue in cues for name in _column(train, f"{cue}_level") if name is not None})
-
-
 def _matrix(rows: Dataset, cues: Sequence[str], levels: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
     """Features ``(rows, cues)``, or ``(rows, cues * levels)``, and classes ``(rows,)`` of the labelled rows."""
     emotions = rows["emotion"]
     labelled = [row for row, emotion in enumerate(emotions) if emotion is not None]
     if not labelled:
         raise EvaluationError("A split has no labelled rows, so there is nothing to learn or to compare with.")
-    if levels is None:
-        columns = [_z_scores(_column(rows, f"{cue}_z")) for cue in cues]
-    else:
-        columns = [_indicators(_column(rows, f"{cue}_level"), levels) for cue in cues]
+    columns = [_z_scores(rows, cue) if levels is None else _indicators(rows, cue, levels) for cue in cues]
     return np.hstack(columns)[labelled], np.array([emotions[row] for row in labelled])
 
 
@@ -172,13 +155,13 @@ def _column(rows: Dataset, name: str) -> list[Any]:
     return list(rows[name])
 
 
-def _z_scores(values: Sequence[float | None]) -> np.ndarray:
-    column = np.array([np.nan if value is None else value for value in values], dtype=float)
+def _z_scores(rows: Dataset, cue: str) -> np.ndarray:
+    column = np.array(_column(rows, f"{cue}_z"), dtype=float)
     return np.where(np.isnan(column), 0.0, column)[:, None]
 
 
-def _indicators(values: Sequence[str | None], levels: Sequence[str]) -> np.ndarray:
-    return np.array([[value == level for level in levels] for value in values], dtype=float)
+def _indicators(rows: Dataset, cue: str, levels: Sequence[str]) -> np.ndarray:
+    return np.array([[value == level for level in levels] for value in _column(rows, f"{cue}_level")], dtype=float)
 
 
 def _importance(forest: RandomForestClassifier, cues: Sequence[str]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from datasets import ClassLabel, Dataset, Features, Value
@@ -34,7 +34,10 @@ class RecordedClassifier:
     words: tuple[str, ...]
     matching: str | None = None
     sees_future: bool | None = None
-    training: None = None
+
+    training: ClassVar[None] = None
+    columns: ClassVar[tuple[str, ...]] = ("utterance_id",)
+    voice: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         column = "prediction" if self.matching is None else "output"
@@ -46,16 +49,6 @@ class RecordedClassifier:
     def names(self) -> tuple[str, ...]:
         """The label words."""
         return self.words
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The id alone."""
-        return ("utterance_id",)
-
-    @property
-    def voice(self) -> tuple[str, ...]:
-        """None: nothing is read any more."""
-        return ()
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -72,13 +65,10 @@ class RecordedClassifier:
     @property
     def rows(self) -> Dataset:
         """The rows of the table as rows of a dataset: their ids and labels."""
-        columns = {
-            "utterance_id": list(self.table["utterance_id"]),
-            "dialogue_id": list(self.table["dialogue_id"]),
-            "emotion": references(self.table, self.words),
-        }
-        ids = {name: Value("string") for name in ("utterance_id", "dialogue_id")}
-        return Dataset.from_dict(columns, features=Features({**ids, "emotion": ClassLabel(names=list(self.words))}))
+        names = ("utterance_id", "dialogue_id")
+        columns = {**{name: list(self.table[name]) for name in names}, "emotion": references(self.table, self.words)}
+        features = {**dict.fromkeys(names, Value("string")), "emotion": ClassLabel(names=list(self.words))}
+        return Dataset.from_dict(columns, features=Features(features))
 
     def predict(self, rows: Dataset, wanted: Sequence[int] | None = None) -> list[Prediction]:
         """Find what was predicted for each row."""
@@ -87,18 +77,15 @@ class RecordedClassifier:
         return [kept[ids[place]] for place in (range(len(ids)) if wanted is None else wanted)]
 
     def _predictions(self) -> list[Prediction]:
-        def column(name: str) -> list[Any]:
-            return list(self.table[name]) if name in self.table.column_names else [None] * len(self.table)
-
-        outputs, likely, notes = column("output"), column("probabilities"), column("note")
+        columns, nothing = self.table.to_dict(), [None] * len(self.table)
+        outputs, likely, notes = (columns.get(name, nothing) for name in ("output", "probabilities", "note"))
         if self.matching is None:
-            labels = label_numbers(column("prediction"), self.words)
+            labels = label_numbers(columns["prediction"], self.words)
         else:
             labels = match_outputs([output or "" for output in outputs], self.words, self.matching)
-        rows = zip(labels, likely, notes, outputs, strict=True)
         return [
             Prediction(label, None if values is None else tuple(values), note, output)
-            for label, values, note, output in rows
+            for label, values, note, output in zip(labels, likely, notes, outputs, strict=True)
         ]
 
 
@@ -111,7 +98,8 @@ class AveragedClassifier:
     """
 
     members: tuple[EmotionClassifier, ...]
-    training: None = None
+
+    training: ClassVar[None] = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -140,7 +128,8 @@ class AveragedClassifier:
 
     def shown(self, rows: Dataset) -> dict[str, Any]:
         """Whether one of them sees later turns; None if one that might does not say."""
-        return {"sees_future": _any_of([member.shown(rows).get("sees_future") for member in self.members])}
+        states = {member.shown(rows).get("sees_future") for member in self.members}
+        return {"sees_future": True if True in states else None if None in states else False}
 
     def without_voice(self) -> AveragedClassifier | None:
         """The same of the members without it; None if one of them has nothing left."""
@@ -153,8 +142,7 @@ class AveragedClassifier:
         Raises:
             EvaluationError: If one of them has no probabilities for an utterance.
         """
-        each = np.array([self._probabilities(member, rows, wanted) for member in self.members])
-        mean = each.mean(axis=0)
+        mean = np.mean([self._probabilities(member, rows, wanted) for member in self.members], axis=0)
         return [
             Prediction(int(row.argmax()), tuple((row / row.sum()).tolist()))
             for row in np.maximum(mean, np.finfo(float).tiny)
@@ -171,8 +159,3 @@ class AveragedClassifier:
                 "A member has no probabilities, so there is nothing to average: evaluate it again with --decode score."
             )
         return [[(prediction.probabilities or ())[place] for place in order] for prediction in predictions]
-
-
-def _any_of(states: Sequence[bool | None]) -> bool | None:
-    """Whether one of several is true; None if none is and one is not known."""
-    return True if True in states else None if None in states else False

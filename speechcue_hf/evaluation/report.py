@@ -14,6 +14,8 @@ from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.plots import plot_confusion_matrix
 from speechcue_hf.evaluation.predictions import label_numbers, references
 from speechcue_hf.metrics.bootstrap import (
+    BOOTSTRAP_DRAWS,
+    CONFIDENCE,
     bootstrap_weighted_f1,
     counts_by_dialogue,
     few_dialogues_warning,
@@ -22,16 +24,13 @@ from speechcue_hf.metrics.bootstrap import (
 from speechcue_hf.metrics.scores import classification_metrics
 from speechcue_hf.records import CONFUSION_FILE, PREDICTIONS_FILE, ResultsRecord, write_record
 
-BOOTSTRAP_DRAWS = 2000
 
-
-def summarise(predictions: Dataset, labels: Sequence[str], *, draws: int = BOOTSTRAP_DRAWS) -> dict[str, Any]:
+def summarise(predictions: Dataset, labels: Sequence[str]) -> dict[str, Any]:
     """Score a table of predictions.
 
     Args:
         predictions: As ``speechcue_hf.evaluation.predictions`` describes it.
         labels: The label words, in the order of their class numbers.
-        draws: Bootstrap draws for the confidence interval.
 
     Returns:
         The scores of ``classification_metrics``, and ``weighted_f1_interval`` with its ``low`` and ``high`` end,
@@ -45,15 +44,15 @@ def summarise(predictions: Dataset, labels: Sequence[str], *, draws: int = BOOTS
         raise EvaluationError("There is no labelled utterance to score.")
     true, predicted = references(predictions, labels), label_numbers(predictions["prediction"], labels)
     counts = counts_by_dialogue(predictions["dialogue_id"], true, predicted, labels)
-    low, high = interval(bootstrap_weighted_f1(counts, draws=draws), confidence=0.95)
+    low, high = interval(bootstrap_weighted_f1(counts))
     return {
         "labels": tuple(labels),
         **classification_metrics(true, predicted, labels),
         "weighted_f1_interval": {
             "low": low,
             "high": high,
-            "confidence": 0.95,
-            "draws": draws,
+            "confidence": CONFIDENCE,
+            "draws": BOOTSTRAP_DRAWS,
             "dialogues": len(counts),
             "warning": few_dialogues_warning(len(counts)),
         },
@@ -61,13 +60,7 @@ def summarise(predictions: Dataset, labels: Sequence[str], *, draws: int = BOOTS
 
 
 def write_report(folder: Path, results: ResultsRecord, predictions: Dataset) -> None:
-    """Write results, predictions and the confusion matrix into a folder; earlier ones are replaced.
-
-    Args:
-        folder: Where they go; made if missing.
-        results: Of the table.
-        predictions: The table that was scored.
-    """
+    """Write the results of a table of predictions, the table and its confusion matrix; earlier ones are replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".{PREDICTIONS_FILE}.{os.getpid()}"
     predictions.to_parquet(str(unfinished))

@@ -41,7 +41,13 @@ def transcript_error_rate(references: Sequence[str | None], transcripts: Sequenc
     ]
     if not pairs:
         return {"clips": 0, "words": 0, "word_error_rate": None}
-    counted = _jiwer().process_words([said for said, _ in pairs], [heard for _, heard in pairs])
+    try:
+        import jiwer
+    except ImportError as error:
+        raise EvaluationError(
+            "transcript error rates need jiwer, which is not installed: pip install 'speechcue_hf[audio-model]'"
+        ) from error
+    counted = jiwer.process_words([said for said, _ in pairs], [heard for _, heard in pairs])
     return {
         "clips": len(pairs),
         "words": counted.hits + counted.substitutions + counted.deletions,
@@ -81,21 +87,14 @@ def bert_score(
     encoder, tokenizer = AutoModel.from_pretrained(model).eval(), AutoTokenizer.from_pretrained(model)
     if not 0 <= layer <= encoder.config.num_hidden_layers:
         raise ValueError(f"layer must lie between 0 and {encoder.config.num_hidden_layers}, got {layer}")
-    starts = range(0, len(texts), batch_size)
-    sides = [
-        [_embed(encoder, tokenizer, side[start : start + batch_size], layer) for start in starts]
-        for side in (texts, references)
-    ]
-    pairs = [pair for batches in zip(*sides, strict=True) for pair in zip(*batches, strict=True)]
-    scores = np.array([_precision_recall(text, reference) for text, reference in pairs])
-    precision, recall = scores.T
+    scores = []
+    for start in range(0, len(texts), batch_size):
+        embedded = [_embed(encoder, tokenizer, side[start : start + batch_size], layer) for side in (texts, references)]
+        scores += [_precision_recall(*pair) for pair in zip(*embedded, strict=True)]
+    precision, recall = np.array(scores).T
     f1 = 2 * precision * recall / np.where(precision + recall > 0, precision + recall, 1)
-    return {
-        "precision": float(precision.mean()),
-        "recall": float(recall.mean()),
-        "f1": float(f1.mean()),
-        "layer": layer,
-    }
+    means = {"precision": precision, "recall": recall, "f1": f1}
+    return {**{name: float(values.mean()) for name, values in means.items()}, "layer": layer}
 
 
 Embedded = tuple[np.ndarray, np.ndarray]
@@ -126,13 +125,3 @@ def _words(text: str | None) -> list[str]:
     """Words in lower case, without punctuation but for what stands inside a word."""
     cleaned = "".join(letter if letter.isalnum() or letter in "'’-" else " " for letter in (text or "").lower())
     return [word for word in (word.strip("'’-").replace("’", "'") for word in cleaned.split()) if word]
-
-
-def _jiwer() -> Any:
-    try:
-        import jiwer
-    except ImportError as error:
-        raise EvaluationError(
-            "transcript error rates need jiwer, which is not installed: pip install 'speechcue_hf[audio-model]'"
-        ) from error
-    return jiwer

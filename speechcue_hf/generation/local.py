@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from speechcue_hf.errors import GenerationError
-from speechcue_hf.generation.encoding import encode_messages, refuse_long_prompt
-from speechcue_hf.generation.request import GeneratedText, GenerationRequest
-from speechcue_hf.generation.settings import GREEDY, GenerationSettings
+from speechcue_hf.generation.request import (
+    GREEDY,
+    GeneratedText,
+    GenerationRequest,
+    GenerationSettings,
+    encode_requests,
+)
 from speechcue_hf.models.base import has_plain_cache
 
 if TYPE_CHECKING:
@@ -32,10 +37,10 @@ _Group = list[_Prompt]
 class LocalGenerator:
     """Writes with a transformers chat model.
 
-    Prompts of similar length run together, padded on the left. The beginning that the prompts of one group share (a
-    conversation that is asked about several times) runs once; its cache is then repeated for each of them. Neither
-    changes a text: each is what the model writes for that prompt alone, as far as the precision of its numbers allows.
-    Samples are drawn for each request from its own seed, so they do not depend on the batch or on a resumed run either.
+    Prompts of similar length run together. The beginning that the prompts of one group share (a conversation that is
+    asked about several times) runs once. Neither changes a text: each is what the model writes for that prompt alone,
+    as far as the precision of its numbers allows. Samples are drawn for each request from its own seed, so they do not
+    depend on the batch or on a resumed run either.
 
     Args:
         model: A causal language model, with or without adapter; it is put in evaluation mode. The settings it would
@@ -71,45 +76,25 @@ class LocalGenerator:
         self._generation_config = _generation_config(decoding, self._end_tokens, tokenizer)
         self._model: Any = model.train(False)
         self._tokenizer = tokenizer
-        self._name = name
-        self._revision = revision
         self._decoding = decoding
         self._batch_size = batch_size
         self._shares = has_plain_cache(model)
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Model, revision, precision and decoding settings."""
-        return {
+        self.identity = {
             "writer": "transformers",
-            "model": self._name,
-            "revision": self._revision,
-            "dtype": str(self._model.dtype).removeprefix("torch."),
-            "decoding": self._decoding.identity,
+            "model": name,
+            "revision": revision,
+            "dtype": str(model.dtype).removeprefix("torch."),
+            "decoding": decoding.identity,
         }
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedText]:
-        """Write, the longest prompts first, so that too little memory shows at the start.
-
-        Args:
-            requests: What is asked, each key once.
-
-        Yields:
-            One answer for each request; one without text, with the reason, for a prompt that the model has no room
-            for.
-
-        Raises:
-            GenerationError: If the GPU's memory does not hold a batch.
-        """
+        """Write, the longest prompts first, so that too little memory shows at the start."""
         positions = self._model.config.get_text_config().max_position_embeddings
+        fitting, refused = encode_requests(requests, self._tokenizer, self._decoding, positions)
+        yield from refused
         groups: dict[str, _Group] = defaultdict(list)
-        for request in requests:
-            ids = encode_messages(self._tokenizer, request.messages)
-            refusal = refuse_long_prompt(request.key, len(ids), self._decoding.max_new_tokens, positions)
-            if refusal is None:
-                groups[request.group].append(_Prompt(request.key, ids))
-            else:
-                yield refusal
+        for request, ids in fitting:
+            groups[request.group].append(_Prompt(request.key, ids))
         for batch in plan_batches(list(groups.values()), self._batch_size):
             yield from self._write_batch(batch)
 
@@ -151,14 +136,10 @@ class LocalGenerator:
         new: list[list[int]] = output[:, ids.shape[1] :].tolist()
         return new
 
-    def _run_prefixes(
-        self, batch: list[_Group], prefixes: list[list[int]]
-    ) -> tuple[torch.Tensor, torch.Tensor, DynamicCache]:
-        """Run what each group shares, once.
+    def _run_prefixes(self, batch: list[_Group], prefixes: list[list[int]]) -> tuple[Tensor, Tensor, DynamicCache]:
+        """Run what each group shares, once, and repeat its cache for each prompt.
 
-        Returns:
-            Token ids and mask of all prompts, both of shape ``(prompts, tokens)``: the shared tokens, then the others,
-            each part padded on the left; and the cache of the shared ones, repeated for each prompt.
+        Token ids and mask of all prompts: the shared tokens, then the others, each part padded on the left.
         """
         from transformers import DynamicCache
 
@@ -180,7 +161,7 @@ class LocalGenerator:
         ids = torch.cat([prefix_ids[repeated], rest_ids], dim=1)
         return ids, torch.cat([prefix_mask[repeated], rest_mask], dim=1), cache
 
-    def _pad(self, sequences: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _pad(self, sequences: list[list[int]]) -> tuple[Tensor, Tensor]:
         """Token ids and their mask, padded on the left, both of shape ``(sequences, longest)``."""
         padded: Any = self._tokenizer.pad({"input_ids": sequences}, padding_side="left", return_tensors="pt")
         return padded["input_ids"].to(self._model.device), padded["attention_mask"].to(self._model.device)
@@ -241,13 +222,9 @@ class _SeededNoise:
     def __init__(self, seeds: list[int], device: torch.device) -> None:
         self._generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        waiting_times = torch.stack(
-            [
-                torch.empty_like(row).exponential_(generator=own)
-                for row, own in zip(scores, self._generators, strict=True)
-            ]
-        )
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        rows = zip(scores, self._generators, strict=True)
+        waiting_times = torch.stack([torch.empty_like(row).exponential_(generator=own) for row, own in rows])
         return scores - waiting_times.log()
 
 

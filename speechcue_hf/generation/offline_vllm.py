@@ -6,9 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from speechcue_hf.errors import GenerationError
-from speechcue_hf.generation.encoding import encode_messages, refuse_long_prompt
-from speechcue_hf.generation.request import GeneratedText, GenerationRequest
-from speechcue_hf.generation.settings import GREEDY, GenerationSettings
+from speechcue_hf.generation.request import (
+    GREEDY,
+    GeneratedText,
+    GenerationRequest,
+    GenerationSettings,
+    encode_requests,
+)
 
 REQUESTS_PER_CALL = 512
 """vLLM hands texts out when a whole call is done: few enough that a killed run loses little, enough to fill a GPU."""
@@ -52,45 +56,18 @@ class VllmGenerator:
             top_p=decoding.top_p,
             seed=decoding.seed if decoding.samples else None,
         )
-        self._name = name
-        self._revision = revision
         self._decoding = decoding
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Model, revision and decoding settings."""
-        return {
-            "writer": "vllm",
-            "model": self._name,
-            "revision": self._revision,
-            "decoding": self._decoding.identity,
-        }
+        self.identity = {"writer": "vllm", "model": name, "revision": revision, "decoding": decoding.identity}
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedText]:
-        """Write, some hundred requests in one call, those of a group together.
-
-        Args:
-            requests: What is asked, each key once.
-
-        Yields:
-            One answer for each request; one without text, with the reason, for a prompt that the model has no room
-            for.
-        """
-        fitting: list[GenerationRequest] = []
-        for request in sorted(requests, key=lambda request: request.group):
-            refusal = self._refuse(request)
-            if refusal is None:
-                fitting.append(request)
-            else:
-                yield refusal
-        for start in range(0, len(fitting), REQUESTS_PER_CALL):
-            yield from self._write_call(fitting[start : start + REQUESTS_PER_CALL])
-
-    def _refuse(self, request: GenerationRequest) -> GeneratedText | None:
-        # One prompt that is too long would fail the whole call.
-        length = len(encode_messages(self._engine.get_tokenizer(), request.messages))
+        """Write, some hundred requests in one call, those of a group together."""
+        ordered = sorted(requests, key=lambda request: request.group)
         positions = self._engine.llm_engine.model_config.max_model_len
-        return refuse_long_prompt(request.key, length, self._decoding.max_new_tokens, positions)
+        # One prompt that is too long would fail the whole call.
+        fitting, refused = encode_requests(ordered, self._engine.get_tokenizer(), self._decoding, positions)
+        yield from refused
+        for start in range(0, len(fitting), REQUESTS_PER_CALL):
+            yield from self._write_call([request for request, _ in fitting[start : start + REQUESTS_PER_CALL]])
 
     def _write_call(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedText]:
         outputs = self._engine.chat(
@@ -101,9 +78,8 @@ class VllmGenerator:
         )
         for request, output in zip(requests, outputs, strict=True):
             completion = output.outputs[0]
-            yield GeneratedText(
-                request.key, completion.text, None, len(output.prompt_token_ids), len(completion.token_ids)
-            )
+            tokens = len(output.prompt_token_ids), len(completion.token_ids)
+            yield GeneratedText(request.key, completion.text, None, *tokens)
 
 
 def _import_vllm() -> Any:

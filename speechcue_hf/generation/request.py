@@ -1,4 +1,4 @@
-"""What a generator is asked, what it answers, and the protocol that every generator follows."""
+"""What a text generator is asked and by which settings, what it answers, and the protocol that every one follows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,55 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from speechcue_hf.prompts.encoding import encode_prompts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """How tokens are chosen, and how many.
+
+    Args:
+        max_new_tokens: Most tokens of a text; a text that has as many was probably cut.
+        temperature: 0 takes the likeliest token each time (greedy); higher values sample.
+        top_p: Samples are drawn from the likeliest tokens that together have this probability.
+        seed: Of the samples.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    max_new_tokens: int = 300
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
+        if self.temperature < 0:
+            raise ValueError(f"temperature must not be negative, got {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+
+    @property
+    def samples(self) -> bool:
+        """Whether chance has a part in it."""
+        return self.temperature > 0
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The settings that have an effect: greedy decoding knows neither ``top_p`` nor a seed."""
+        settings: dict[str, Any] = {"max_new_tokens": self.max_new_tokens, "temperature": self.temperature}
+        return settings | ({"top_p": self.top_p, "seed": self.seed} if self.samples else {})
+
+
+GREEDY = GenerationSettings()
+"""The default: greedy, 300 new tokens as in BiosERC."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +79,7 @@ class GeneratedText:
     Args:
         key: The request's key.
         text: What the model wrote, as it gave it and without the prompt; None if there is none. One of white space only
-            counts as none when it is kept (:func:`speechcue_hf.generation.run.generate_missing`).
+            counts as none when it is kept (:func:`speechcue_hf.generation.store.generate_missing`).
         reason: Why there is no text; None if there is one.
         prompt_tokens: Tokens of the prompt, where the generator knows them.
         completion_tokens: Tokens of the text, where the generator knows them.
@@ -39,9 +87,9 @@ class GeneratedText:
 
     key: str
     text: str | None
-    reason: str | None
-    prompt_tokens: int | None
-    completion_tokens: int | None
+    reason: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 class TextGenerator(Protocol):
@@ -59,7 +107,11 @@ class TextGenerator(Protocol):
             requests: What is asked, each key once.
 
         Yields:
-            Exactly one answer to each request, as soon as it is there, in any order.
+            Exactly one answer to each request, as soon as it is there, in any order; without text and with the reason
+            where the model cannot answer.
+
+        Raises:
+            GenerationError: If no further request can be answered.
         """
         ...
 
@@ -79,3 +131,34 @@ def request_key(messages: Sequence[Mapping[str, str]]) -> str:
     """
     turns = [[message["role"], message["content"]] for message in messages]
     return hashlib.sha256(json.dumps(turns).encode()).hexdigest()
+
+
+def encode_requests(
+    requests: Sequence[GenerationRequest],
+    tokenizer: PreTrainedTokenizerBase,
+    decoding: GenerationSettings,
+    positions: int,
+) -> tuple[list[tuple[GenerationRequest, list[int]]], list[GeneratedText]]:
+    """Put requests into tokens, and refuse those whose prompt leaves no room for a text.
+
+    Args:
+        requests: What is asked.
+        tokenizer: The model's, with a chat template.
+        decoding: Says how many tokens a text may have.
+        positions: Tokens that the model takes, prompt and text together.
+
+    Returns:
+        The requests that fit, with the tokens of their prompts; answers without text to the others.
+    """
+    fitting, refused = [], []
+    for request in requests:
+        [ids] = encode_prompts(tokenizer, [request.messages])
+        if len(ids) + decoding.max_new_tokens <= positions:
+            fitting.append((request, ids))
+        else:
+            reason = (
+                f"the prompt has {len(ids)} tokens, with {decoding.max_new_tokens} new ones more than the {positions} "
+                "the model takes"
+            )
+            refused.append(GeneratedText(request.key, None, reason, prompt_tokens=len(ids)))
+    return fitting, refused

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from importlib import import_module
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from huggingface_hub import InferenceClient, get_token
+from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError
 
 from speechcue_hf.errors import GenerationError
-from speechcue_hf.generation.failures import explain_failure
-from speechcue_hf.generation.request import GeneratedText, GenerationRequest
-from speechcue_hf.generation.settings import GREEDY, GenerationSettings
-from speechcue_hf.retries import DEFAULT_RETRIES, RetriesEnded, RetryPolicy, persist
+from speechcue_hf.generation.request import GREEDY, GeneratedText, GenerationRequest, GenerationSettings
+from speechcue_hf.retries import DEFAULT_RETRIES, Failure, RetriesEnded, RetryPolicy, persist, retry_after
 
 if TYPE_CHECKING:
     from huggingface_hub import ChatCompletionOutput
@@ -25,6 +26,22 @@ MOST_CONNECTIONS = 100
 
 HUGGING_FACE = (".huggingface.co", ".huggingface.cloud", ".hf.space")
 """Hosts that the saved Hugging Face token is meant for."""
+
+httpx: Any = import_module(HfHubHTTPError.__mro__[1].__module__)
+"""What huggingface_hub speaks HTTP with: httpx, or httpx2 from its version 2 on."""
+
+REFUSALS = {
+    401: "it wants a token: log in with `hf auth login`, set HF_TOKEN, or give the token of this server",
+    402: "the account has no credit left",
+    403: "the token may not use this model: if it is gated, accept its terms on its page on the Hub while logged in, "
+    "and give the token the right to call inference",
+    404: "it has no such model, or no /chat/completions below its address: look at both names",
+    405: "it has no /chat/completions below its address: the address of most servers ends in /v1",
+}
+"""Answers that every other request would get as well, with the fix."""
+
+LONGEST_QUOTE = 200
+"""Characters of a server's own words in a reason."""
 
 
 class ServerGenerator:
@@ -87,11 +104,7 @@ class ServerGenerator:
         self._retries = retries
         client: Any = InferenceClient
         self._client: InferenceClient = client(
-            base_url=base_url,
-            provider=provider,
-            token=token,
-            timeout=timeout,
-            headers=_headers(base_url, token),
+            base_url=base_url, provider=provider, token=token, timeout=timeout, headers=_headers(base_url, token)
         )
 
     @property
@@ -107,18 +120,7 @@ class ServerGenerator:
         }
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedText]:
-        """Write.
-
-        Args:
-            requests: What is asked, each key once.
-
-        Yields:
-            One answer for each request, as they come in; one without text, with the reason, where the server could not
-            answer.
-
-        Raises:
-            GenerationError: If the server refuses what every request has in common, or cannot be reached.
-        """
+        """Write, and hand out the answers as they come in."""
         stop = threading.Event()
         refusal: BaseException | None = None
         pool = ThreadPoolExecutor(self._concurrency)
@@ -141,11 +143,16 @@ class ServerGenerator:
         if stop.is_set():
             return None
         try:
-            output = persist(lambda: self._ask(request), explain_failure, self._retries, stop.wait)
+            output = persist(lambda: self._ask(request), _explain, self._retries, stop.wait)
         except RetriesEnded as end:
+            reason = end.failure.reason
             if end.failure.stops:
                 stop.set()
-            return self._give_up(request.key, end)
+                raise GenerationError(
+                    f"{self._place} cannot be used for {self._model}: {reason}. What was written so far is kept; "
+                    "run again to go on."
+                ) from end
+            return GeneratedText(request.key, None, reason if end.tries == 1 else f"{reason} (asked {end.tries} times)")
         return None if output is None else _read(request.key, output)
 
     def _ask(self, request: GenerationRequest) -> ChatCompletionOutput:
@@ -158,16 +165,6 @@ class ServerGenerator:
             seed=self._decoding.seed if self._decoding.samples else None,
         )
 
-    def _give_up(self, key: str, end: RetriesEnded) -> GeneratedText:
-        reason = end.failure.reason
-        if end.failure.stops:
-            raise GenerationError(
-                f"{self._place} cannot be used for {self._model}: {reason}. What was written so far is kept; "
-                "run again to go on."
-            ) from end
-        reason = reason if end.tries == 1 else f"{reason} (asked {end.tries} times)"
-        return GeneratedText(key, text=None, reason=reason, prompt_tokens=None, completion_tokens=None)
-
 
 def _read(key: str, output: ChatCompletionOutput) -> GeneratedText:
     """The answer in what a server sends, whatever fields it leaves out or fills with something else."""
@@ -176,7 +173,6 @@ def _read(key: str, output: ChatCompletionOutput) -> GeneratedText:
     return GeneratedText(
         key,
         text=text if isinstance(text, str) else "",
-        reason=None,
         prompt_tokens=getattr(output.usage, "prompt_tokens", None),
         completion_tokens=getattr(output.usage, "completion_tokens", None),
     )
@@ -195,3 +191,29 @@ def _headers(base_url: str | None, token: str | None) -> dict[str, Any] | None:
     if base_url is None or token is not None or f".{urlsplit(base_url).hostname}".endswith(HUGGING_FACE):
         return None
     return {"authorization": None}
+
+
+def _explain(error: Exception) -> Failure:
+    """What a failed request means: to ask again, to go on without, or to stop altogether."""
+    # What huggingface_hub raises when a server does not answer as it should, or a provider does not have the model.
+    if not isinstance(error, (httpx.HTTPError, ValueError)):
+        raise error
+    if isinstance(error, HfHubHTTPError):
+        return _explain_status(error)
+    if isinstance(error, httpx.ConnectError):
+        return Failure("nothing answers at its address: start it, or look at the address", heals=True, stops=True)
+    if isinstance(error, (InferenceTimeoutError, httpx.TimeoutException)):
+        return Failure("the server did not answer in time", heals=True)
+    if isinstance(error, (httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError)):
+        return Failure("the server's answer was cut or is not JSON", heals=True)
+    return Failure(str(error)[:LONGEST_QUOTE], heals=False, stops=True)
+
+
+def _explain_status(error: HfHubHTTPError) -> Failure:
+    status = error.response.status_code
+    if status in REFUSALS:
+        return Failure(f"it answers {status}, {REFUSALS[status]}", heals=False, stops=True)
+    said = " ".join((error.server_message or "").split())[:LONGEST_QUOTE]
+    reason = f"the server answered {status}" + (f": {said}" if said else "")
+    heals = status >= 500 or status in (408, 409, 425, 429)
+    return Failure(reason, heals, asked_wait=retry_after(error.response.headers))

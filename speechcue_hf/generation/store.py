@@ -8,27 +8,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
 from speechcue_hf.errors import GenerationError
-from speechcue_hf.generation.request import GeneratedText
+from speechcue_hf.generation.request import GeneratedText, GenerationRequest, TextGenerator
+from speechcue_hf.progress import counting
 
 FORMAT_VERSION = 1
 
+EMPTY = "the model answered with an empty text"
+
 
 class TextStore:
-    """Answers by key, in a file; make one with :func:`open_store`.
-
-    Args:
-        path: The file, which begins with a header.
-        answers: What it holds.
-    """
+    """Answers by key, in a file that begins with a header; :func:`open_store` makes one."""
 
     def __init__(self, path: Path, answers: Mapping[str, GeneratedText]) -> None:
         self._path = path
@@ -43,20 +41,15 @@ class TextStore:
         return key in self._answers and self._answers[key].text is not None
 
     def __getitem__(self, key: str) -> GeneratedText:
-        """The last answer to a request, be it a text or a reason.
-
-        Raises:
-            KeyError: If it was never answered.
-        """
+        """The last answer to a request, be it a text or a reason."""
         return self._answers[key]
 
     def append(self, answer: GeneratedText) -> None:
-        """Add an answer to the file, whole and on the disk before this returns.
-
-        Args:
-            answer: What came.
-        """
-        _append_line(self._path, asdict(answer))
+        """Add an answer to the file, whole and on the disk before this returns."""
+        with self._path.open("ab") as file:
+            file.write(_line(asdict(answer)))
+            file.flush()
+            os.fsync(file.fileno())
         self._answers[answer.key] = answer
 
 
@@ -86,12 +79,22 @@ def open_store(path: Path, *, generator: Mapping[str, Any], prompt: Mapping[str,
         'Somebody who is asked about.'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    header = _as_read({"format_version": FORMAT_VERSION, "writer": dict(generator), "prompt": dict(prompt)})
-    with _alone(path):
-        _begin(path, header)
+    # As it is read again: tuples become lists.
+    header = json.loads(_line({"format_version": FORMAT_VERSION, "writer": dict(generator), "prompt": dict(prompt)}))
+    with ExitStack() as stack:
+        try:
+            # The system gives the lock back when a run is killed.
+            stack.enter_context(WeakFileLock(path.with_name(f".{path.name}.lock"), timeout=0.1))
+        except TimeoutError as error:
+            raise GenerationError(f"another run writes to {path}: wait for it, or give another store") from error
+        path.touch()
+        # Nothing yet, or what a killed run had written of the header.
+        if _line(header).startswith(path.read_bytes()):
+            path.write_bytes(_line(header))
         found, answers = _read(path)
         _check_header(path, found, header)
-        _drop_torn_line(path)
+        # What follows the last end of a line: a run was killed while it wrote it.
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
         yield TextStore(path, answers)
 
 
@@ -112,37 +115,42 @@ def stored_keys(path: Path) -> set[str]:
     return {key for key, answer in _read(path)[1].items() if answer.text is not None}
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the lock beside the store, which the system gives back when a run is killed."""
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(WeakFileLock(path.with_name(f".{path.name}.lock"), timeout=0.1))
-        except TimeoutError as error:
-            raise GenerationError(f"another run writes to {path}: wait for it, or give another store") from error
-        yield
+def generate_missing(requests: Sequence[GenerationRequest], generator: TextGenerator, store: TextStore) -> None:
+    """Ask a generator for the texts that a store lacks.
+
+    A run that was killed goes on where it stood. A request that failed has its reason in the store and is asked again
+    by the next run; so is one that was answered with an empty text.
+
+    Args:
+        requests: What is wanted; requests of one key are asked once.
+        generator: Who writes.
+        store: Where each answer goes as soon as it is there.
+
+    Raises:
+        GenerationError: If the generator answers what was not asked, or leaves a request without an answer.
+    """
+    distinct = {request.key: request for request in requests}
+    missing = [request for key, request in distinct.items() if key not in store]
+    open_keys = {request.key for request in missing}
+    with counting("Writing", len(distinct), "texts", done=len(distinct) - len(missing)) as count:
+        for answer in generator.generate(missing) if missing else ():
+            if answer.key not in open_keys:
+                raise GenerationError(f"the generator answered {answer.key}: not asked, or answered already")
+            open_keys.remove(answer.key)
+            store.append(_settled(answer))
+            count(1)
+    if open_keys:
+        raise GenerationError(
+            f"the generator left {len(open_keys)} of {len(missing)} requests without an answer: run again"
+        )
 
 
-def _begin(path: Path, header: Mapping[str, Any]) -> None:
-    """Write the header if there is none, or only what a killed run had written of it."""
-    path.touch()
-    if _line(header).startswith(path.read_bytes()):
-        path.write_bytes(b"")
-        _append_line(path, header)
-
-
-def _drop_torn_line(path: Path) -> None:
-    """Cut off what follows the last end of a line: a run was killed while it wrote it."""
-    with path.open("ab+") as file:
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
-
-
-def _append_line(path: Path, content: Mapping[str, Any]) -> None:
-    with path.open("ab") as file:
-        file.write(_line(content))
-        file.flush()
-        os.fsync(file.fileno())
+def _settled(answer: GeneratedText) -> GeneratedText:
+    """The answer as it is kept: white space is no text, and half a character, which no file can hold, becomes "?"."""
+    text, reason = (part and part.encode(errors="replace").decode() for part in (answer.text, answer.reason))
+    if text is not None and not text.strip():
+        text, reason = None, EMPTY
+    return replace(answer, text=text, reason=reason)
 
 
 def _line(content: Mapping[str, Any]) -> bytes:
@@ -197,9 +205,3 @@ def _flat(header: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     for name, value in header.items():
         flat |= _flat(value, f"{before}{name} ") if isinstance(value, dict) else {f"{before}{name}": value}
     return flat
-
-
-def _as_read(content: dict[str, Any]) -> dict[str, Any]:
-    """What reading it back from JSON gives: tuples become lists."""
-    read: dict[str, Any] = json.loads(json.dumps(content))
-    return read

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from datasets import ClassLabel, Dataset
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from speechcue_hf.corpora.catalogue import NAMESPACE, find_corpus
-from speechcue_hf.cues.describe import SpeechDescriber
-from speechcue_hf.hub.run_records import HUB_ID, RunRecords, published_figures, read_run
-from speechcue_hf.hub.usage import example_prompt, usage_example
-from speechcue_hf.records import CONFUSION_FILE, DISTRIBUTIONS_FILE, ResultsRecord
+from speechcue_hf.hub.run_records import HUB_ID, RunRecords, read_run
+from speechcue_hf.prompts.build import build_prompts, needed_columns
+from speechcue_hf.prompts.specification import PromptSpecification
+from speechcue_hf.records import ResultsRecord
 from speechcue_hf.templates import own_templates
 
 METRICS = {
@@ -27,7 +32,7 @@ METRICS = {
 MOST_GROUPS = 3
 """Groups of the describer whose thresholds the card shows; the file has all."""
 
-_METRIC_TYPES = {"accuracy": "accuracy", "unweighted_accuracy": "recall"}
+_METRIC_TYPES = {"weighted_f1": "f1", "macro_f1": "f1", "accuracy": "accuracy", "unweighted_accuracy": "recall"}
 _PIPELINE_TAGS = {"chat": "text-generation", "encoder": "text-classification", "speech": "audio-text-to-text"}
 _SHOWN = {
     "history": "turns before only",
@@ -39,6 +44,30 @@ _SHOWN = {
     None: "–",
 }
 """Protocols of published figures, and of ours, in words."""
+
+_CONVERSATION = (
+    {
+        "speaker": "Sam",
+        "gender": "male",
+        "text": "Have you seen my keys anywhere?",
+        "biography": "Sam shares a flat with Nora and mislays his things.",
+        "clip": "keys_00.ogg",
+    },
+    {
+        "speaker": "Nora",
+        "gender": "female",
+        "text": "They were on the shelf this morning.",
+        "biography": "Nora keeps the flat tidy and is patient with Sam.",
+        "clip": "keys_01.ogg",
+    },
+)
+_DESCRIBED = {
+    "duration_s": 1.5,
+    "speech_description": "This turn is spoken louder and faster than usual.",
+    "speech_impression": "The speaker sounds lively.",
+    "biography_scope": "history",
+}
+"""What descriptions look like, for a prompt that is only shown."""
 
 
 def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None = None) -> ModelCard:
@@ -60,15 +89,18 @@ def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None 
     """
     run = read_run(folder)
     name = repo_id.split("/")[-1] if repo_id else folder.resolve().name
-    template = own_templates("hub/templates", documents=True).get_template("model_card.md.jinja")
-    content = template.render(
+    content = _render(
+        "model_card.md.jinja",
         card_data=_card_data(name, run, licence).to_yaml(),
         model_name=name,
         licence=licence,
         local=repo_id is None,
-        example=usage_example(run, source=repo_id or ".").rstrip(),
+        example=_usage_example(run, source=repo_id or ".").rstrip(),
         **_shown(run),
-        **_functions(run),
+        percent=_percent,
+        bounds=_bounds,
+        mean_and_sd=_mean_and_sd,
+        our_figure=partial(_our_figure, run),
     )
     return ModelCard(content)
 
@@ -76,15 +108,13 @@ def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None 
 def _shown(run: RunRecords) -> dict[str, Any]:
     """What the templates show."""
     training = run.training
-    published = published_figures(run.results) if run.results else []
+    published = _published_figures(run.results) if run.results else []
+    groups = sorted(run.describer.groups.items(), key=lambda item: -item[1].rows) if run.describer else []
     return {
+        **vars(run),
         "run": run,
-        "training": training,
-        "results": run.results,
-        "seeds": run.seeds,
         "labels": run.labels,
-        "describer": run.describer,
-        "groups": _largest_groups(run.describer) if run.describer else {},
+        "groups": dict(groups[:MOST_GROUPS]),
         "sees_turns_after": training.future_turns or (training.encoder and not training.encoder["causal"]),
         "settings": _settings(run),
         "rendered_prompt": example_prompt(run.prompt, (training.labels or {})["names"]) if run.prompt else [],
@@ -92,19 +122,15 @@ def _shown(run: RunRecords) -> dict[str, Any]:
         "published_metrics": [metric for metric in METRICS if metric in {figure["metric"] for figure in published}],
         "metrics": METRICS,
         "shown": _SHOWN,
-        "confusion_file": CONFUSION_FILE,
-        "distributions_file": DISTRIBUTIONS_FILE,
     }
 
 
-def _functions(run: RunRecords) -> dict[str, Any]:
-    """How the templates show numbers."""
-    return {
-        "percent": _percent,
-        "bounds": _bounds,
-        "mean_and_sd": _mean_and_sd,
-        "our_figure": lambda metric: _our_figure(run, metric),
-    }
+def _published_figures(results: ResultsRecord) -> list[dict[str, Any]]:
+    """Published scores that stand beside ours: those of the same corpus and task, where ours is of the test split."""
+    corpus = results.corpus or {}
+    text = (files("speechcue_hf.hub") / "published_figures.json").read_text(encoding="utf-8")
+    wanted = (corpus.get("name"), corpus.get("task"), results.split)
+    return [figure for figure in json.loads(text) if (figure["corpus"], figure["task"], "test") == wanted]
 
 
 def _settings(run: RunRecords) -> dict[str, Any]:
@@ -118,11 +144,6 @@ def _settings(run: RunRecords) -> dict[str, Any]:
         for name, value in given.items()
         if value not in (None, [], "none")
     }
-
-
-def _largest_groups(describer: SpeechDescriber) -> dict[str, Any]:
-    groups = sorted(describer.groups.items(), key=lambda item: -item[1].rows)
-    return dict(groups[:MOST_GROUPS])
 
 
 def _our_figure(run: RunRecords, metric: str) -> str:
@@ -170,7 +191,7 @@ def _eval_results(results: ResultsRecord) -> list[EvalResult]:
             dataset_config=corpus.get("config"),
             dataset_split=results.split,
             dataset_revision=corpus.get("revision"),
-            metric_type=_METRIC_TYPES.get(metric, "f1"),
+            metric_type=_METRIC_TYPES[metric],
             metric_name=shown,
             metric_value=round(getattr(results, metric), 4),
         )
@@ -180,3 +201,48 @@ def _eval_results(results: ResultsRecord) -> list[EvalResult]:
 
 def _percent(share: float, digits: int = 2) -> str:
     return f"{100 * share:.{digits}f} %"
+
+
+def _usage_example(run: RunRecords, *, source: str) -> str:
+    """A program that asks the model about two turns of the demo corpus; it runs as it stands."""
+    speech = run.training.kind == "speech"
+    shown = [] if speech else ["speaker", "gender", "text"]
+    shown += ["biography"] if run.includes_biographies else []
+    tasks = list(run.captions.tasks) if run.captions else ["style"]
+    return _render(
+        _example_template(run),
+        source=source,
+        turns=[{name: turn[name] for name in shown} for turn in _CONVERSATION],
+        clips=[turn["clip"] for turn in _CONVERSATION] if run.hears or speech else None,
+        literal=partial(json.dumps, ensure_ascii=False),
+        few_shot=run.prompt is not None and run.prompt.demonstrations > 0,
+        task=tasks[0],
+    )
+
+
+def example_prompt(prompt: PromptSpecification, names: Sequence[str]) -> list[dict[str, str]]:
+    """Render a prompt for the second of two turns, with these labels, as messages.
+
+    Solved rows that it shows are left out, as they come from a training split.
+    """
+    shown = replace(prompt, demonstrations=0)
+    levels = {name: "high" for name in needed_columns(shown) if name.endswith("_level")}
+    rows: list[dict[str, Any]] = [
+        {**_DESCRIBED, **levels, **turn, "dialogue_id": "keys", "utterance_id": f"keys_{place}", "turn": place}
+        for place, turn in enumerate(_CONVERSATION)
+    ]
+    columns = Dataset.from_list([row | {"emotion": None} for row in rows])
+    questions = build_prompts(columns.cast_column("emotion", ClassLabel(names=list(names))), shown)
+    messages: list[dict[str, str]] = questions[1]["prompt"]
+    return messages
+
+
+def _example_template(run: RunRecords) -> str:
+    """A model of labels is asked for emotions, a SEmoLLM without them for captions, and stage 1 for nothing."""
+    if run.labels:
+        return "example.py.jinja"
+    return "pretraining_example.py.jinja" if run.training.stage == 1 else "caption_example.py.jinja"
+
+
+def _render(template: str, **variables: Any) -> str:
+    return own_templates("hub/templates", documents=True).get_template(template).render(variables)

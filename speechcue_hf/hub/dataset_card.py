@@ -2,18 +2,74 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+from datasets import Dataset, DatasetDict
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from speechcue_hf.corpora.catalogue import NAMESPACE, find_corpus
-from speechcue_hf.records import BIOGRAPHIES_FILE, CAPTIONS_FILE, DESCRIBER_FILE, MEASUREMENT_FILE, PROMPT_FILE
+from speechcue_hf.corpora.identity import metadata_of
+from speechcue_hf.hub.card import MOST_GROUPS
+from speechcue_hf.records import (
+    BIOGRAPHIES_FILE,
+    CAPTIONS_FILE,
+    DESCRIBER_FILE,
+    DISTRIBUTIONS_FILE,
+    MEASUREMENT_FILE,
+    PROMPT_FILE,
+    PROMPT_TEMPLATE_FILE,
+    CorpusIdentity,
+)
+
+RECORDS = (
+    MEASUREMENT_FILE,
+    DESCRIBER_FILE,
+    DISTRIBUTIONS_FILE,
+    BIOGRAPHIES_FILE,
+    CAPTIONS_FILE,
+    PROMPT_FILE,
+    PROMPT_TEMPLATE_FILE,
+)
+"""What lies beside rows and is published with them."""
 
 _TEMPLATE = files("speechcue_hf.hub") / "templates" / "dataset_card.md.jinja"
-_MOST_THRESHOLDS = 3
-"""Groups of the describer whose thresholds the card shows; the file has all."""
+
+
+def describe_config(dataset: DatasetDict, identity: CorpusIdentity | None, folder: Path) -> dict[str, Any]:
+    """Say what a config holds, for the card: its splits, columns, labels and corpus, and the records in its folder."""
+    features = next(iter(dataset.values())).features
+    records = [name for name in RECORDS if (folder / name).is_file()]
+    read = {name: json.loads((folder / name).read_text("utf-8")) for name in records if name.endswith(".json")}
+    return {
+        "splits": {str(split): _count(rows) for split, rows in dataset.items()},
+        "columns": {name: _type_name(feature) for name, feature in features.items()},
+        "labels": {str(split): _label_counts(rows) for split, rows in dataset.items() if "emotion" in features},
+        "corpus": metadata_of(identity),
+        "records": read,
+        "pictures": [name for name in records if name.endswith(".png")],
+    }
+
+
+def _count(rows: Dataset) -> dict[str, int]:
+    return {"rows": len(rows), "dialogues": len(rows.unique("dialogue_id"))}
+
+
+def _label_counts(rows: Dataset) -> dict[str, int]:
+    counts = Counter(rows["emotion"])
+    labelled = {name: counts[label] for label, name in enumerate(rows.features["emotion"].names)}
+    return {**labelled, "unlabelled": counts[None]}
+
+
+def _type_name(feature: Any) -> str:
+    if isinstance(feature, Mapping):
+        return "struct"
+    name: str = getattr(feature, "dtype", None) or type(feature).__name__
+    return {"dict": "audio"}.get(name, name) if type(feature).__name__ != "ClassLabel" else "label"
 
 
 def dataset_card(repo_id: str, configs: Mapping[str, Mapping[str, Any]], *, licence: str | None = None) -> DatasetCard:
@@ -21,7 +77,7 @@ def dataset_card(repo_id: str, configs: Mapping[str, Mapping[str, Any]], *, lice
 
     Args:
         repo_id: ``user/name`` on the Hub.
-        configs: Config → what it holds, from :func:`speechcue_hf.hub.dataset_configs.describe_config`; one at least.
+        configs: Config → what it holds, from :func:`describe_config`; one at least.
         licence: As the Hub names it; None takes that of the corpus.
 
     Returns:
@@ -39,12 +95,7 @@ def dataset_card(repo_id: str, configs: Mapping[str, Mapping[str, Any]], *, lice
         loader=NAMESPACE + corpus.name if corpus and corpus.may_leave == "cues" else None,
         licence=licence,
         describers={name: _describer(held) for name, held in configs.items() if DESCRIBER_FILE in held["records"]},
-        shown_groups=_MOST_THRESHOLDS,
-        measurement_file=MEASUREMENT_FILE,
-        describer_file=DESCRIBER_FILE,
-        biographies_file=BIOGRAPHIES_FILE,
-        captions_file=CAPTIONS_FILE,
-        prompt_file=PROMPT_FILE,
+        shown_groups=MOST_GROUPS,
     )
     return card
 
@@ -57,17 +108,16 @@ def _card_data(repo_id: str, configs: Mapping[str, Mapping[str, Any]], licence: 
         pretty_name=repo_id.split("/")[-1],
         task_categories=["text-classification", *(["audio-classification"] if heard else [])],
         tags=["speechcue_hf", "emotion-recognition-in-conversation"],
-        configs=[_config(name, held) for name, held in configs.items()],
+        configs=[{"config_name": name, "data_files": _data_files(name, held)} for name, held in configs.items()],
     )
 
 
-def _config(name: str, held: Mapping[str, Any]) -> dict[str, Any]:
-    files = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in held["splits"]]
-    return {"config_name": name, "data_files": files}
+def _data_files(name: str, held: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in held["splits"]]
 
 
 def _describer(held: Mapping[str, Any]) -> dict[str, Any]:
     """What the card shows of a describer: its settings, and the thresholds of its largest groups."""
     record = held["records"][DESCRIBER_FILE]
     groups = sorted(record["groups"].items(), key=lambda item: -item[1]["rows"])
-    return {**record, "largest": dict(groups[:_MOST_THRESHOLDS])}
+    return {**record, "largest": dict(groups[:MOST_GROUPS])}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import quote
 
 import numpy as np
+import soundfile
 from datasets import Dataset, DatasetDict
 
 from speechcue_hf.audio import decode
@@ -38,17 +39,12 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True)
 class Exported:
-    """What became of a split.
-
-    Args:
-        written: Rows that were written.
-        unanswered: Rows left out because they have no label or no caption.
-        unheard: Utterances whose rows were left out → why their clip cannot be decoded.
-    """
+    """What became of the rows of a split: some are left out, since they have no label or caption, or no clip."""
 
     written: int
     unanswered: int
     unheard: Mapping[str, str]
+    """Utterances whose rows were left out → why their clip cannot be decoded."""
 
 
 def export_dataset(
@@ -60,7 +56,7 @@ def export_dataset(
         source: What ``speechcue describe`` or ``speechcue caption`` wrote.
         target: A new folder. It gets ``<split>.jsonl``, and what tells the tool of them: ``dataset_info.json`` for
             LLaMA-Factory, ``axolotl.yaml`` for axolotl; the others need no more than the JSONL.
-        tool: ``"llama-factory"``, ``"ms-swift"``, ``"axolotl"`` or ``"openai"``.
+        tool: One of ``TOOLS``.
         prompt: Preset or prompt file for described rows; None takes ``speechcue``. Captions have their own questions.
         clips: Dataset folder with the clips, which rows are then about; they are written as wav, 16 bit, at their own
             rate. Captions need it.
@@ -106,21 +102,15 @@ def _write_split(split: str, rows: Dataset, clips: DatasetDict | None, target: P
     answered = rows.select([place for place, answer in enumerate(rows["completion"]) if answer is not None])
     if not len(answered):
         return Exported(0, len(rows), {})
-    paths, unheard = (None, {}) if clips is None else _write_clips(split, answered["utterance_id"], clips, target)
+    paths, unheard = ({}, {}) if clips is None else _write_clips(split, answered["utterance_id"], clips, target)
     written = 0
     with (target / f"{split}.jsonl").open("w", encoding="utf-8") as file:
-        for line in _lines(answered, paths, tool):
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            written += 1
+        for row in answered:
+            name = row["utterance_id"]
+            if name not in unheard:
+                file.write(json.dumps(_line(row, paths.get(name), tool), ensure_ascii=False) + "\n")
+                written += 1
     return Exported(written, len(rows) - len(answered), unheard)
-
-
-def _lines(rows: Dataset, paths: Mapping[str, str] | None, tool: Tool) -> Iterator[dict[str, Any]]:
-    """Lines of a split; rows whose clip cannot be decoded have none."""
-    for row in rows:
-        path = None if paths is None else paths.get(row["utterance_id"])
-        if paths is None or path is not None:
-            yield _line(row, path, tool)
 
 
 def _line(row: Row, path: str | None, tool: Tool) -> dict[str, Any]:
@@ -191,8 +181,6 @@ def _write_clips(
 
 
 def _write_wav(audio: Mapping[str, Any] | None, path: Path) -> None:
-    import soundfile
-
     if audio is None:
         raise AudioError("audio missing")
     clip = decode(audio)

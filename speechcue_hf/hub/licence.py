@@ -17,14 +17,7 @@ IDS_AND_WORDS = (
 
 
 def corpus_of(identity: CorpusIdentity | None, utterance_ids: Iterable[str]) -> Corpus:
-    """Find the corpus whose licence rows are under.
-
-    Args:
-        identity: From the ``corpus.json`` beside them.
-        utterance_ids: Theirs; some corpora are known by them whatever the record says.
-
-    Returns:
-        The corpus.
+    """Find the corpus whose licence rows are under; some are known by their utterance ids whatever the record says.
 
     Raises:
         LicenceError: If nothing says where the rows come from.
@@ -39,15 +32,7 @@ def corpus_of(identity: CorpusIdentity | None, utterance_ids: Iterable[str]) -> 
 
 
 def columns_that_may_leave(corpus: Corpus, columns: Sequence[str]) -> list[str]:
-    """Choose the columns that a public repository may hold.
-
-    Args:
-        corpus: The corpus.
-        columns: Names of the columns.
-
-    Returns:
-        Those that may leave, in their order.
-    """
+    """Choose the columns that a public repository may hold, in their order."""
     if corpus.may_leave == "everything":
         return list(columns)
     cues = {f"{column}{suffix}" for column in measurement_columns() for suffix in ("", "_level", "_z")}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -14,16 +15,26 @@ from typing import Any
 from datasets import DatasetDict
 
 from speechcue_hf.corpora.catalogue import Corpus
-from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_shard
+from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_dataset, write_shard
+from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
+from speechcue_hf.cues.measure import measure_dataset
+from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.errors import PublishingError
-from speechcue_hf.hub.dataset_card import dataset_card
-from speechcue_hf.hub.dataset_configs import RECORDS, config_name, describe_config
-from speechcue_hf.hub.licence import check_columns, corpus_of
+from speechcue_hf.hub.dataset_card import RECORDS, dataset_card, describe_config
+from speechcue_hf.hub.licence import check_columns, columns_that_may_leave, corpus_of
 from speechcue_hf.hub.scan import check_files
 from speechcue_hf.hub.upload import commit_files, read_remote, repository
 from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
-from speechcue_hf.records import CARD_FILE, CORPUS_FILE, VIEWS_FILE, CorpusIdentity, find_record, write_json
+from speechcue_hf.records import (
+    CARD_FILE,
+    CORPUS_FILE,
+    VIEWS_FILE,
+    CorpusIdentity,
+    find_record,
+    write_json,
+    write_record,
+)
 
 SHARD_BYTES = 500_000_000
 """Of Parquet, so that a shard downloads and a lost one is sent again in reasonable time."""
@@ -31,18 +42,18 @@ SHARD_BYTES = 500_000_000
 IDS = ("dialogue_id", "utterance_id")
 """Columns without which published rows could neither be joined to a corpus nor their licence be known."""
 
+_NAMED_BY = {
+    "biographies": "biography",
+    "captions": "caption",
+    "described": "speech_description",
+    "measured": "duration_s",
+}
+"""Config → the column that makes it one; the first that fits names it, and rows with none are ``utterances``."""
+
 
 @dataclass(frozen=True)
-class DatasetConfig:
-    """Rows that are published as one config.
-
-    Args:
-        name: Of the config.
-        dataset: The rows.
-        folder: Where they were read, with the records beside them.
-        identity: The corpus.
-        prompt: For prompt–completion rows.
-    """
+class _Config:
+    """Rows that are published as one config, with the folder that they were read from."""
 
     name: str
     dataset: DatasetDict
@@ -52,7 +63,7 @@ class DatasetConfig:
 
 
 def publish_dataset(
-    folders: Sequence[Path],
+    folders: Sequence[str | Path],
     repo_id: str,
     *,
     prompts: Sequence[str] = (),
@@ -85,10 +96,11 @@ def publish_dataset(
         CorpusError: If a folder holds no dataset.
 
     Example:
-        >>> publish_dataset([Path("data/demo")], "me/demo", prompts=["speechcue"])  # doctest: +SKIP
+        >>> publish_dataset(["data/demo"], "me/demo", prompts=["speechcue"])  # doctest: +SKIP
         '0d1e5ad6cbd9c3d9a9a47b1e4b7bd4b3a4f0c3d2'
     """
-    configs = _configs(folders, prompts, columns)
+    places = list(map(Path, folders))
+    configs = _configs(places, prompts, columns)
     corpus = _one_corpus(configs)
     restricted = repository(repo_id, "dataset", private=private)
     for config in configs:
@@ -100,14 +112,71 @@ def publish_dataset(
         (Path(staging) / CARD_FILE).write_text(str(card), encoding="utf-8")
         write_json(held, Path(staging) / VIEWS_FILE)
         files |= {name: Path(staging) / name for name in (CARD_FILE, VIEWS_FILE)}
-        check_files(list(files.values()), folders=[folder.parent for folder in folders])
+        check_files(list(files.values()), folders=[place.parent for place in places])
         names = ", ".join(config.name for config in configs)
         return commit_files(
             repo_id, "dataset", files, f"Publish {names}", replaces=[f"{config.name}/" for config in configs]
         )
 
 
-def _configs(folders: Sequence[Path], prompts: Sequence[str], columns: Sequence[str] | None) -> list[DatasetConfig]:
+def publish_corpus(
+    folder: Path, repo_id: str, *, num_proc: int | None = None, everybody_is_licensed: bool = False, **options: Any
+) -> str:
+    """Measure, describe and publish a prepared corpus; beside its folder ``<folder>-described`` is made.
+
+    Args:
+        folder: What ``speechcue prepare`` or a corpus script wrote.
+        repo_id: As for :func:`publish_dataset`, which also says what is raised.
+        num_proc: Processes that measure.
+        everybody_is_licensed: Likewise; without it a corpus that may not be passed on leaves as ids, measurements and
+            descriptions.
+        **options: ``private`` and ``licence``, likewise.
+
+    Returns:
+        The commit, 40 hexadecimal digits.
+    """
+    dataset = read_dataset(folder)
+    first = next(iter(dataset.values()))
+    corpus = corpus_of(find_record(CorpusIdentity, folder), first["utterance_id"])
+    folders, columns = [folder], first.column_names
+    whole = everybody_is_licensed or columns_that_may_leave(corpus, columns) == columns
+    if any(status != "none" for rows in dataset.values() for status in rows.unique("audio_status")):
+        folders.append(folder.with_name(f"{folder.name}-described"))
+        described, _ = describe_corpus(dataset, folders[-1], num_proc)
+        write_record(MeasurementSettings(), folders[-1])
+        columns = described["train"].column_names
+    return publish_dataset(
+        folders if whole else folders[-1:],
+        repo_id,
+        columns=None if whole else columns_that_may_leave(corpus, columns),
+        everybody_is_licensed=everybody_is_licensed,
+        **options,
+    )
+
+
+def describe_corpus(
+    dataset: DatasetDict, target: Path, num_proc: int | None = None
+) -> tuple[DatasetDict, SpeechDescriber]:
+    """Measure and describe all splits with the default settings; they are written, without clips, with the describer.
+
+    Args:
+        dataset: The splits, with clips; the describer is fitted on ``train``.
+        target: Dataset folder that is written.
+        num_proc: Processes that measure.
+
+    Returns:
+        The described splits, with clips, and the describer.
+    """
+    settings = MeasurementSettings()
+    measured = measure_dataset(dataset, settings, num_proc=num_proc)
+    describer = SpeechDescriber.fit(measured["train"], settings=settings)
+    described = describe_dataset(measured, describer)
+    write_dataset(described.remove_columns("audio"), target)
+    describer.save_pretrained(target)
+    return described, describer
+
+
+def _configs(folders: Sequence[Path], prompts: Sequence[str], columns: Sequence[str] | None) -> list[_Config]:
     if not folders:
         raise PublishingError("nothing is given to publish: name a dataset folder")
     configs = [_config(folder, columns) for folder in folders]
@@ -118,11 +187,13 @@ def _configs(folders: Sequence[Path], prompts: Sequence[str], columns: Sequence[
     return configs
 
 
-def _config(folder: Path, columns: Sequence[str] | None) -> DatasetConfig:
+def _config(folder: Path, columns: Sequence[str] | None) -> _Config:
     dataset = read_dataset(folder)
     if columns is not None:
         dataset = DatasetDict({split: _selected(rows, columns, folder) for split, rows in dataset.items()})
-    return DatasetConfig(config_name(_all_columns(dataset)), dataset, folder, find_record(CorpusIdentity, folder))
+    there = _all_columns(dataset)
+    name = next((name for name, column in _NAMED_BY.items() if column in there), "utterances")
+    return _Config(name, dataset, folder, find_record(CorpusIdentity, folder))
 
 
 def _selected(rows: Any, columns: Sequence[str], folder: Path) -> Any:
@@ -137,17 +208,23 @@ def _selected(rows: Any, columns: Sequence[str], folder: Path) -> Any:
     return rows.select_columns(list(columns))
 
 
-def _prompt_config(folder: Path, prompt: str) -> DatasetConfig:
+def _prompt_config(folder: Path, prompt: str) -> _Config:
     specification = load_prompt(prompt)
+    # It names a folder of the repository and, in the card's program, a variable.
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", specification.name):
+        raise PublishingError(
+            f'the prompt {specification.name!r} cannot name a config: give it a "name" of letters, digits, - and _ only'
+        )
     rows = build_prompts(read_dataset(folder), specification)
-    return DatasetConfig(
-        config_name([], specification.name), rows, folder, find_record(CorpusIdentity, folder), specification
-    )
+    return _Config(f"sft-{specification.name}", rows, folder, find_record(CorpusIdentity, folder), specification)
 
 
-def _one_corpus(configs: Sequence[DatasetConfig]) -> Corpus:
+def _one_corpus(configs: Sequence[_Config]) -> Corpus:
     """The corpus that all configs come from."""
-    corpora = {corpus_of(config.identity, _utterance_ids(config.dataset)) for config in configs}
+    corpora = {
+        corpus_of(config.identity, (name for rows in config.dataset.values() for name in rows["utterance_id"]))
+        for config in configs
+    }
     revisions = {config.identity.revision for config in configs if config.identity}
     if len(corpora) > 1 or len(revisions) > 1:
         names = ", ".join(sorted(corpus.name for corpus in corpora))
@@ -158,16 +235,11 @@ def _one_corpus(configs: Sequence[DatasetConfig]) -> Corpus:
     return corpora.pop()
 
 
-def _utterance_ids(dataset: DatasetDict) -> Iterable[str]:
-    for rows in dataset.values():
-        yield from rows["utterance_id"]
-
-
 def _all_columns(dataset: DatasetDict) -> list[str]:
     return list(dict.fromkeys(column for rows in dataset.values() for column in rows.column_names))
 
 
-def _stage(configs: Sequence[DatasetConfig], staging: Path) -> dict[str, Path]:
+def _stage(configs: Sequence[_Config], staging: Path) -> dict[str, Path]:
     """Write what is published and list it: path in the repository → file here."""
     files: dict[str, Path] = {}
     for config in configs:
@@ -186,7 +258,7 @@ def _write_shards(rows: Any, split: str, folder: Path) -> None:
         write_shard(rows.shard(count, index, contiguous=True), folder / shard_name(split, index, count))
 
 
-def _stage_records(config: DatasetConfig, folder: Path) -> None:
+def _stage_records(config: _Config, folder: Path) -> None:
     for name in (CORPUS_FILE, *RECORDS):
         if (config.folder / name).is_file():
             shutil.copyfile(config.folder / name, folder / name)
@@ -194,21 +266,17 @@ def _stage_records(config: DatasetConfig, folder: Path) -> None:
         config.prompt.save(folder)
 
 
-def _all_configs(configs: Sequence[DatasetConfig], repo_id: str, staging: Path) -> dict[str, Any]:
+def _all_configs(configs: Sequence[_Config], repo_id: str, staging: Path) -> dict[str, Any]:
     """What the configs hold that are published now, and those that the repository keeps."""
     before = read_remote(repo_id, "dataset", VIEWS_FILE)
     held: dict[str, Any] = {} if before is None else json.loads(before)
     for config in configs:
         held[config.name] = describe_config(config.dataset, config.identity, staging / config.name)
-    _check_same_corpus(repo_id, held)
-    return dict(sorted(held.items()))
-
-
-def _check_same_corpus(repo_id: str, held: Mapping[str, Any]) -> None:
-    """Refuse a repository whose configs come from different rows: ids would not mean the same."""
+    # With configs of different rows, ids would not mean the same.
     revisions = {(config["corpus"] or {}).get("revision") for config in held.values()}
     if len(revisions) > 1:
         raise PublishingError(
             f"{repo_id} holds configs of another corpus, release or split: publish all configs again, "
             "or take another repository"
         )
+    return dict(sorted(held.items()))

@@ -84,7 +84,7 @@ _REPLACED = (
 
 
 def publish_model(
-    folder: Path,
+    folder: str | Path,
     repo_id: str,
     *,
     private: bool = False,
@@ -116,10 +116,10 @@ def publish_model(
         EvaluationError: If the records beside the model do not belong together.
 
     Example:
-        >>> publish_model(Path("runs/cues"), "me/demo-cues", licence="apache-2.0")  # doctest: +SKIP
+        >>> publish_model("runs/cues", "me/demo-cues", licence="apache-2.0")  # doctest: +SKIP
         '0d1e5ad6cbd9c3d9a9a47b1e4b7bd4b3a4f0c3d2'
     """
-    run = _best_run(folder)
+    run = _best_run(folder := Path(folder))
     training = _training_record(run)
     files = {**_model_files(run), **_records(run, folder)}
     card = model_card(run, repo_id=repo_id, licence=licence)
@@ -129,7 +129,11 @@ def publish_model(
     free = corpus is not None and corpus.may_leave == "everything"
     may_leave = (restricted and everybody_is_licensed) or free
     _check_tokenizer(training, corpus, may_leave=may_leave)
-    files |= _predictions(run, may_leave=may_leave)
+    predictions = run / PREDICTIONS_FILE
+    if predictions.is_file() and may_leave:
+        files[predictions.name] = predictions
+    elif predictions.is_file():
+        logger.info("%s stays here: the labels in it may not be passed on to everybody", predictions.name)
     with TemporaryDirectory(prefix="speechcue-publish-") as staging:
         files[CARD_FILE] = Path(staging) / CARD_FILE
         files[CARD_FILE].write_text(str(card), encoding="utf-8")
@@ -214,11 +218,3 @@ def _check_tokenizer(training: TrainingRecord, corpus: Corpus | None, *, may_lea
             f"the tokenizer of this tiny model was trained on texts of {name}, which may not be passed on: "
             "train on a base model of the Hub, or publish to a private or gated repository with --everybody-is-licensed"
         )
-
-
-def _predictions(run: Path, *, may_leave: bool) -> dict[str, Path]:
-    """The table of predictions, which has the corpus's labels."""
-    path = run / PREDICTIONS_FILE
-    if path.is_file() and not may_leave:
-        logger.info("%s stays here: the labels in it may not be passed on to everybody", path.name)
-    return {path.name: path} if path.is_file() and may_leave else {}

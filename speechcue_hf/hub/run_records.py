@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +47,9 @@ _USED_BY_STAGE = {
 
 @dataclass(frozen=True)
 class RunRecords:
-    """What lies beside a model.
+    """What lies beside a model: None is what its kind does not have, or what was not done.
 
     Args:
-        training: How it was trained.
-        results: What it scored; None for a model that was not evaluated.
-        prompt: The prompt of a chat model.
-        captions: What a SEmoLLM was taught.
-        describer: Of a model that reads or was taught descriptions.
         seeds: Where a run is one of several that differ in their seed: split, or ``selection`` for the one that chose
             the best epoch → their scores.
         pictures: Names of the pictures that are there.
@@ -119,13 +112,7 @@ class RunRecords:
 
 
 def read_run(folder: Path) -> RunRecords:
-    """Read what lies beside a model.
-
-    Args:
-        folder: What a training wrote, with ``results.json`` where it was evaluated.
-
-    Returns:
-        The records.
+    """Read what lies beside a model, in the folder that a training wrote.
 
     Raises:
         RecordError: If there is no training record, or a record is damaged or of a newer release.
@@ -153,21 +140,6 @@ def _base_on_the_hub(folder: Path) -> dict[str, Any]:
     path = folder / "adapter_config.json"
     base = read_json(path, TrainingRecord.FIX).get("base_model_name_or_path") if path.is_file() else None
     return {"base_model": base} if base is not None and HUB_ID.fullmatch(base) else {}
-
-
-def published_figures(results: ResultsRecord) -> list[dict[str, Any]]:
-    """Published scores that stand beside ours: those of the same corpus and task, where ours is of the test split.
-
-    Args:
-        results: Ours.
-
-    Returns:
-        The entries of ``published_figures.json`` that fit.
-    """
-    corpus = results.corpus or {}
-    text = (files("speechcue_hf.hub") / "published_figures.json").read_text(encoding="utf-8")
-    wanted = (corpus.get("name"), corpus.get("task"), results.split)
-    return [figure for figure in json.loads(text) if (figure["corpus"], figure["task"], "test") == wanted]
 
 
 def _read_describer(folder: Path, training: TrainingRecord) -> SpeechDescriber:

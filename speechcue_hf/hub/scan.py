@@ -56,19 +56,15 @@ def _local(folders: Sequence[Path]) -> Iterator[tuple[str, re.Pattern[bytes]]]:
 
 
 def _texts(path: Path) -> Iterator[bytes]:
+    """What a file says, a Parquet file in its metadata and in every string; clips are not text."""
     if path.suffix == ".parquet":
-        yield from _parquet_texts(path)
+        with pq.ParquetFile(path) as file:
+            yield b"\n".join((file.schema_arrow.metadata or {}).values())
+            for batch in file.iter_batches(_ROWS_AT_A_TIME):
+                for column in batch.columns:
+                    yield from _strings(column)
     elif path.suffix not in _BINARY:
         yield path.read_bytes()
-
-
-def _parquet_texts(path: Path) -> Iterator[bytes]:
-    """The metadata and every string of a Parquet file; clips are not text."""
-    with pq.ParquetFile(path) as file:
-        yield b"\n".join((file.schema_arrow.metadata or {}).values())
-        for batch in file.iter_batches(_ROWS_AT_A_TIME):
-            for column in batch.columns:
-                yield from _strings(column)
 
 
 def _strings(column: pa.Array) -> Iterator[bytes]:

@@ -83,7 +83,7 @@ def commit_files(
         kind: Of repository.
         files: Path in the repository → file here, or its content.
         message: Of the commit.
-        replaces: Folders of the repository (``cues/``) whose other files go with this commit.
+        replaces: Beginnings of paths (``cues/``) whose other files go with this commit.
         retries: How often a request is tried again, and when.
 
     Returns:
@@ -103,7 +103,6 @@ def commit_files(
         # A try before this one may have been done without our hearing of it.
         if not stale and all(path in there and _is_same(there[path], content) for path, content in files.items()):
             return str(head)
-        api.preupload_lfs_files(repo_id, additions, repo_type=kind, free_memory=False)
         operations: list[CommitOperationAdd | CommitOperationDelete] = [*additions, *map(CommitOperationDelete, stale)]
         made = api.create_commit(repo_id, operations, commit_message=message, repo_type=kind, parent_commit=head)
         return str(made.oid)
@@ -111,28 +110,15 @@ def commit_files(
     return _persist(attempt, repo_id, retries)
 
 
-def read_remote(repo_id: str, kind: Kind, path: str, *, retries: RetryPolicy = DEFAULT_RETRIES) -> bytes | None:
-    """Read a file of a repository as it is now.
-
-    Args:
-        repo_id: ``user/name``; the repository exists.
-        kind: Of repository.
-        path: Of the file in the repository.
-        retries: How often a request is tried again, and when.
-
-    Returns:
-        Its content; None where there is no such file.
-
-    Raises:
-        PublishingError: If the Hub does not answer.
-    """
+def read_remote(repo_id: str, kind: Kind, path: str) -> bytes | None:
+    """Read a file of a repository as it is now; None where there is no such file."""
 
     def attempt() -> bytes | None:
         if not HfApi().file_exists(repo_id, path, repo_type=kind):
             return None
         return Path(hf_hub_download(repo_id, path, repo_type=kind)).read_bytes()
 
-    return _persist(attempt, repo_id, retries)
+    return _persist(attempt, repo_id, DEFAULT_RETRIES)
 
 
 def _persist(request: Callable[[], Result], repo_id: str, retries: RetryPolicy) -> Result:

@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from speechcue_hf.inference.completions import encode_for_scoring
-from speechcue_hf.inference.scoring import evaluation_mode, pad
+from speechcue_hf.inference.scoring import encode_for_scoring, evaluation_mode, pad
 from speechcue_hf.progress import progress
 from speechcue_hf.prompts.encoding import Message
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-LONGEST_INSTRUCTERC_MATCH = 11
 
 
 def generate_answers(
@@ -46,15 +43,23 @@ def generate_answers(
     """
     encoded = encode_for_scoring(model, tokenizer, prompts, labels)
     by_length = sorted(range(len(prompts)), key=lambda row: len(encoded.prompts[row]))
-    answers = [""] * len(prompts)
-    longest = new_tokens or encoded.longest_completion
+    generate: Any = model.generate
+    answers: dict[int, str] = {}
     with evaluation_mode(model):
         for start in progress(range(0, len(prompts), batch_size), "Generating answers", "batches"):
             batch = by_length[start : start + batch_size]
-            texts = _generate(model, tokenizer, [encoded.prompts[row] for row in batch], longest)
-            for row, text in zip(batch, texts, strict=True):
-                answers[row] = text
-    return answers
+            ids, mask = (part.to(model.device) for part in pad([encoded.prompts[row] for row in batch], side="left"))
+            output = generate(
+                input_ids=ids,
+                attention_mask=mask,
+                do_sample=False,
+                max_new_tokens=new_tokens or encoded.longest_completion,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.eos_token_id,
+            )
+            texts = tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
+            answers.update(zip(batch, texts, strict=True))
+    return [answers[row] for row in range(len(prompts))]
 
 
 def match_exactly(output: str, labels: Sequence[str]) -> int | None:
@@ -78,7 +83,7 @@ def match_as_instructerc(output: str, labels: Sequence[str]) -> int:
         >>> match_as_instructerc("unhappy", ["happy", "sad"]), match_as_instructerc("", ["happy", "sad"])
         (0, 1)
     """
-    candidates = [label for label in labels if len(label) <= LONGEST_INSTRUCTERC_MATCH]
+    candidates = [label for label in labels if len(label) < 12]
     for position in range(len(output)):
         found = [label for label in candidates if output.startswith(label, position)]
         if found:
@@ -108,19 +113,11 @@ MATCHING_RULES: dict[str, Callable[[str, Sequence[str]], int | None]] = {
     "strict": match_exactly,
     "instructerc": match_as_instructerc,
 }
-"""Ways from a generated text to a label, by the name that results carry."""
+"""Ways from a generated text to a label, by the name that results carry: exact, or with the published repair."""
 
 
 def match_outputs(outputs: Sequence[str], labels: Sequence[str], matching: str) -> list[int | None]:
-    """Make a label, or nothing, of each generated text.
-
-    Args:
-        outputs: Generated texts.
-        labels: The closed set.
-        matching: ``"strict"`` (exactly one label, else invalid) or ``"instructerc"`` (the published repair).
-
-    Returns:
-        The number of a label, or ``None``, for each text.
+    """The number of the label that each generated text is read as, or None, by one of ``MATCHING_RULES``.
 
     Raises:
         ValueError: If there is no such rule.
@@ -132,20 +129,3 @@ def match_outputs(outputs: Sequence[str], labels: Sequence[str], matching: str) 
     if matching not in MATCHING_RULES:
         raise ValueError(f"matching must be one of {sorted(MATCHING_RULES)}, got {matching!r}")
     return [MATCHING_RULES[matching](output, labels) for output in outputs]
-
-
-def _generate(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Sequence[int]], new_tokens: int
-) -> list[str]:
-    ids, mask = pad(prompts, side="left")
-    generate: Any = model.generate
-    output = generate(
-        input_ids=ids.to(model.device),
-        attention_mask=mask.to(model.device),
-        do_sample=False,
-        max_new_tokens=new_tokens,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.eos_token_id,
-    )
-    texts: list[str] = tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
-    return texts

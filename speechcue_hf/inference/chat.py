@@ -15,8 +15,7 @@ from speechcue_hf.inference.context import ModelContext
 from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings
 from speechcue_hf.prompts.budget import TokenBudget
 from speechcue_hf.prompts.build import build_prompts, needed_columns
-from speechcue_hf.prompts.dialogue import included_scope
-from speechcue_hf.prompts.future import future_record
+from speechcue_hf.prompts.dialogue import future_record, included_scope
 from speechcue_hf.prompts.specification import PromptSpecification
 from speechcue_hf.records import TrainingRecord
 
@@ -50,15 +49,7 @@ class ChatClassifier:
 
     @classmethod
     def of(cls, model: Any, tokenizer: Any, context: ModelContext) -> ChatClassifier:
-        """Put a loaded model together with its prompt.
-
-        Args:
-            model: The model.
-            tokenizer: Its tokenizer.
-            context: Where it comes from, and how it is to be asked.
-
-        Returns:
-            The classifier.
+        """Put a loaded model together with its prompt, as its context says.
 
         Raises:
             EvaluationError: If the prompt or the label words are not those of the training, or nothing says which
@@ -112,31 +103,18 @@ class ChatClassifier:
         return replace(self, prompt=replace(self.prompt, description=False, impression=False, context_cues=0))
 
     def predict(self, rows: Dataset, wanted: Sequence[int] | None = None) -> list[Prediction]:
-        """Ask about each utterance."""
+        """Ask about each utterance; EvaluationError if the model cannot be scored as the settings ask."""
         budget = None if self.token_budget is None else TokenBudget(self.tokenizer, self.token_budget)
         questions = build_prompts(rows, self.prompt, budget=budget, train=self.train)
-        return self.answer(questions if wanted is None else questions.select(wanted))
-
-    def answer(self, questions: Dataset) -> list[Prediction]:
-        """Answer prompts that are built.
-
-        Args:
-            questions: From :func:`speechcue_hf.prompts.build.build_prompts`.
-
-        Returns:
-            One prediction for each.
-
-        Raises:
-            EvaluationError: If the model cannot be scored as the settings ask.
-        """
+        if wanted is not None:
+            questions = questions.select(wanted)
         prompts = list(questions["prompt"])
         notes = [
             f"{dropped} turns did not fit the prompt" if dropped else None for dropped in questions["turns_dropped"]
         ]
-        cut = [note is not None for note in notes]
         if self.settings.decode == "generate":
             return self._generated(prompts, notes)
-        return scored_predictions(self._scores(prompts), notes, cut)
+        return scored_predictions(self._scores(prompts), notes, [note is not None for note in notes])
 
     def _scores(self, prompts: Sequence[Any]) -> Any:
         from speechcue_hf.inference.scoring import score_labels
@@ -161,15 +139,7 @@ class ChatClassifier:
 def shown_by_prompt(
     prompt: PromptSpecification, token_budget: int | None, scopes: Iterable[str | None]
 ) -> dict[str, Any]:
-    """What a prompt shows a model: values of :class:`speechcue_hf.records.Shown`.
-
-    Args:
-        prompt: The prompt.
-        token_budget: Most tokens of prompt and answer.
-        scopes: ``biography_scope`` of its rows.
-
-    Returns:
-        The prompt, the budget, and what the prompts have of later turns.
+    """What a prompt shows a model of rows with some ``biography_scope``: values of :class:`speechcue_hf.records.Shown`.
 
     Raises:
         PromptError: If some biographies saw later turns, and some did not.

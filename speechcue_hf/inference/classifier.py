@@ -55,47 +55,32 @@ class EmotionClassifier(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the emotions, in the order of their class ids."""
-        ...
 
     @property
     def words(self) -> tuple[str, ...]:
         """What the model calls them."""
-        ...
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns that rows must have, beside the emotion."""
-        ...
 
     @property
     def training(self) -> TrainingRecord | None:
         """How the model was trained; None for one that was not trained on this task."""
-        ...
 
     @property
     def protocol(self) -> Mapping[str, Any]:
         """How answers are read, as far as it can change a result: ``decode`` and what belongs to it."""
-        ...
 
     def shown(self, rows: Dataset) -> Mapping[str, Any]:
-        """What the model is shown of rows: values of :class:`speechcue_hf.records.Shown`.
-
-        Args:
-            rows: The rows.
-
-        Returns:
-            Field → value, of those that the classifier knows.
-        """
-        ...
+        """What the model is shown of rows: those values of :class:`speechcue_hf.records.Shown` that it knows."""
 
     @property
     def voice(self) -> tuple[str, ...]:
         """Those of the columns that carry the voice; none for a model that reads text alone."""
-        ...
 
     def without_voice(self) -> EmotionClassifier | None:
         """The same model, told nothing of the voice; None where that leaves nothing to judge by."""
-        ...
 
     def predict(self, rows: Dataset, wanted: Sequence[int] | None = None) -> list[Prediction]:
         """Judge utterances.
@@ -107,28 +92,15 @@ class EmotionClassifier(Protocol):
         Returns:
             One prediction for each row that is wanted, in their order.
         """
-        ...
 
 
 def scored_predictions(
     scores: LabelScores, notes: Sequence[str | None], shortened: Sequence[bool] | None = None
 ) -> list[Prediction]:
-    """Predictions from the scores of labels.
-
-    Args:
-        scores: Of each row.
-        notes: Of each row.
-        shortened: Whether each row was cut; by default none.
-
-    Returns:
-        The likeliest label of each row, with its probabilities.
-    """
-    rows = zip(scores.predictions.tolist(), scores.probabilities.tolist(), notes, strict=True)
+    """The likeliest label of each row with its probabilities and its note; by default no row was shortened."""
     cut = shortened or [False] * len(notes)
-    return [
-        Prediction(label, tuple(probabilities), note, shortened=short)
-        for (label, probabilities, note), short in zip(rows, cut, strict=True)
-    ]
+    rows = zip(scores.predictions.tolist(), scores.probabilities.tolist(), notes, cut, strict=True)
+    return [Prediction(label, tuple(likely), note, shortened=short) for label, likely, note, short in rows]
 
 
 def reads_descriptions(classifier: EmotionClassifier) -> bool:

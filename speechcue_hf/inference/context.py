@@ -70,20 +70,12 @@ class ModelContext:
         return load_prompt(path)
 
     def refuse_prompts(self, kind: str) -> None:
-        """Refuse what only a chat model can take.
-
-        Raises:
-            EvaluationError: If a prompt was chosen, or texts are to be generated.
-        """
+        """Refuse what only a chat model can take: a prompt, and that texts are to be generated."""
         if self.prompt is not None or self.settings.decode != "score":
             raise EvaluationError(f"{kind}: leave out prompt and decode")
 
     def check(self, what: str, trained: Any, found: Any) -> None:
-        """Refuse files that were not written by one training; what no record names cannot be compared.
-
-        Raises:
-            EvaluationError: If they differ.
-        """
+        """Refuse files that were not written by one training; what no record names cannot be compared."""
         if trained is not None and trained != found:
             raise EvaluationError(
                 f"{what} of {self.name}: the model was trained with {trained}, but here is {found}. Take the files "

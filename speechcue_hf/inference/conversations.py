@@ -10,7 +10,6 @@ from datasets import Audio, ClassLabel, Dataset, Features, Value, concatenate_da
 
 from speechcue_hf.corpora.catalogue import NAMESPACE
 from speechcue_hf.corpora.clips import clip_status
-from speechcue_hf.corpora.joining import put_beside
 from speechcue_hf.corpora.schema import utterance_features
 from speechcue_hf.errors import AudioError
 
@@ -58,10 +57,7 @@ def _folder_rows(folder: Path, labels: Sequence[str]) -> Dataset:
     """Rows of all splits; what the folder says of emotions is not looked at."""
     splits = load_dataset(NAMESPACE + "folder", data_dir=str(folder))
     rows = concatenate_datasets([split.remove_columns("emotion") for split in splits.values()])
-    unknown = Dataset.from_dict(
-        {"emotion": [None] * len(rows)}, features=Features({"emotion": ClassLabel(names=list(labels))})
-    )
-    return put_beside(rows, unknown)
+    return rows.add_column("emotion", [None] * len(rows), feature=ClassLabel(names=list(labels)))
 
 
 def _turn_rows(turns: Sequence[Turn], labels: Sequence[str]) -> Dataset:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from datasets import Dataset, Features
+from datasets import Dataset
 
-from speechcue_hf.corpora.joining import put_beside
 from speechcue_hf.inference.classifier import Prediction, scored_predictions
 from speechcue_hf.inference.context import ModelContext
 from speechcue_hf.inference.scoring import LabelScores
@@ -44,15 +43,7 @@ class EncoderClassifier:
 
     @classmethod
     def of(cls, model: Any, tokenizer: Any, context: ModelContext) -> EncoderClassifier:
-        """Put a loaded model together with how it was trained.
-
-        Args:
-            model: The model.
-            tokenizer: Its tokenizer.
-            context: Where it comes from.
-
-        Returns:
-            The classifier.
+        """Put a loaded model together with how it was trained, as its context says.
 
         Raises:
             EvaluationError: If the labels in the model's configuration are not those of the training, or it is to be
@@ -69,10 +60,7 @@ class EncoderClassifier:
         """Names of the emotions, in the order of their class ids."""
         return tuple(self.model.config.label_names)
 
-    @property
-    def words(self) -> tuple[str, ...]:
-        """Their names."""
-        return self.names
+    words = names
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -105,35 +93,22 @@ class EncoderClassifier:
         return predictions if wanted is None else [predictions[place] for place in wanted]
 
     def classify(self, examples: Dataset) -> list[Prediction]:
-        """Classify dialogues that are encoded.
-
-        Args:
-            examples: From :func:`speechcue_hf.models.bioserc.dialogues.dialogue_examples`, of tokens or of vectors.
-
-        Returns:
-            One prediction for each utterance, in the order of the rows.
-        """
-        logits = _predict_dialogues(examples, self.model, self.settings.batch_size)
-        scores = LabelScores(self.words, logits.log_softmax(-1).numpy(), "sum", tokens=0)
+        """Classify the utterances of dialogues that are encoded by ``dialogue_examples``, as tokens or vectors."""
+        logits = []
+        for start in progress(range(0, len(examples), self.settings.batch_size), "Scoring dialogues", "batches"):
+            places = range(start, min(start + self.settings.batch_size, len(examples)))
+            collated = collate([examples[place] for place in places])
+            del collated["labels"]
+            batch = {name: tensor.to(self.model.device) for name, tensor in collated.items()}
+            with torch.inference_mode():
+                logits.append(self.model(**batch).logits[batch["speakers"] >= 0].float().cpu())
+        scores = LabelScores(self.words, torch.cat(logits).log_softmax(-1).numpy(), "sum", tokens=0)
         shortened = [cut for dialogue in examples["shortened"] for cut in dialogue]
         return scored_predictions(scores, ["context did not fit" if cut else None for cut in shortened], shortened)
 
 
 def _silenced(rows: Dataset, voice: Sequence[str]) -> Dataset:
     """Rows in which nothing was measured."""
-    features = Features({name: rows.features[name] for name in voice})
-    nothing = Dataset.from_dict({name: [None] * len(rows) for name in voice}, features=features)
-    return put_beside(rows.remove_columns(list(voice)), nothing)
-
-
-def _predict_dialogues(examples: Dataset, model: BiosErcForUtteranceClassification, batch_size: int) -> torch.Tensor:
-    """Logits of every utterance."""
-    parts = []
-    for start in progress(range(0, len(examples), batch_size), "Scoring dialogues", "batches"):
-        rows = range(start, min(start + batch_size, len(examples)))
-        batch = {name: tensor.to(model.device) for name, tensor in collate([examples[row] for row in rows]).items()}
-        del batch["labels"]
-        with torch.inference_mode():
-            logits = model(**batch).logits
-        parts.append(logits[batch["speakers"] >= 0].float().cpu())
-    return torch.cat(parts)
+    for name in voice:
+        rows = rows.remove_columns(name).add_column(name, [None] * len(rows), feature=rows.features[name])
+    return rows

@@ -9,17 +9,18 @@ from typing import Any
 
 from datasets import Dataset, Features, Value
 
-from speechcue_hf.captions.check import contradicted
+from speechcue_hf.captions.check import Measured, contradicted
 from speechcue_hf.captions.parts import CUE_WORDS, cue_word
 from speechcue_hf.captions.reading import read_claims, read_denials, read_genders
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.inference.classifier import EmotionClassifier, Prediction
 from speechcue_hf.inference.context import ModelContext
-from speechcue_hf.inference.loading import load_classifier
+from speechcue_hf.inference.loading import load_described
 from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings
 from speechcue_hf.inference.speech import SpeechClassifier
 from speechcue_hf.inference.speech_model import Audio
+from speechcue_hf.models.loading import hub_commit
 from speechcue_hf.progress import progress
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".mp4", ".aac", ".opus", ".webm", ".mkv", ".avi", ".mov")
@@ -119,21 +120,12 @@ class Explainer:
             DescriberError: If there is no describer beside the model.
             OSError: If there is no model of that name.
         """
-        context = ModelContext(source, revision, replace(settings, explain=True), names=names)
-        classifier = load_classifier(source, revision=revision, names=names, settings=context.settings)
-        return cls.of(classifier, context)
+        context = ModelContext(source, hub_commit(source, revision), replace(settings, explain=True), names=names)
+        return cls.of(load_described(context), context)
 
     @classmethod
     def of(cls, classifier: EmotionClassifier, context: ModelContext) -> Explainer:
-        """Put a classifier together with the describer beside its model.
-
-        Args:
-            classifier: It hears clips, and its settings let it explain.
-            context: Where its model comes from, and the emotions that it is to tell apart.
-
-        Returns:
-            The explainer; errors are those of :meth:`from_pretrained`.
-        """
+        """Put a classifier together with the describer beside its model; errors as of :meth:`from_pretrained`."""
         if not isinstance(classifier, SpeechClassifier):
             raise EvaluationError(f"{context.name} is told of clips and does not hear them: it cannot explain one")
         classifier = replace(classifier, names=tuple(context.names or classifier.names))
@@ -154,8 +146,7 @@ class Explainer:
         Yields:
             One explanation for each clip, in their order; a clip that cannot be decoded has its reason in ``error``.
         """
-        starts = range(0, len(clips), batch_size)
-        for start in progress(starts, "Explaining", "batches"):
+        for start in progress(range(0, len(clips), batch_size), "Explaining", "batches"):
             batch = clips[start : start + batch_size]
             for clip, prediction in zip(batch, self.classifier.predict(_clip_rows(batch)), strict=True):
                 yield self._checked(clip, prediction, gender)
@@ -181,15 +172,8 @@ class Explainer:
         )
 
 
-def check_claims(explanation: str, measured: Mapping[str, str | None]) -> tuple[CheckedClaim, ...]:
-    """Put each level that an explanation states beside the measured one.
-
-    Args:
-        explanation: The text.
-        measured: ``pitch``, ``speed`` and ``volume`` in the words of captions; None where not measured.
-
-    Returns:
-        The claims, in the order of the text.
+def check_claims(explanation: str, measured: Measured) -> tuple[CheckedClaim, ...]:
+    """Put each level that an explanation states or denies beside the measured one, in the order of the text.
 
     Example:
         >>> check_claims("With high pitch.", {"pitch": "low"})[0].contradicted
@@ -217,13 +201,7 @@ def _clip_rows(clips: Sequence[Audio]) -> Dataset:
 
 
 def find_clips(paths: Sequence[Path]) -> list[Path]:
-    """Audio files, and those in folders and the folders below, by name.
-
-    Args:
-        paths: Files and folders.
-
-    Returns:
-        The files; one that does not exist is among them, so that it is named as such.
+    """Audio files, and those in folders and below, by name; a file that does not exist stays, to be named as such.
 
     Raises:
         EvaluationError: If a folder holds no audio file.

@@ -11,8 +11,6 @@ from speechcue_hf.inference.classifier import EmotionClassifier
 from speechcue_hf.inference.context import ModelContext
 from speechcue_hf.models.loading import hub_commit, load_encoder, load_model, load_speech_model, model_type
 
-Loader = Callable[[str | Path, str | None], tuple[Any, Any]]
-
 
 def load_classifier(source: str | Path, *, revision: str | None = None, **requested: Any) -> EmotionClassifier:
     """Load a model with what lies beside it, all from one commit.
@@ -36,28 +34,27 @@ def load_classifier(source: str | Path, *, revision: str | None = None, **reques
         >>> classifier.predict(described["test"])[0].probabilities  # doctest: +SKIP
         (0.71, 0.02, 0.27)
     """
-    commit = hub_commit(source, revision)
-    load, _ = _kind(model_type(source, commit))
-    model, processor = load(source, commit)
-    return as_classifier(model, processor, ModelContext(source, commit, **requested))
+    return load_described(ModelContext(source, hub_commit(source, revision), **requested))
+
+
+def load_described(context: ModelContext) -> EmotionClassifier:
+    """The classifier that a context describes; errors are those of :func:`load_classifier`."""
+    load, make = _kind(model_type(context.source, context.revision))
+    return make(*load(context.source, context.revision), context)
 
 
 def as_classifier(model: Any, processor: Any, context: ModelContext) -> EmotionClassifier:
-    """Put a loaded model together with what lies beside it.
+    """Put a loaded model, and its tokenizer or processor, together with what lies beside it.
 
-    Args:
-        model: The model.
-        processor: Its tokenizer, or the processor of a SEmoLLM.
-        context: Where it comes from, and how it is to be asked.
-
-    Returns:
-        The classifier; errors are those of :func:`load_classifier`.
+    Errors are those of :func:`load_classifier`.
     """
     _, make = _kind(model.config.model_type)
     return make(model, processor, context)
 
 
-def _kind(model_kind: str | None) -> tuple[Loader, Callable[[Any, Any, ModelContext], EmotionClassifier]]:
+def _kind(
+    model_kind: str | None,
+) -> tuple[Callable[[str | Path, str | None], tuple[Any, Any]], Callable[[Any, Any, ModelContext], EmotionClassifier]]:
     """How a kind of model is loaded, and its classifier; what is no kind of its own is a chat model."""
     if model_kind == "bioserc":
         from speechcue_hf.inference.encoder import EncoderClassifier

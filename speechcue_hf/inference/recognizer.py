@@ -8,11 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from datasets import Dataset, Features, Value
+from datasets import Dataset, Value
 
 from speechcue_hf.biographies.settings import BiographySettings, load_biography_prompt
 from speechcue_hf.biographies.write import write_biographies
-from speechcue_hf.corpora.joining import put_beside
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.measure import measure_dataset
 from speechcue_hf.errors import EvaluationError
@@ -21,10 +20,14 @@ from speechcue_hf.generation.store import open_store
 from speechcue_hf.inference.classifier import EmotionClassifier, Prediction, reads_descriptions
 from speechcue_hf.inference.context import ModelContext
 from speechcue_hf.inference.conversations import Conversation, rows_of
-from speechcue_hf.inference.loading import as_classifier, load_classifier
+from speechcue_hf.inference.loading import as_classifier, load_described
 from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings
 from speechcue_hf.models.loading import hub_commit
 from speechcue_hf.records import DESCRIBER_FILE, TrainingRecord
+
+_IDENTITY = ("dialogue_id", "utterance_id", "speaker", "text")
+_RESULT_COLUMNS = (*_IDENTITY, "speech_description", "measurement_note", "biography_note")
+"""Columns that results are made of, as far as rows have them."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,7 @@ class EmotionRecognizer:
         """Load a model and what lies beside it, all from one commit.
 
         Args:
-            source: What a training of this package wrote (adapter, chat model, encoder classifier or SEmoLLM),
-                or the Hub id of such a model, as ``speechcue publish model`` made it.
+            source: What a training of this package wrote, or its Hub id.
             revision: Branch, tag or commit on the Hub.
             generator: Writes the biographies that a model reads, where conversations do not bring their own; it must be
                 the one of the training.
@@ -108,10 +110,7 @@ class EmotionRecognizer:
             DescriberError: If the describer that the model needs is not there.
             RecordError: If a record beside the model is damaged, or of a newer release.
         """
-        commit = hub_commit(source, revision)
-        context = ModelContext(source, commit, settings, train=train)
-        _check_trained(context)
-        return cls._made(load_classifier(source, revision=commit, settings=settings, train=train), context, generator)
+        return cls._made(ModelContext(source, hub_commit(source, revision), settings, train=train), generator)
 
     @classmethod
     def of(
@@ -125,29 +124,23 @@ class EmotionRecognizer:
         train: Dataset | None = None,
         settings: InferenceSettings = CLOSED_SET,
     ) -> EmotionRecognizer:
-        """Put a loaded model together with what lies beside it.
+        """Put a loaded model, and its tokenizer or processor, together with what lies beside it in ``source``.
 
-        Args:
-            model: The model.
-            processor: Its tokenizer, or the processor of a SEmoLLM.
-            source: Where it was loaded from; the other arguments and errors are those of :meth:`from_pretrained`.
-            revision: Branch, tag or commit on the Hub.
-            generator: Writes biographies.
-            train: The described training split.
-            settings: How labels are read.
-
-        Returns:
-            The recognizer.
+        The other arguments, and the errors, are those of :meth:`from_pretrained`.
         """
-        context = ModelContext(source, revision, settings, train=train)
-        _check_trained(context)
-        return cls._made(as_classifier(model, processor, context), context, generator)
+        return cls._made(ModelContext(source, revision, settings, train=train), generator, (model, processor))
 
     @classmethod
     def _made(
-        cls, classifier: EmotionClassifier, context: ModelContext, generator: TextGenerator | None
+        cls, context: ModelContext, generator: TextGenerator | None, loaded: tuple[Any, Any] | None = None
     ) -> EmotionRecognizer:
-        training = _check_trained(context)
+        training = context.training
+        if training is None:
+            raise EvaluationError(
+                f"{context.name} has no {TrainingRecord.FILE}, so nothing says how it was trained: give a model that "
+                "this package trained"
+            )
+        classifier = as_classifier(*loaded, context) if loaded else load_described(context)
         describer = None
         if reads_descriptions(classifier):
             describer = SpeechDescriber.from_pretrained(context.source, revision=context.revision)
@@ -190,13 +183,16 @@ class EmotionRecognizer:
         if "biography" in self.classifier.columns:
             rows = self._with_biographies(rows)
         predictions = self.classifier.predict(rows)
-        return [self._result(row, made) for row, made in zip(_seen(rows), predictions, strict=True)]
+        kept = rows.select_columns([name for name in _RESULT_COLUMNS if name in rows.column_names])
+        return [self._result(row, made) for row, made in zip(kept, predictions, strict=True)]
 
     def _with_biographies(self, rows: Dataset) -> Dataset:
         """Rows with biographies: those that they bring, or those that are written as the training's were."""
         scope = self.training.biography_scope
+        if {"biography", "biography_scope"} <= set(rows.column_names):
+            return rows
         if "biography" in rows.column_names:
-            return rows if "biography_scope" in rows.column_names else _with_scope(rows, scope)
+            return rows.add_column("biography_scope", [scope] * len(rows), feature=Value("string"))
         shaped = self.training.biographies or {}
         if self.generator is None:
             raise EvaluationError(
@@ -214,32 +210,12 @@ class EmotionRecognizer:
         likely = None if made.probabilities is None else dict(zip(self.labels, made.probabilities, strict=True))
         notes = (row.get("measurement_note"), row.get("biography_note"), made.note)
         return RecognizedEmotion(
-            dialogue_id=row["dialogue_id"],
-            utterance_id=row["utterance_id"],
-            speaker=row["speaker"],
-            text=row["text"],
+            **{name: row[name] for name in _IDENTITY},
             emotion=None if made.label is None else self.labels[made.label],
             probabilities=likely,
             description=row.get("speech_description"),
             note="; ".join(note for note in notes if note) or None,
         )
-
-
-def _check_trained(context: ModelContext) -> TrainingRecord:
-    """The record of the training, which a recognizer needs."""
-    training = context.training
-    if training is None:
-        raise EvaluationError(
-            f"{context.name} has no {TrainingRecord.FILE}, so nothing says how it was trained: give a model that this "
-            "package trained"
-        )
-    return training
-
-
-def _with_scope(rows: Dataset, scope: str | None) -> Dataset:
-    """Rows whose biographies are taken to be of the scope of the training's."""
-    scopes = Dataset.from_dict({"biography_scope": [scope] * len(rows)}, Features({"biography_scope": Value("string")}))
-    return put_beside(rows, scopes)
 
 
 def _biography_settings(shaped: Mapping[str, Any]) -> BiographySettings:
@@ -256,9 +232,3 @@ def _biography_settings(shaped: Mapping[str, Any]) -> BiographySettings:
         )
     refresh = {} if shaped.get("refresh") is None else {"refresh": shaped["refresh"]}
     return BiographySettings(scope=shaped["scope"], word_limit=shaped["word_limit"], prompt=prompt, **refresh)
-
-
-def _seen(rows: Dataset) -> Dataset:
-    """The columns that results are made of."""
-    names = ("dialogue_id", "utterance_id", "speaker", "text", "speech_description", "measurement_note")
-    return rows.select_columns([name for name in (*names, "biography_note") if name in rows.column_names])

@@ -12,14 +12,37 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
-from speechcue_hf.inference.completions import EncodedPrompts, encode_for_scoring
+from speechcue_hf.errors import EvaluationError
 from speechcue_hf.inference.settings import Normalisation
 from speechcue_hf.progress import progress
-from speechcue_hf.prompts.encoding import Message
+from speechcue_hf.prompts.encoding import Message, encode_completion, encode_prompts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+PROMPTS_PER_BATCH = 256
+ENDING = 4
+"""Tokens at the end of a prompt that can change how the answer behind it is cut into tokens."""
+
+
+@dataclass(frozen=True)
+class EncodedPrompts:
+    """Prompts and labels as tokens.
+
+    Attributes:
+        prompts: Token ids of each rendered prompt, up to where the answer begins.
+        completions: For each label the token ids that follow any of the prompts, end token included.
+    """
+
+    prompts: list[list[int]]
+    completions: list[list[int]]
+
+    @property
+    def longest_completion(self) -> int:
+        """Tokens of the longest label, end token included."""
+        return max(map(len, self.completions))
 
 
 @dataclass(frozen=True)
@@ -39,6 +62,19 @@ class LabelScores:
     normalisation: Normalisation
     tokens: int
 
+    @classmethod
+    def of(
+        cls,
+        labels: Sequence[str],
+        summed: np.ndarray,
+        completions: Sequence[Sequence[int]],
+        normalisation: Normalisation,
+        tokens: int,
+    ) -> LabelScores:
+        """Scores from log-likelihoods that are summed over the tokens of each label's completion."""
+        lengths = np.array([len(completion) for completion in completions])
+        return cls(tuple(labels), summed / lengths if normalisation == "mean" else summed, normalisation, tokens)
+
     @property
     def probabilities(self) -> np.ndarray:
         """Softmax of the log-likelihoods over the label set, shape ``(rows, labels)``."""
@@ -49,12 +85,6 @@ class LabelScores:
     def predictions(self) -> np.ndarray:
         """Column of the most likely label, shape ``(rows,)``."""
         return np.asarray(self.log_likelihood.argmax(axis=1))
-
-    @property
-    def margins(self) -> np.ndarray:
-        """Probability of the best label minus that of the second best, shape ``(rows,)``."""
-        ranked = np.sort(self.probabilities, axis=1)
-        return np.asarray(ranked[:, -1] - ranked[:, -2])
 
 
 def score_labels(
@@ -68,9 +98,8 @@ def score_labels(
 ) -> LabelScores:
     """Score every label as the completion of every prompt, each prompt by itself.
 
-    One pass runs the prompts and keeps their cache, one pass runs all labels on that shared cache. Batches hold prompts
-    of similar length. This works with every decoder that has a key-value cache; ``score_shared`` processes fewer tokens
-    where it applies.
+    One pass runs the prompts and keeps their cache, one pass runs all labels on that shared cache. This works with
+    every decoder that has a key-value cache; ``score_shared`` processes fewer tokens where it applies.
 
     Args:
         model: A causal language model, with or without adapter; it is scored in evaluation mode.
@@ -100,13 +129,80 @@ def score_labels(
     with evaluation_mode(model):
         for start in progress(range(0, len(prompts), batch_size), "Scoring labels", "batches"):
             batch = by_length[start : start + batch_size]
-            likelihood = _score_batch(model, [encoded.prompts[row] for row in batch], encoded.completions)
+            ids, mask = (part.to(model.device) for part in pad([encoded.prompts[row] for row in batch], side="left"))
+            likelihood = score_after_prompts(model, {"input_ids": ids, "attention_mask": mask}, encoded.completions)
             summed[batch] = likelihood.cpu().numpy()
-    return LabelScores(tuple(labels), normalise(summed, encoded, normalisation), normalisation, count_tokens(encoded))
+    return LabelScores.of(labels, summed, encoded.completions, normalisation, count_tokens(encoded))
+
+
+def encode_for_scoring(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[Message]],
+    labels: Sequence[str],
+) -> EncodedPrompts:
+    """Tokenise prompts and labels, token for token as in training, and check that they fit the model.
+
+    A prompt's tokens are a prefix of those of prompt and answer, and chat templates end every prompt alike, so the
+    labels are tokenised once for each way in which prompts end. Arguments as for ``score_labels``.
+
+    Raises:
+        EvaluationError: If the tokenizer has no chat template, labels get other tokens behind another prompt, or a
+            prompt with its longest label has more tokens than the model has positions.
+        PromptError: If the chat template does not let an answer be told from its prompt.
+        ValueError: If there are no prompts.
+    """
+    if tokenizer.chat_template is None:
+        raise EvaluationError(
+            "The tokenizer has no chat template, so a prompt cannot be rendered. "
+            "Set tokenizer.chat_template to the one the model was trained with."
+        )
+    if not prompts:
+        raise ValueError("there are no prompts to score")
+    starts = progress(range(0, len(prompts), PROMPTS_PER_BATCH), "Tokenising prompts", "batches")
+    batches = (encode_prompts(tokenizer, prompts[start : start + PROMPTS_PER_BATCH]) for start in starts)
+    prompt_ids = [prompt for batch in batches for prompt in batch]
+    encoded = EncodedPrompts(prompt_ids, _encode_labels(tokenizer, prompts, prompt_ids, labels))
+    _check_context(model, encoded)
+    return encoded
+
+
+def _encode_labels(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[Message]],
+    prompt_ids: Sequence[Sequence[int]],
+    labels: Sequence[str],
+) -> list[list[int]]:
+    """Token ids of each label behind any of the prompts."""
+    row_of_ending: dict[tuple[int, ...], int] = {}
+    for row, ids in enumerate(prompt_ids):
+        row_of_ending.setdefault(tuple(ids[-ENDING:]), row)
+    answers = [[{"role": "assistant", "content": label}] for label in labels]
+    completions = [
+        [encode_completion(tokenizer, prompts[row], answer)[1] for answer in answers] for row in row_of_ending.values()
+    ]
+    for row, found in zip(row_of_ending.values(), completions, strict=True):
+        if found != completions[0]:
+            raise EvaluationError(
+                f"The tokenizer cuts the labels into other tokens behind prompt {row} than behind prompt 0. "
+                "Let the chat template end every prompt alike, with a generation prompt."
+            )
+    return completions[0]
+
+
+def _check_context(model: PreTrainedModel, encoded: EncodedPrompts) -> None:
+    limit = model.config.get_text_config().max_position_embeddings
+    for row, prompt in enumerate(encoded.prompts):
+        length = len(prompt) + encoded.longest_completion
+        if length > limit:
+            raise EvaluationError(
+                f"Prompt {row} has {length} tokens with its label, the model takes {limit}. "
+                "Use a prompt with a shorter history, a token budget, or a model with a longer context."
+            )
 
 
 def check_label_set(labels: Sequence[str], normalisation: str) -> None:
-    """Check the arguments that both scorers share.
+    """Check the arguments that all scorers share.
 
     Raises:
         ValueError: If there are fewer than two different labels, or ``normalisation`` is unknown.
@@ -115,13 +211,6 @@ def check_label_set(labels: Sequence[str], normalisation: str) -> None:
         raise ValueError(f"scoring needs at least two different labels, got {list(labels)}")
     if normalisation not in ("sum", "mean"):
         raise ValueError(f'normalisation must be "sum" or "mean", got {normalisation!r}')
-
-
-def normalise(summed: np.ndarray, encoded: EncodedPrompts, normalisation: Normalisation) -> np.ndarray:
-    """Turn summed log-likelihoods into those asked for, shape ``(rows, labels)``."""
-    if normalisation == "sum":
-        return summed
-    return np.asarray(summed / np.array([len(completion) for completion in encoded.completions]))
 
 
 def count_tokens(encoded: EncodedPrompts) -> int:
@@ -143,31 +232,17 @@ def evaluation_mode(model: PreTrainedModel) -> Iterator[None]:
 
 
 def pad(sequences: Sequence[Sequence[int]], *, side: Literal["left", "right"]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Stack token sequences of different length; the padding is masked, so its token does not matter.
-
-    Args:
-        sequences: Token ids.
-        side: Where the padding goes.
+    """Stack token sequences of different length, padded on a side.
 
     Returns:
         Token ids and their mask (1 for tokens, 0 for padding), both of shape ``(sequences, longest)``.
     """
-    longest = max(map(len, sequences))
-    ids = torch.zeros((len(sequences), longest), dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, sequence in enumerate(sequences):
-        place = slice(longest - len(sequence), longest) if side == "left" else slice(0, len(sequence))
-        ids[row, place] = torch.tensor(sequence, dtype=torch.long)
-        mask[row, place] = 1
+    rows = [torch.tensor(sequence) for sequence in sequences]
+    ids, mask = (
+        pad_sequence(parts, batch_first=True, padding_side=side)
+        for parts in (rows, [torch.ones_like(row) for row in rows])
+    )
     return ids, mask
-
-
-def _score_batch(
-    model: PreTrainedModel, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]
-) -> torch.Tensor:
-    """Summed log-likelihood of each completion of each prompt, shape ``(prompts, completions)``."""
-    prompt_ids, prompt_mask = (part.to(model.device) for part in pad(prompts, side="left"))
-    return score_after_prompts(model, {"input_ids": prompt_ids, "attention_mask": prompt_mask}, completions)
 
 
 def score_after_prompts(
@@ -187,12 +262,8 @@ def score_after_prompts(
     prompt_mask = prompts["attention_mask"]
     rows, n_labels = len(prompt_mask), len(completions)
     completion_ids, completion_mask = (part.to(model.device).repeat(rows, 1) for part in pad(completions, side="right"))
-    prompt = model(
-        **prompts,
-        position_ids=(prompt_mask.cumsum(dim=1) - 1).clamp(min=0),
-        use_cache=True,
-        logits_to_keep=1,
-    )
+    position_ids = (prompt_mask.cumsum(dim=1) - 1).clamp(min=0)
+    prompt = model(**prompts, position_ids=position_ids, use_cache=True, logits_to_keep=1)
     cache = prompt.past_key_values
     cache.batch_repeat_interleave(n_labels)
     seen = prompt_mask.repeat_interleave(n_labels, dim=0)
@@ -203,12 +274,6 @@ def score_after_prompts(
         position_ids=seen.sum(dim=1, keepdim=True) + torch.arange(completion_ids.shape[1] - 1, device=model.device),
         past_key_values=cache,
     )
-    logits = torch.cat([prompt.logits.repeat_interleave(n_labels, dim=0), later.logits], dim=1)
-    likelihood = _token_log_likelihood(logits, completion_ids)
+    logits = torch.cat([prompt.logits.repeat_interleave(n_labels, dim=0), later.logits], dim=1).float()
+    likelihood = logits.gather(-1, completion_ids.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(dim=-1)
     return (likelihood * completion_mask).sum(dim=1).view(rows, n_labels).double()
-
-
-def _token_log_likelihood(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Log-probability of each target token."""
-    logits = logits.float()
-    return logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(dim=-1)

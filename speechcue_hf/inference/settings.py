@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Normalisation = Literal["sum", "mean"]
@@ -45,16 +45,8 @@ class InferenceSettings:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
 
     def protocol(self, *names: str) -> dict[str, Any]:
-        """Those of the settings that can change a result, for its record; the others change speed and memory only.
-
-        Args:
-            *names: Which.
-
-        Returns:
-            Setting → value.
-        """
-        settings = asdict(self)
-        return {name: settings[name] for name in names}
+        """Those of the settings that can change a result, for its record; the others change speed and memory only."""
+        return {name: getattr(self, name) for name in names}
 
 
 CLOSED_SET = InferenceSettings()

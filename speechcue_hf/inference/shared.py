@@ -10,18 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
+from operator import eq
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.inference.completions import EncodedPrompts, encode_for_scoring
 from speechcue_hf.inference.scoring import (
+    EncodedPrompts,
     LabelScores,
     check_label_set,
+    encode_for_scoring,
     evaluation_mode,
-    normalise,
 )
 from speechcue_hf.inference.settings import Normalisation
 from speechcue_hf.models.base import has_plain_cache
@@ -65,12 +68,12 @@ def build_token_tree(sequences: Sequence[list[int]]) -> TokenTree:
     tokens: list[int] = []
     depths: list[int] = []
     paths: list[np.ndarray] = [np.empty(0, dtype=int)] * len(sequences)
-    previous: Sequence[int] = ()
+    previous: list[int] = []
     path = np.empty(0, dtype=int)
     # In sorted order a sequence shares its longest known beginning with the one before it.
     for row in sorted(range(len(sequences)), key=sequences.__getitem__):
         sequence = sequences[row]
-        shared = _common_prefix_length(previous, sequence)
+        shared = sum(takewhile(bool, map(eq, previous, sequence)))
         new = len(sequence) - shared
         path = paths[row] = np.concatenate([path[:shared], np.arange(len(tokens), len(tokens) + new)])
         tokens.extend(sequence[shared:])
@@ -91,56 +94,34 @@ def score_shared(
     """Score every label as the completion of every prompt, running common beginnings once.
 
     Give it whole dialogues (a whole test set, best of all): the instruction then runs once for all of them and the
-    conversation once for each dialogue. The tree runs in pieces; between two pieces only the cache of the branch being
-    followed is kept, so memory does not grow with the number of prompts and no token runs twice.
-
-    Args:
-        model: A causal language model with full attention in every layer and an implementation that takes 4-D masks
-            (``"sdpa"`` or ``"eager"``); it is scored in evaluation mode.
-        tokenizer: Its tokenizer, with a chat template.
-        prompts: One list of messages for each row.
-        labels: The closed set, at least two.
-        tokens_per_pass: Tokens in one pass; bounds memory and changes no result. 256 is fastest on a CPU, a GPU takes
-            more.
-        normalisation: ``"sum"`` adds the log-probabilities of a label's tokens, ``"mean"`` averages them.
-
-    Returns:
-        Scores in the order of ``prompts``, equal to those of ``score_labels``.
+    conversation once for each dialogue. Memory does not grow with the number of prompts, and no token runs twice. The
+    model needs full attention in every layer, and an implementation that takes 4-D masks (``"sdpa"`` or ``"eager"``);
+    ``tokens_per_pass`` bounds memory and changes no result (256 is fastest on a CPU, a GPU takes more). The other
+    arguments, and the result, are those of ``score_labels``.
 
     Raises:
-        EvaluationError: If the model cannot branch, the tokenizer has no chat template or a prompt is too long.
-        ValueError: If there are no prompts, fewer than two labels, ``normalisation`` is unknown or ``tokens_per_pass``
-            is not positive.
+        EvaluationError: If the model cannot branch, or as for ``score_labels``.
+        ValueError: If ``tokens_per_pass`` is not positive, or as for ``score_labels``.
     """
     check_label_set(labels, normalisation)
     if tokens_per_pass < 1:
         raise ValueError(f"tokens_per_pass must be positive, got {tokens_per_pass}")
-    check_branching(model)
+    if (reason := why_not_branching(model)) is not None:
+        raise EvaluationError(
+            f"{reason}, so prompts cannot branch. Score each prompt by itself instead: score_labels, or speechcue "
+            "evaluate --sharing none."
+        )
     encoded = encode_for_scoring(model, tokenizer, prompts, labels)
     tree, judgements = _plan(encoded)
     with evaluation_mode(model):
         likelihood = _run_tree(model, tree, judgements, tokens_per_pass)
     firsts = np.cumsum([0, *map(len, encoded.completions)])[:-1]
     summed = np.add.reduceat(likelihood, firsts, axis=1)
-    return LabelScores(tuple(labels), normalise(summed, encoded, normalisation), normalisation, tokens=len(tree.tokens))
-
-
-def check_branching(model: PreTrainedModel) -> None:
-    """Refuse models that would ignore the tree's mask and give wrong numbers.
-
-    Raises:
-        EvaluationError: If a layer has no plain key-value cache (sliding window, linear attention), or the attention
-            implementation takes no 4-D mask.
-    """
-    if (reason := why_not_branching(model)) is not None:
-        raise EvaluationError(
-            f"{reason}, so prompts cannot branch. Score each prompt by itself instead: score_labels, or speechcue "
-            "evaluate --sharing none."
-        )
+    return LabelScores.of(labels, summed, encoded.completions, normalisation, tokens=len(tree.tokens))
 
 
 def why_not_branching(model: PreTrainedModel) -> str | None:
-    """Why prompts cannot branch off a shared beginning in a model; None where they can."""
+    """Why a model would ignore the tree's mask and give wrong numbers; None where prompts can branch."""
     if not has_plain_cache(model):
         return f"{type(model).__name__} has layers without full attention"
     implementation = model.config._attn_implementation
@@ -193,26 +174,21 @@ def _run_piece(
     requested: np.ndarray,
 ) -> np.ndarray:
     """Run some nodes of the tree after those in the cache."""
+    tensor = partial(torch.as_tensor, device=model.device)
     visible = (keys <= piece[:, None]) & (piece[:, None] < tree.ends[keys])
     judged, logits_row = np.unique(requested[:, 0], return_inverse=True)
     output = model(
-        input_ids=_row(tree.tokens[piece], model),
-        attention_mask=_additive_mask(visible, model),
-        position_ids=_row(tree.depths[piece], model),
+        input_ids=tensor(tree.tokens[piece])[None],
+        attention_mask=_additive_mask(tensor(visible), model.dtype),
+        position_ids=tensor(tree.depths[piece])[None],
         past_key_values=cache,
         use_cache=True,
-        logits_to_keep=torch.as_tensor(judged - piece[0], device=model.device),
+        logits_to_keep=tensor(judged - piece[0]),
     )
     logits = output.logits[0].float()
-    rows, targets = (torch.as_tensor(index, device=model.device) for index in (logits_row, requested[:, 1]))
+    rows, targets = tensor(logits_row), tensor(requested[:, 1])
     likelihood = logits[rows, targets] - logits.logsumexp(dim=-1)[rows]
     return np.asarray(likelihood.cpu().numpy())
-
-
-def _common_prefix_length(first: Sequence[int], second: Sequence[int]) -> int:
-    """Count the leading tokens that two sequences share."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((index for index, (left, right) in pairs if left != right), min(len(first), len(second)))
 
 
 def _subtree_ends(depths: Sequence[int]) -> np.ndarray:
@@ -226,11 +202,9 @@ def _subtree_ends(depths: Sequence[int]) -> np.ndarray:
     return ends
 
 
-def _additive_mask(visible: np.ndarray, model: PreTrainedModel) -> torch.Tensor:
+def _additive_mask(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Mask that every attention implementation adds to its scores, shape ``(1, 1, queries, keys)``."""
-    allowed = torch.as_tensor(visible, device=model.device)
-    mask = torch.zeros(visible.shape, dtype=model.dtype, device=model.device)
-    return mask.masked_fill_(~allowed, torch.finfo(model.dtype).min)[None, None]
+    return torch.zeros_like(visible, dtype=dtype).masked_fill_(~visible, torch.finfo(dtype).min)[None, None]
 
 
 def _keep_in_cache(cache: DynamicCache, positions: torch.Tensor) -> None:
@@ -239,7 +213,3 @@ def _keep_in_cache(cache: DynamicCache, positions: torch.Tensor) -> None:
     for layer in layers:
         layer.keys = layer.keys.index_select(-2, positions)
         layer.values = layer.values.index_select(-2, positions)
-
-
-def _row(values: np.ndarray, model: PreTrainedModel) -> torch.Tensor:
-    return torch.as_tensor(values, device=model.device)[None]

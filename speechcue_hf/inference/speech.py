@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from datasets import Dataset
 
-from speechcue_hf.audio import Clip
+from speechcue_hf.audio import Clip, decode
 from speechcue_hf.captions.tasks import CaptionTask, caption_task
 from speechcue_hf.captions.write import opening
-from speechcue_hf.errors import EvaluationError
+from speechcue_hf.errors import AudioError, EvaluationError
 from speechcue_hf.inference.classifier import Prediction, scored_predictions
 from speechcue_hf.inference.context import ModelContext
 from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings
-from speechcue_hf.inference.speech_model import Audio, SpeechLanguageModel, decode_clip
+from speechcue_hf.inference.speech_model import LONGEST_READ_S, Audio, SpeechLanguageModel
 from speechcue_hf.progress import progress
 from speechcue_hf.records import CAPTIONS_FILE, CaptionsRecord, TrainingRecord
 
@@ -43,17 +43,12 @@ class SpeechClassifier:
     training: TrainingRecord | None = None
     deaf: bool = False
 
+    columns: ClassVar[tuple[str, ...]] = ("utterance_id", "audio")
+    voice: ClassVar[tuple[str, ...]] = ("audio",)
+
     @classmethod
     def of(cls, model: Any, processor: Any, context: ModelContext) -> SpeechClassifier:
-        """Put a loaded model together with what it was taught.
-
-        Args:
-            model: The model.
-            processor: Its processor.
-            context: Where it comes from, and how it is to be asked.
-
-        Returns:
-            The classifier.
+        """Put a loaded model together with what it was taught, as its context says.
 
         Raises:
             EvaluationError: If nothing says which emotions it knows, its captions named other ones than its training
@@ -79,16 +74,6 @@ class SpeechClassifier:
         return self.names
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The clip alone."""
-        return ("utterance_id", "audio")
-
-    @property
-    def voice(self) -> tuple[str, ...]:
-        """The clip."""
-        return ("audio",)
-
-    @property
     def protocol(self) -> dict[str, Any]:
         """Sentences that name the emotion are scored."""
         return self.settings.protocol("decode", "normalisation")
@@ -102,56 +87,36 @@ class SpeechClassifier:
         return replace(self, deaf=True)
 
     def predict(self, rows: Dataset, wanted: Sequence[int] | None = None) -> list[Prediction]:
-        """Hear clips, a batch at a time; one that cannot be decoded has its reason."""
-        places = range(len(rows)) if wanted is None else wanted
-        clips = rows.select(places).select_columns("audio")
-        starts = range(0, len(clips), self.settings.batch_size)
-        batches = (
-            clips[start : start + self.settings.batch_size]["audio"]
-            for start in progress(starts, "Listening", "batches")
-        )
-        return [prediction for batch in batches for prediction in self.hear(batch)]
+        """Hear clips, a batch at a time, and explain them if the settings ask for it.
 
-    def hear(self, clips: Sequence[Audio | None]) -> list[Prediction]:
-        """Judge the clips of one batch.
-
-        Args:
-            clips: Paths, or values of the column ``audio``.
-
-        Returns:
-            One prediction for each, with an explanation if the settings ask for it.
-
-        Raises:
-            EvaluationError: If the batch does not fit the memory.
+        A clip that cannot be decoded has its reason; EvaluationError if a batch does not fit the memory.
         """
-        decoded = [decode_clip(clip) for clip in clips]
-        heard = [clip for clip in decoded if isinstance(clip, Clip)]
-        answers = iter(self._answer([_silence(clip) if self.deaf else clip for clip in heard]) if heard else ())
-        return [next(answers) if isinstance(clip, Clip) else Prediction(None, note=clip) for clip in decoded]
+        clips = (rows if wanted is None else rows.select(wanted)).select_columns("audio")
+        predictions = []
+        for start in progress(range(0, len(clips), self.settings.batch_size), "Listening", "batches"):
+            decoded = [_decoded(audio) for audio in clips[start : start + self.settings.batch_size]["audio"]]
+            answers = iter(self._answer([clip for clip in decoded if isinstance(clip, Clip)]))
+            predictions += [next(answers) if isinstance(it, Clip) else Prediction(None, note=it) for it in decoded]
+        return predictions
 
-    def _answer(self, clips: Sequence[Clip]) -> list[Prediction]:
+    def _answer(self, clips: list[Clip]) -> list[Prediction]:
+        """Predictions for the clips of a batch, of which there may be none."""
+        if not clips:
+            return []
+        if self.deaf:
+            clips = [replace(clip, samples=np.zeros_like(clip.samples)) for clip in clips]
         model = self.speech_model
         scores = model.score_emotions(clips, self.recognise, self.names, self.settings.normalisation)
         predictions = scored_predictions(scores, [model.note(clip) for clip in clips])
         if not self.settings.explain:
             return predictions
-        texts = self.write(clips, [self.names[number] for number in scores.predictions])
+        texts = self._explanations(clips, [self.names[number] for number in scores.predictions])
         return [replace(it, explanation=text) for it, text in zip(predictions, texts, strict=True)]
 
-    def write(self, clips: Sequence[Clip], emotions: Sequence[str]) -> list[str]:
-        """Explain emotions that are given, one for each clip of a batch.
-
-        A model that was taught to describe a voice apart from its emotion is asked for that, and the sentence that
-        names the emotion is put before what it says.
-
-        Args:
-            clips: What the model hears.
-            emotions: What it is to explain.
-
-        Returns:
-            The explanations, each beginning with the sentence that names its emotion.
-        """
+    def _explanations(self, clips: Sequence[Clip], emotions: Sequence[str]) -> list[str]:
+        """Explain emotions that are given, one for each clip, by texts that begin with the sentence that names it."""
         openings = [opening(emotion) for emotion in emotions]
+        # A model that was taught to describe a voice apart from its emotion is asked for that alone.
         together = "emotion" in self.explain.parts
         beginnings = openings if together else [""] * len(clips)
         answers = self.speech_model.write_answers(
@@ -161,10 +126,7 @@ class SpeechClassifier:
 
 
 def taught_tasks(captions: CaptionsRecord | None) -> tuple[CaptionTask, CaptionTask]:
-    """What a model was taught.
-
-    Args:
-        captions: The record beside it; None where there is none.
+    """Which tasks a model is asked, by the record of its captions.
 
     Returns:
         Of the tasks that name the emotion the one with the fewest parts, to recognise it; and of all tasks the one with
@@ -176,5 +138,11 @@ def taught_tasks(captions: CaptionsRecord | None) -> tuple[CaptionTask, CaptionT
     return recognise, max(tasks, key=lambda task: (len(task.parts), "emotion" in task.parts))
 
 
-def _silence(clip: Clip) -> Clip:
-    return replace(clip, samples=np.zeros_like(clip.samples))
+def _decoded(audio: Audio | None) -> Clip | str:
+    """A clip, or why it cannot be heard."""
+    if audio is None:
+        return "audio missing"
+    try:
+        return decode(audio, limit=LONGEST_READ_S)
+    except AudioError as error:
+        return str(error)

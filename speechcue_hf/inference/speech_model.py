@@ -8,20 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 
 from speechcue_hf.audio import Clip, decode
 from speechcue_hf.captions.build import question
 from speechcue_hf.captions.tasks import CaptionTask, caption_task
 from speechcue_hf.captions.write import opening
-from speechcue_hf.errors import AudioError, EvaluationError
-from speechcue_hf.inference.scoring import (
-    LabelScores,
-    check_label_set,
-    evaluation_mode,
-    score_after_prompts,
-)
+from speechcue_hf.errors import EvaluationError
+from speechcue_hf.inference.scoring import LabelScores, check_label_set, evaluation_mode, score_after_prompts
 from speechcue_hf.inference.settings import Normalisation
 from speechcue_hf.models.loading import load_speech_model
 
@@ -116,9 +110,8 @@ class SpeechLanguageModel:
         with evaluation_mode(self.model), _advice_on_memory(len(clips)):
             inputs = self._inputs(clips, task, [[]] * len(clips))
             summed = score_after_prompts(self.model, inputs, completions).cpu().numpy()
-        lengths = np.array([len(completion) for completion in completions])
-        likelihood = summed / lengths if normalisation == "mean" else summed
-        return LabelScores(tuple(emotions), likelihood, normalisation, int(lengths.sum() * len(clips)))
+        tokens = sum(map(len, completions)) * len(clips)
+        return LabelScores.of(emotions, summed, completions, normalisation, tokens)
 
     def write_answers(
         self, clips: Sequence[Clip], task: CaptionTask, beginnings: Sequence[str], new_tokens: int = 80, beams: int = 1
@@ -138,9 +131,14 @@ class SpeechLanguageModel:
         Raises:
             EvaluationError: If the clips do not fit the memory.
         """
+        generate: Any = self.model.generate
+        settings = {"do_sample": False, "num_beams": beams, "max_new_tokens": new_tokens}
+        tokenizer: Any = self.processor.tokenizer
         begun = [self._answer_tokens(task, beginning) if beginning else [] for beginning in beginnings]
         with evaluation_mode(self.model), _advice_on_memory(len(clips)):
-            written = self._generate(self._inputs(clips, task, begun), new_tokens, beams)
+            inputs = self._inputs(clips, task, begun)
+            output = generate(**inputs, **settings, pad_token_id=tokenizer.pad_token_id)
+        written = tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         return [" ".join(f"{begin} {text}".split()) for begin, text in zip(beginnings, written, strict=True)]
 
     def note(self, clip: Clip) -> str | None:
@@ -191,31 +189,6 @@ class SpeechLanguageModel:
             return_tensors="pt",
         )
         return {name: tensor.to(self.model.device) for name, tensor in {**tokens, **batch}.items()}
-
-    def _generate(self, inputs: dict[str, torch.Tensor], new_tokens: int, beams: int) -> list[str]:
-        generate: Any = self.model.generate
-        tokenizer: Any = self.processor.tokenizer
-        settings = {"do_sample": False, "num_beams": beams, "max_new_tokens": new_tokens}
-        output = generate(**inputs, **settings, pad_token_id=tokenizer.pad_token_id)
-        texts: list[str] = tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        return texts
-
-
-def decode_clip(audio: Audio | None) -> Clip | str:
-    """Decode a clip for a model.
-
-    Args:
-        audio: The clip; None where there is none.
-
-    Returns:
-        The clip, or why it cannot be heard.
-    """
-    if audio is None:
-        return "audio missing"
-    try:
-        return decode(audio, limit=LONGEST_READ_S)
-    except AudioError as error:
-        return str(error)
 
 
 @contextmanager

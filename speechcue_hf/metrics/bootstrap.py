@@ -13,15 +13,12 @@ import numpy as np
 FEWEST_DIALOGUES = 20
 """A bootstrap draws from what it has: fewer dialogues than this vary too little to stand for others."""
 
+BOOTSTRAP_DRAWS = 2000
+CONFIDENCE = 0.95
+
 
 def few_dialogues_warning(dialogues: int) -> str | None:
-    """Say that there are too few dialogues for a bootstrap over them; None if there are enough.
-
-    Args:
-        dialogues: How many there are to draw from.
-
-    Returns:
-        One sentence, or None from ``FEWEST_DIALOGUES`` on.
+    """Say that there are too few dialogues for a bootstrap over them; None from ``FEWEST_DIALOGUES`` on.
 
     Example:
         >>> few_dialogues_warning(2)
@@ -52,7 +49,7 @@ def weighted_f1_from_counts(counts: np.ndarray) -> np.ndarray:
     return np.asarray((f1 * support).sum(axis=-1) / np.maximum(support.sum(axis=-1), 1))
 
 
-def bootstrap_weighted_f1(counts: np.ndarray, *, draws: int = 2000, seed: int = 0) -> np.ndarray:
+def bootstrap_weighted_f1(counts: np.ndarray, *, draws: int = BOOTSTRAP_DRAWS, seed: int = 0) -> np.ndarray:
     """Weighted F1 of test sets of as many dialogues, drawn from those there are.
 
     Args:
@@ -70,15 +67,9 @@ def bootstrap_weighted_f1(counts: np.ndarray, *, draws: int = 2000, seed: int = 
     return weighted_f1_from_counts(drawn.reshape(draws, *counts.shape[1:]))
 
 
-def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
-    """Percentile interval that holds the given share of the values.
-
-    Raises:
-        ValueError: If ``confidence`` is not between 0 and 1.
-    """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """Percentile interval that holds the share ``CONFIDENCE`` of the values."""
+    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 
 
@@ -89,7 +80,7 @@ def sign_probability(differences: np.ndarray) -> float:
         differences: Paired differences, shape ``(draws,)``.
 
     Returns:
-        Between ``1 / (draws + 1)`` and 1; the observed data counts as one draw, so it is never 0.
+        Between ``2 / (draws + 1)`` and 1; the observed data counts as one draw, so it is never 0.
     """
     extreme = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
     return min(1.0, 2 * (extreme + 1) / (len(differences) + 1))

@@ -10,9 +10,7 @@ import evaluate
 
 from speechcue_hf.metrics.scores import accuracy, invalid_rate, macro_f1, weighted_f1
 
-DESCRIPTION = (
-    """Emotion recognition in conversation: weighted F1, macro F1, accuracy and the share of invalid answers."""
-)
+DESCRIPTION = "Emotion recognition in conversation: weighted F1, macro F1, accuracy and the share of invalid answers."
 INPUTS = """
 Args:
     predictions: Predicted class numbers; -1 for an answer that is no label.
@@ -20,7 +18,6 @@ Args:
 Returns:
     weighted_f1, macro_f1, accuracy and invalid_rate, each between 0 and 1.
 """
-CITATION = ""
 
 
 class EmotionRecognition(evaluate.Metric):  # type: ignore[misc]
@@ -29,7 +26,7 @@ class EmotionRecognition(evaluate.Metric):  # type: ignore[misc]
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=DESCRIPTION,
-            citation=CITATION,
+            citation="",
             inputs_description=INPUTS,
             features=datasets.Features({"predictions": datasets.Value("int64"), "references": datasets.Value("int64")}),
         )

@@ -69,18 +69,9 @@ def invalid_rate(predictions: Sequence[int | None]) -> float:
 def per_class_table(
     references: Sequence[int], predictions: Sequence[int | None], labels: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """Precision, recall, F1 and support (count in the references) of each class.
+    """Precision, recall, F1 and support (count in the references) of each class; 0 where a ratio has no denominator.
 
-    Args:
-        references: True classes, shape ``(rows,)``.
-        predictions: Predicted classes or ``None``, shape ``(rows,)``.
-        labels: Name of each class.
-
-    Returns:
-        ``{label: {"precision", "recall", "f1", "support"}}``; 0 where a ratio has no denominator.
-
-    Raises:
-        ValueError: As for ``weighted_f1``.
+    Arguments and errors as for ``classification_metrics``.
     """
     columns = metrics.precision_recall_fscore_support(
         *_arrays(references, predictions), labels=range(len(labels)), zero_division=0
@@ -92,18 +83,10 @@ def per_class_table(
 
 
 def confusion_matrix(references: Sequence[int], predictions: Sequence[int | None], labels: Sequence[str]) -> np.ndarray:
-    """Count each pair of true and predicted class.
-
-    Args:
-        references: True classes, shape ``(rows,)``.
-        predictions: Predicted classes or ``None``, shape ``(rows,)``.
-        labels: Name of each class.
+    """Count each pair of true and predicted class. Arguments and errors as for ``classification_metrics``.
 
     Returns:
         Counts, shape ``(labels, labels + 1)``: true classes down, predicted classes across, invalid in the last column.
-
-    Raises:
-        ValueError: As for ``weighted_f1``.
     """
     classes = [*range(len(labels)), INVALID]
     counts = metrics.confusion_matrix(*_arrays(references, predictions), labels=classes)

@@ -1,4 +1,7 @@
-"""Load a language model with its tokenizer, whether it is an adapter or a whole model, local or on the Hub."""
+"""Load a language model with its tokenizer, whether it is an adapter or a whole model, local or on the Hub.
+
+``source`` is a folder of either, or a Hub id; ``revision`` is a branch, tag or commit on the Hub.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
-    from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
+    from speechcue_hf.models.semollm import SEmoLLMProcessor
 
 logger = logging.getLogger(__name__)
 
@@ -41,14 +44,7 @@ def load_model(source: str | Path, revision: str | None = None) -> tuple[PreTrai
 
 
 def load_speech_model(source: str | Path, revision: str | None = None) -> tuple[PreTrainedModel, SEmoLLMProcessor]:
-    """Load a SEmoLLM for scoring, as :func:`load_model` loads a chat model.
-
-    Args:
-        source: An adapter folder, a model folder, or the Hub id of either.
-        revision: Branch, tag or commit on the Hub.
-
-    Returns:
-        The model (a ``PeftModel`` for an adapter) and its processor.
+    """Load a SEmoLLM with its processor for scoring, as :func:`load_model` loads a chat model with its tokenizer.
 
     Raises:
         OSError: If there is no model of that name.
@@ -56,13 +52,10 @@ def load_speech_model(source: str | Path, revision: str | None = None) -> tuple[
     """
     from transformers import AutoProcessor
 
-    import speechcue_hf.models.semollm  # noqa: F401  (makes the Auto classes know it)
-    from speechcue_hf.models.semollm.modeling_semollm import SEmoLLMForConditionalGeneration
-    from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
+    from speechcue_hf.models.semollm import SEmoLLMForConditionalGeneration, SEmoLLMProcessor
 
-    auto: Any = AutoProcessor
     name, at = _place(source, revision)
-    processor = auto.from_pretrained(name, revision=at)
+    processor = AutoProcessor.from_pretrained(name, revision=at)
     if not isinstance(processor, SEmoLLMProcessor):
         raise ModelError(f"{source} holds no SEmoLLM: its processor is a {type(processor).__name__}")
     return _load(source, revision, SEmoLLMForConditionalGeneration), processor
@@ -87,14 +80,7 @@ def _load(source: str | Path, revision: str | None, kind: Any) -> PreTrainedMode
 def load_encoder(
     source: str | Path, revision: str | None = None
 ) -> tuple[BiosErcForUtteranceClassification, PreTrainedTokenizerBase]:
-    """Load an encoder classifier for scoring: in evaluation mode, on the GPU if there is one, in single precision.
-
-    Args:
-        source: A folder written by :func:`speechcue_hf.training.encoder.train_encoder`, or a Hub id.
-        revision: Branch, tag or commit on the Hub.
-
-    Returns:
-        The model and its tokenizer.
+    """Load an encoder classifier with its tokenizer for scoring, on the GPU if there is one, in single precision.
 
     Raises:
         OSError: If there is no model of that name.
@@ -111,14 +97,9 @@ def load_encoder(
 
 
 def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:
-    """Load a tokenizer that can render conversations and pad batches.
+    """Load the tokenizer of a model or adapter, so that it can render conversations and pad batches.
 
-    Args:
-        source: A model or adapter folder, or a Hub id.
-        revision: Branch, tag or commit on the Hub.
-
-    Returns:
-        The tokenizer; one without a padding token pads with its end token, which the attention mask hides.
+    One without a padding token pads with its end token, which the attention mask hides.
 
     Raises:
         OSError: If there is no tokenizer of that name.
@@ -139,11 +120,7 @@ def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTraine
 
 
 def model_type(source: str | Path, revision: str | None = None) -> str | None:
-    """Find the kind of a model, such as ``"bioserc"``, in its ``config.json`` or that of its base model.
-
-    Args:
-        source: A folder, or the id of a model on the Hub; of an adapter, its base model may be either, too.
-        revision: Branch, tag or commit on the Hub.
+    """Find the kind of a model, such as ``"bioserc"``, in its ``config.json`` or that of an adapter's base model.
 
     Returns:
         Its kind; None where nothing says it.
@@ -153,8 +130,7 @@ def model_type(source: str | Path, revision: str | None = None) -> str | None:
         RecordError: If a configuration is no JSON.
     """
     path = find_beside(source, "config.json", revision)
-    adapter = None if path else find_beside(source, "adapter_config.json", revision)
-    if adapter is not None:
+    if path is None and (adapter := find_beside(source, "adapter_config.json", revision)):
         settings = read_json(adapter, _FIX)
         base = settings["base_model_name_or_path"]
         if base == BASE_MODEL_FOLDER:
@@ -166,10 +142,6 @@ def model_type(source: str | Path, revision: str | None = None) -> str | None:
 
 def hub_commit(source: str | Path, revision: str | None = None) -> str | None:
     """Find the commit that a model on the Hub is at, for records and to load all its files from one state.
-
-    Args:
-        source: A model or adapter folder, or a Hub id.
-        revision: Branch, tag or commit on the Hub.
 
     Returns:
         40 hexadecimal digits; without a way to the Hub those of the state that was fetched before. None for a folder.
@@ -196,23 +168,18 @@ def hub_commit(source: str | Path, revision: str | None = None) -> str | None:
     return commit or fetched
 
 
-def find_beside(model: str | Path, name: str, revision: str | None = None) -> Path | None:
-    """Find a file beside a model.
-
-    Args:
-        model: A folder, or the id of a model on the Hub.
-        name: Name of the file.
-        revision: Branch, tag or commit on the Hub.
+def find_beside(source: str | Path, name: str, revision: str | None = None) -> Path | None:
+    """Find where on this machine the file of this name beside a model is, fetched if need be.
 
     Returns:
-        Where the file is on this machine, or None where the model has no such file.
+        None where the model has no such file.
 
     Raises:
         OSError: If there is no such model.
     """
     from transformers.utils.hub import cached_file
 
-    found = cached_file(str(model), name, revision=revision, _raise_exceptions_for_missing_entries=False)
+    found = cached_file(str(source), name, revision=revision, _raise_exceptions_for_missing_entries=False)
     return None if found is None else Path(found)
 
 

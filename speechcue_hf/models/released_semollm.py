@@ -6,7 +6,7 @@ import logging
 import pickle
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +69,6 @@ class Conversion:
     unplaced: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The lists by name, for JSON.
-
-        Returns:
-            All attributes.
-        """
-        return asdict(self)
-
 
 def convert_released(
     checkpoint: Path, wavlm: str, bert: str, llm: str, *, lora_alpha: float | None = None, allow_unplaced: bool = False
@@ -102,7 +94,7 @@ def convert_released(
     model, processor = assemble_semollm(
         wavlm, llm, bert, chat_template=with_audio_parts(PAPER_TEMPLATE), **_sizes(released, checkpoint.name)
     )
-    conversion = _place_weights(model, released, checkpoint.name, lora_alpha=lora_alpha)
+    conversion = _place_weights(model, released, checkpoint.name, lora_alpha)
     if conversion.unplaced and not allow_unplaced:
         raise CheckpointError(
             f"{checkpoint.name}: {len(conversion.unplaced)} weights have no place in the model: "
@@ -112,13 +104,7 @@ def convert_released(
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a checkpoint without running anything it holds.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Name → tensor; names without the prefix that distributed training leaves.
+    """Read the tensors of a checkpoint by name, less distributed training's prefix, without running anything it holds.
 
     Raises:
         CheckpointError: If it is no checkpoint, or holds more than tensors and plain values.
@@ -136,7 +122,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def _place_weights(
-    model: SEmoLLMForConditionalGeneration, released: Mapping[str, Tensor], name: str, lora_alpha: float | None = None
+    model: SEmoLLMForConditionalGeneration, released: Mapping[str, Tensor], name: str, lora_alpha: float | None
 ) -> Conversion:
     """Copy released weights into a model, and merge LoRA into the language model."""
     own: dict[str, Tensor] = model.state_dict()
@@ -150,21 +136,16 @@ def _place_weights(
             conversion.used[released_name] = target
         elif not LORA.search(released_name):
             conversion.unplaced.append(released_name)
-    conversion.merged, without_place = _merge_lora(own, released, name, lora_alpha)
-    conversion.unplaced += without_place
+    _merge_lora(own, released, conversion, name, lora_alpha)
     conversion.kept = sorted(set(own) - set(conversion.used.values()))
-    _check_complete(conversion.kept, name)
+    new = [key for key in conversion.kept if key.startswith(ADAPTER) and not FROM_BERT.search(key)]
+    if new:
+        raise CheckpointError(f"{name}: has no weights for {', '.join(new)}, which would stay random")
     return conversion
 
 
 def our_name(released: str) -> str:
-    """Name of a released weight in our model.
-
-    Args:
-        released: Its name in the checkpoint.
-
-    Returns:
-        The other name; one that the model does not have if there is no place for it.
+    """Name of a released weight in our model; one that the model does not have if there is no place for it.
 
     Example:
         >>> our_name("Qformer.bert.encoder.layer.0.crossattention.self.key.weight")
@@ -200,16 +181,13 @@ def _copy(target: Tensor, value: Tensor, our: str, released: str, name: str) -> 
 
 
 def _merge_lora(
-    own: Mapping[str, Tensor], released: Mapping[str, Tensor], name: str, alpha: float | None
-) -> tuple[list[str], list[str]]:
-    """Add each B A, scaled by alpha / rank, to its weight; names merged, and names without a place."""
-    merged: list[str] = []
-    unplaced: list[str] = []
+    own: Mapping[str, Tensor], released: Mapping[str, Tensor], conversion: Conversion, name: str, alpha: float | None
+) -> None:
+    """Add each B A, scaled by alpha / rank, to its weight."""
     for first in [key for key in released if (found := LORA.search(key)) and found["side"] == "A"]:
         second = first.replace(".lora_A", ".lora_B")
         target = own.get(our_name(LORA.sub(".weight", first)))
         if target is None or second not in released:
-            unplaced += [key for key in (first, second) if key in released]
             continue
         if alpha is None:
             raise CheckpointError(
@@ -218,13 +196,5 @@ def _merge_lora(
         down, up = released[first].float(), released[second].float()
         with torch.no_grad():
             target += (up @ down * (alpha / len(down))).to(target.dtype)
-        merged += [first, second]
-    lone = [key for key in released if LORA.search(key) and key not in (*merged, *unplaced)]
-    return merged, unplaced + lone
-
-
-def _check_complete(kept: list[str], name: str) -> None:
-    """Refuse to leave a part new that no pretrained part provides."""
-    new = [key for key in kept if key.startswith(ADAPTER) and not FROM_BERT.search(key)]
-    if new:
-        raise CheckpointError(f"{name}: has no weights for {', '.join(new)}, which would stay random")
+        conversion.merged += [first, second]
+    conversion.unplaced += [key for key in released if LORA.search(key) and key not in conversion.merged]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 import torch
-
-if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -24,7 +22,7 @@ SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 
 
 def build_tiny_model(
-    texts: Iterable[str], *, seed: int = 0, vocabulary: int = 2048, context: int = 4096
+    texts: Iterable[str], *, seed: int = 0, vocabulary: int = 2048
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     """Build a Llama of about a million random parameters, and a tokenizer that knows the given texts.
 
@@ -34,7 +32,6 @@ def build_tiny_model(
         texts: What the tokenizer is trained on, labels included: prompts and answers, say.
         seed: Makes the parameters reproducible; the state of torch's generator is left as it was.
         vocabulary: Most tokens the tokenizer may have.
-        context: Positions of the model, in tokens.
 
     Returns:
         The model (float32, CPU) and its tokenizer, with ChatML as chat template.
@@ -44,8 +41,6 @@ def build_tiny_model(
         >>> tokenizer.eos_token
         '<|im_end|>'
     """
-    from transformers import LlamaConfig, LlamaForCausalLM
-
     tokenizer = train_tokenizer(texts, vocabulary)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -54,7 +49,7 @@ def build_tiny_model(
         num_hidden_layers=4,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=context,
+        max_position_embeddings=4096,
         # Larger than usual: an adapter on frozen embeddings of 0.02 cannot make any label likely, whatever it learns.
         initializer_range=0.15,
         tie_word_embeddings=True,
@@ -92,12 +87,10 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     Raises:
         ValueError: If the vocabulary has no room for the bytes and the special tokens.
     """
-    import transformers
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    if vocabulary < len(alphabet) + len(SPECIAL_TOKENS):
-        raise ValueError(f"vocabulary must be at least {len(alphabet) + len(SPECIAL_TOKENS)}, got {vocabulary}")
+    least = len(alphabet) + len(SPECIAL_TOKENS)
+    if vocabulary < least:
+        raise ValueError(f"vocabulary must be at least {least}, got {vocabulary}")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -105,12 +98,10 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
         vocab_size=vocabulary, special_tokens=list(SPECIAL_TOKENS), initial_alphabet=alphabet, show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
-    wrap: Any = transformers.PreTrainedTokenizerFast
-    wrapped: PreTrainedTokenizerFast = wrap(
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="<|endoftext|>",
         eos_token="<|im_end|>",
         additional_special_tokens=["<|im_start|>"],
         chat_template=CHAT_TEMPLATE,
     )
-    return wrapped

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.errors import PromptError
 from speechcue_hf.prompts.dialogue import PromptParts
-from speechcue_hf.prompts.encoding import Message, answer_message, encode_completion, encode_prompts, user_message
+from speechcue_hf.prompts.encoding import Message, encode_completion, encode_prompts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -41,7 +41,7 @@ class TokenBudget:
         """Count the turns that each prompt must lose.
 
         Args:
-            rows: The rows, for messages.
+            rows: The rows, for errors.
             prompts: Their prompts.
             shown: The messages before each prompt: its demonstrations.
             labels: The label words.
@@ -55,7 +55,7 @@ class TokenBudget:
         limit = self.limit - self._longest_answer(labels)
         lengths = self._lengths(prompts, shown)
         return [
-            0 if length <= limit else self._excess_of(row, parts, before, length, limit)
+            self._excess_of(row, parts, before, length, limit)
             for row, parts, before, length in zip(rows, prompts, shown, lengths, strict=True)
         ]
 
@@ -82,5 +82,6 @@ class TokenBudget:
         return [len(ids) for ids in encode_prompts(self.tokenizer, messages)]
 
     def _longest_answer(self, labels: Sequence[str]) -> int:
-        prompt = [user_message("")]
-        return max(len(encode_completion(self.tokenizer, prompt, [answer_message(label)])[1]) for label in labels)
+        prompt = [{"role": "user", "content": ""}]
+        answers = [[{"role": "assistant", "content": label}] for label in labels]
+        return max(len(encode_completion(self.tokenizer, prompt, answer)[1]) for answer in answers)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,9 +13,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, IterableDataset
 
 from speechcue_hf.dialogues import dialogues, split_dialogues
 from speechcue_hf.errors import PromptError
-from speechcue_hf.prompts.demonstrations import Demonstrations, solved_messages
 from speechcue_hf.prompts.dialogue import Row, dialogue_prompts, included_scope
-from speechcue_hf.prompts.encoding import answer_message
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 
 if TYPE_CHECKING:
@@ -23,6 +22,38 @@ if TYPE_CHECKING:
 AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict, IterableDataset, IterableDatasetDict)
 
 DIALOGUES_PER_BATCH = 64
+
+
+@dataclass(frozen=True)
+class _Demonstrations:
+    """Solved rows of the training split; prompts of a dialogue show the same ones, so that they begin alike."""
+
+    rows: Dataset
+    groups: Sequence[Sequence[int]]
+    """Indices of the labelled rows; each group is to be shown equally often."""
+    longest: int
+    """Most labelled rows that a dialogue has."""
+    count: int
+    seed: int
+
+    def draw(self, dialogue_id: str) -> list[Mapping[str, Any]]:
+        """Rows of other dialogues: as many of each group, and what is left over of groups at random."""
+        random_state = random.Random(f"{self.seed} {dialogue_id}")
+        groups = random_state.sample(self.groups, len(self.groups))
+        share, left_over = divmod(self.count, max(1, len(groups)))
+        drawn: list[Mapping[str, Any]] = []
+        for place, group in enumerate(groups):
+            # No more rows than the longest dialogue has can be of the dialogue itself.
+            sample = random_state.sample(group, min(len(group), share + 1 + self.longest))
+            others = [row for row in map(self.rows.__getitem__, sample) if row["dialogue_id"] != dialogue_id]
+            drawn += others[: share + (place < left_over)]
+        if len(drawn) < self.count:
+            raise PromptError(
+                f"dialogue {dialogue_id!r} is to be shown {self.count} demonstrations, but the training split has only "
+                f"{len(drawn)} in other dialogues, drawn like that: lower demonstrations, or set demonstrations_drawn "
+                "to random"
+            )
+        return random_state.sample(drawn, len(drawn))
 
 
 def build_prompts(
@@ -68,7 +99,7 @@ def build_prompts(
     return type(dataset)({name: _build(rows, specification, budget, demonstrations) for name, rows in splits.items()})
 
 
-def _demonstrations(train: object, specification: PromptSpecification) -> Demonstrations | None:
+def _demonstrations(train: object, specification: PromptSpecification) -> _Demonstrations | None:
     """What demonstrations are drawn from, if the prompt shows any."""
     if specification.demonstrations == 0:
         return None
@@ -77,27 +108,35 @@ def _demonstrations(train: object, specification: PromptSpecification) -> Demons
             f"prompt {specification.name!r} shows {specification.demonstrations} demonstrations, which are drawn from "
             "the training split: pass it as train=, as a whole and not as a stream"
         )
-    return Demonstrations.of(_build(train, replace(specification, demonstrations=0), None, None), specification)
+    rows = _build(train, replace(specification, demonstrations=0), None, None)
+    labels = {index: label for index, label in enumerate(rows["emotion"]) if label is not None}
+    balanced = specification.demonstrations_drawn == "balanced"
+    groups: dict[int, list[int]] = {}
+    for index, label in labels.items():
+        groups.setdefault(label if balanced else 0, []).append(index)
+    dialogue_ids = rows["dialogue_id"]
+    longest = max(Counter(dialogue_ids[index] for index in labels).values(), default=0)
+    ordered = [groups[label] for label in sorted(groups)]
+    return _Demonstrations(rows, ordered, longest, specification.demonstrations, specification.demonstrations_seed)
 
 
 def _build(
-    dataset: Any, specification: PromptSpecification, budget: TokenBudget | None, demonstrations: Demonstrations | None
+    dataset: Any, specification: PromptSpecification, budget: TokenBudget | None, demonstrations: _Demonstrations | None
 ) -> Any:
     """Rows of one split."""
     features = _checked_features(dataset, specification)
-    emotion: ClassLabel = features["emotion"]
-    render = partial(
-        _render_batch,
-        specification=specification,
-        names=tuple(emotion.names),
-        budget=budget,
-        demonstrations=demonstrations,
-    )
+    words = specification.words(label_names(features))
+    settings = {"specification": specification, "words": words, "budget": budget, "demonstrations": demonstrations}
     if isinstance(dataset, Dataset):
         split_dialogues(dataset)
     grouped = dataset.select_columns(sorted(features)).batch(by_column="dialogue_id")
     return grouped.map(
-        render, batched=True, batch_size=DIALOGUES_PER_BATCH, remove_columns=sorted(features), features=_output(emotion)
+        _render_batch,
+        batched=True,
+        batch_size=DIALOGUES_PER_BATCH,
+        fn_kwargs=settings,
+        remove_columns=sorted(features),
+        features=_output(features["emotion"]),
     )
 
 
@@ -118,29 +157,16 @@ def _checked_features(dataset: Dataset | IterableDataset, specification: PromptS
     if dataset.features is None:
         raise PromptError("the features of this stream are not known: pass features= when it is made, or cast it")
     columns = [*needed_columns(specification), "emotion"]
-    missing = [column for column in columns if column not in dataset.features]
-    if missing:
-        raise PromptError(
-            f"prompt {specification.name!r} needs the columns {missing}, which the dataset lacks: {_fix(missing)}"
-        )
-    label_names(dataset.features)
+    if missing := [column for column in columns if column not in dataset.features]:
+        fix = "run `speechcue measure` and `speechcue describe`, or take a prompt of text only such as 'speechcue_text'"
+        if missing[0].startswith("biography"):
+            fix = "run `speechcue biographies`, or take a prompt without, such as 'bioserc_text' or 'speechcue'"
+        raise PromptError(f"prompt {specification.name!r} needs the columns {missing}, which the dataset lacks: {fix}")
     return Features({column: dataset.features[column] for column in columns})
-
-
-def _fix(missing: Sequence[str]) -> str:
-    if missing[0].startswith("biography"):
-        return "run `speechcue biographies`, or take a prompt without, such as 'bioserc_text' or 'speechcue'"
-    return "run `speechcue measure` and `speechcue describe`, or take a prompt of text only such as 'speechcue_text'"
 
 
 def label_names(features: Features) -> list[str]:
     """Names of the labels of a dataset, in the order of their class ids.
-
-    Args:
-        features: The dataset's features.
-
-    Returns:
-        The names.
 
     Raises:
         PromptError: If the column ``emotion`` is missing or no ``ClassLabel``.
@@ -177,12 +203,11 @@ def _output(emotion: ClassLabel) -> Features:
 def _render_batch(
     batch: Mapping[str, Sequence[Sequence[Any]]],
     specification: PromptSpecification,
-    names: Sequence[str],
+    words: Sequence[str],
     budget: TokenBudget | None,
-    demonstrations: Demonstrations | None,
+    demonstrations: _Demonstrations | None,
 ) -> dict[str, list[Any]]:
     """Rows of a batch of dialogues; in the batch each dialogue is a list in every column."""
-    words = specification.words(names)
     conversations = [
         [dict(zip(batch, turn, strict=True)) for turn in zip(*dialogue, strict=True)]
         for dialogue in zip(*batch.values(), strict=True)
@@ -191,14 +216,15 @@ def _render_batch(
     dialogues({name: [row[name] for row in rows] for name in ("dialogue_id", "turn")})
     prompts = [parts for dialogue in conversations for parts in dialogue_prompts(dialogue, specification, words)]
     drawn = _drawn(conversations, demonstrations)
-    shown = [solved_messages(examples) for examples in drawn]
+    # Demonstrations are earlier questions and answers of the same conversation.
+    shown = [[message for row in examples for message in (*row["prompt"], *row["completion"])] for examples in drawn]
     dropped = [0] * len(rows) if budget is None else budget.excess(rows, prompts, shown, words)
     shortened = [parts.without(count) for parts, count in zip(prompts, dropped, strict=True)]
     answers = [None if row["emotion"] is None else words[row["emotion"]] for row in rows]
     return {
         **{column: [row[column] for row in rows] for column in ("dialogue_id", "turn", "utterance_id", "emotion")},
         "prompt": [[*before, *parts.messages] for before, parts in zip(shown, shortened, strict=True)],
-        "completion": [None if answer is None else [answer_message(answer)] for answer in answers],
+        "completion": [None if answer is None else [{"role": "assistant", "content": answer}] for answer in answers],
         "turns_dropped": dropped,
         "future_turns": [parts.future_turns for parts in shortened],
         "biography_scope": [included_scope(row, specification) for row in rows],
@@ -209,7 +235,7 @@ def _render_batch(
 
 
 def _drawn(
-    conversations: Sequence[Sequence[Row]], demonstrations: Demonstrations | None
+    conversations: Sequence[Sequence[Row]], demonstrations: _Demonstrations | None
 ) -> list[Sequence[Mapping[str, Any]]]:
     """The demonstrations of each row: those of its dialogue."""
     if demonstrations is None:

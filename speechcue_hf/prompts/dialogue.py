@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from jinja2 import TemplateRuntimeError
 
 from speechcue_hf.errors import PromptError
-from speechcue_hf.prompts.encoding import Message, system_message, user_message
+from speechcue_hf.prompts.encoding import Message
 from speechcue_hf.prompts.specification import PromptSpecification, compile_template
 
 Row = Mapping[str, Any]
 
-GENDER_NUMBERS = {"male": 0, "female": 1}
+_GENDER_NUMBERS = {"male": 0, "female": 1}
 """As SpeechCueLLM numbers the two speakers of an IEMOCAP dialogue."""
-
-
-BIOGRAPHY_SCOPES = ("history", "dialogue")
-"""What a biography was written from: the turns before the row's own, or all of the dialogue, later turns included."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +41,8 @@ class PromptParts:
         """The whole prompt."""
         conversation = self.opening + "".join(self.turns)
         if self.in_system:
-            return [system_message(conversation), user_message(self.question)]
-        return [user_message(conversation + self.question)]
+            return [{"role": "system", "content": conversation}, {"role": "user", "content": self.question}]
+        return [{"role": "user", "content": conversation + self.question}]
 
     @property
     def expendable(self) -> tuple[str, ...]:
@@ -82,13 +78,11 @@ def dialogue_prompts(
         PromptError: If a row lacks what the prompt needs, such as a gender or the scope of its biography, or the
             template asks for something that is not there.
     """
-    turns = _turns(dialogue, specification)
     try:
-        return _rendered(turns, specification, labels)
+        return _rendered(_turns(dialogue, specification), specification, labels)
     except TemplateRuntimeError as error:
-        raise PromptError(
-            f"prompt {specification.name!r}: its template cannot be filled in: {error.message}"
-        ) from error
+        name = specification.name
+        raise PromptError(f"prompt {name!r}: its template cannot be filled in: {error.message}") from error
 
 
 def _rendered(
@@ -116,20 +110,52 @@ def included_scope(row: Row, specification: PromptSpecification) -> str | None:
         specification: The prompt.
 
     Returns:
-        ``history`` or ``dialogue``; None where the prompt tells no biography.
+        ``history``, the turns before the row, or ``dialogue``, later ones too; None where the prompt tells none.
 
     Raises:
         PromptError: If the scope of a biography that is told is neither of these.
     """
     if not specification.biography or not row["biography"]:
         return None
-    if row["biography_scope"] not in BIOGRAPHY_SCOPES:
+    scope: str | None = row["biography_scope"]
+    if scope not in ("history", "dialogue"):
         raise PromptError(
-            f"row {row['utterance_id']!r} has a biography of scope {row['biography_scope']!r}, so nobody can tell "
+            f"row {row['utterance_id']!r} has a biography of scope {scope!r}, so nobody can tell "
             "whether it saw later turns: set the column biography_scope to history or dialogue"
         )
-    scope: str = row["biography_scope"]
     return scope
+
+
+def future_record(specification: PromptSpecification, scopes: Iterable[str | None]) -> dict[str, Any]:
+    """Say what prompts have of later turns, for the records of training and evaluation.
+
+    Args:
+        specification: The prompt.
+        scopes: :func:`included_scope` of its rows.
+
+    Returns:
+        ``sees_future``, whether later turns were seen, by the prompt or by whoever wrote the biographies that it tells;
+        ``future_turns``, how many the prompt shows at most; and ``biography_scope``, ``history``, ``dialogue`` or None.
+
+    Raises:
+        PromptError: If some biographies are of one scope and some of the other.
+
+    Example:
+        >>> future_record(load_prompt("bioserc"), ["dialogue", None])
+        {'sees_future': True, 'future_turns': 5, 'biography_scope': 'dialogue'}
+    """
+    found = {scope for scope in scopes if scope is not None}
+    if len(found) > 1:
+        raise PromptError(
+            "some rows have a biography of scope dialogue, some of scope history: write them all with one "
+            "`speechcue biographies --scope`, else nobody can say whether the model sees the future"
+        )
+    scope = next(iter(found), None)
+    return {
+        "sees_future": specification.sees_future or scope == "dialogue",
+        "future_turns": specification.future,
+        "biography_scope": scope,
+    }
 
 
 def _turns(dialogue: Sequence[Row], specification: PromptSpecification) -> list[dict[str, Any]]:
@@ -141,7 +167,6 @@ def _turns(dialogue: Sequence[Row], specification: PromptSpecification) -> list[
             "text": (row["text"] or "").translate(repairs),
             "biography": row["biography"] or None if specification.biography else None,
             **_heard(row, specification),
-            **_cues(row, specification),
         }
         for row, speaker in zip(dialogue, _speakers(dialogue, specification), strict=True)
     ]
@@ -160,28 +185,22 @@ def _speakers(dialogue: Sequence[Row], specification: PromptSpecification) -> li
 
 
 def _gender_number(row: Row) -> int:
-    if row["gender"] not in GENDER_NUMBERS:
+    if row["gender"] not in _GENDER_NUMBERS:
         raise PromptError(
             f"row {row['utterance_id']!r} has no gender, by which this prompt numbers speakers: "
             'take one with "speakers": "appearance", such as speechcuellm'
         )
-    return GENDER_NUMBERS[row["gender"]]
+    return _GENDER_NUMBERS[row["gender"]]
 
 
 def _heard(row: Row, specification: PromptSpecification) -> dict[str, str | None]:
-    """Description and impression, where the prompt tells them and the clip is long enough."""
-    if not specification.heard:
-        return {"description": None, "impression": None}
+    """What is told of the voice: description and impression of clips that are long enough, levels as context cues."""
     shortest = specification.shortest_clip
-    included = shortest is None or (row["duration_s"] or 0.0) > shortest
+    described = specification.heard and (shortest is None or (row["duration_s"] or 0.0) > shortest)
+    cued = specification.context_cues
     return {
-        "description": row["speech_description"] if specification.description and included else None,
-        "impression": row["speech_impression"] if specification.impression and included else None,
+        "description": row["speech_description"] if specification.description and described else None,
+        "impression": row["speech_impression"] if specification.impression and described else None,
+        "pitch": row["f0_mean_hz_level"] if cued else None,
+        "variation": (row["f0_sd_hz_level"] or row["f0_range_hz_level"]) if cued else None,
     }
-
-
-def _cues(row: Row, specification: PromptSpecification) -> dict[str, str | None]:
-    """Levels that context cues tell; variation of pitch is its deviation, or its range where that is missing."""
-    if not specification.context_cues:
-        return {"pitch": None, "variation": None}
-    return {"pitch": row["f0_mean_hz_level"], "variation": row["f0_sd_hz_level"] or row["f0_range_hz_level"]}

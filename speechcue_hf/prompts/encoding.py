@@ -13,31 +13,8 @@ if TYPE_CHECKING:
 Message = dict[str, str]
 
 
-def system_message(text: str) -> Message:
-    """What the model is told before any question."""
-    return {"role": "system", "content": text}
-
-
-def user_message(text: str) -> Message:
-    """A question to the model."""
-    return {"role": "user", "content": text}
-
-
-def answer_message(text: str) -> Message:
-    """An answer of the model."""
-    return {"role": "assistant", "content": text}
-
-
 def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Sequence[Message]]) -> list[list[int]]:
-    """Tokens of prompts, up to where the answer begins.
-
-    Args:
-        tokenizer: A tokenizer with a chat template.
-        prompts: One list of messages each.
-
-    Returns:
-        Token ids of each.
-    """
+    """Token ids of prompts, one list of messages each, up to where the answer begins."""
     return _render(tokenizer, prompts, add_generation_prompt=True)
 
 

@@ -1,15 +1,10 @@
 """What a prompt is: a Jinja2 template and the settings it is rendered with, both read from files.
 
 A prompt file is JSON with the settings below; what it leaves out comes from the prompt it ``extends``. The template
-defines three macros, so that turns are rendered once and the conversation can be shared by all prompts of a dialogue:
-
-- ``opening(target)`` stands before the conversation,
-- ``turn(turn, cued)`` renders one turn; ``cued`` says whether its cues are to be told,
-- ``question(target)`` stands after the conversation.
-
-They see ``prompt`` (the settings) and ``labels`` (the label words in order); a turn has ``speaker``, ``text``,
-``description``, ``impression``, ``biography``, ``pitch`` and ``variation`` (names of levels), each None where it is not
-there or not to be told.
+defines three macros, so that all prompts of a dialogue can share its turns: ``opening(target)`` stands before them,
+``turn(turn, cued)`` renders one, with its cues where ``cued``, and ``question(target)`` stands after them. They see
+``prompt`` (the settings) and ``labels`` (the label words in order); a turn has ``speaker``, ``text``, ``description``,
+``impression``, ``biography``, ``pitch`` and ``variation`` (names of levels), each None where it is not to be told.
 """
 
 from __future__ import annotations
@@ -125,22 +120,11 @@ class PromptSpecification(Record):
         return {"name": self.name, "sha256": self.fingerprint}
 
     def words(self, names: Sequence[str]) -> tuple[str, ...]:
-        """The words that stand for labels.
-
-        Args:
-            names: Label names, in the order of their class ids.
-
-        Returns:
-            One word per label, in the same order.
-        """
+        """The words that stand for labels, in the order of their names."""
         return tuple(self.label_words.get(name, name) for name in names)
 
     def save(self, folder: Path) -> None:
-        """Write the prompt as ``prompt.json`` and ``prompt.jinja``, which :func:`load_prompt` reads.
-
-        Args:
-            folder: Folder of the model that was trained with this prompt.
-        """
+        """Write ``prompt.json``, which :func:`load_prompt` reads, and ``prompt.jinja`` into the folder of a model."""
         (folder / PROMPT_TEMPLATE_FILE).write_text(self.template, encoding="utf-8")
         write_record(replace(self, template=PROMPT_TEMPLATE_FILE), folder)
 
@@ -172,7 +156,11 @@ def load_prompt(prompt: str | Path | Mapping[str, Any] | PromptSpecification) ->
         return prompt
     settings = _settings(prompt)
     if "format_version" not in settings:
-        _check_names(settings)
+        # What a person wrote, unlike a record of another release, is a mistake where it does not exist.
+        known = [field.name for field in fields(PromptSpecification) if field.name != "unknown"]
+        if wrong := [name for name in settings if name not in known]:
+            fix = meant(wrong[0], known)
+            raise PromptError(f"prompt {settings['name']!r} has a setting {wrong[0]!r}, which {fix}")
     try:
         specification = parse_record(PromptSpecification, settings, f"prompt {settings['name']!r}")
     except RecordError as error:
@@ -182,13 +170,7 @@ def load_prompt(prompt: str | Path | Mapping[str, Any] | PromptSpecification) ->
 
 
 def compile_template(template: str) -> Template:
-    """Compile a prompt template.
-
-    Args:
-        template: Its text.
-
-    Returns:
-        The template; a name that it uses and that does not exist is an error when it is rendered.
+    """Compile the text of a prompt template; a name that it uses and that does not exist is an error in rendering.
 
     Raises:
         PromptError: If it is not valid Jinja2.
@@ -197,14 +179,6 @@ def compile_template(template: str) -> Template:
         return foreign_template(template)
     except TemplateSyntaxError as error:
         raise PromptError(f"the prompt's template is not valid in line {error.lineno}: {error.message}") from error
-
-
-def _check_names(settings: Mapping[str, Any]) -> None:
-    """Refuse a setting that does not exist: what a person wrote, unlike a record of another release, is a mistake."""
-    known = [field.name for field in fields(PromptSpecification) if field.name != "unknown"]
-    for name in settings:
-        if name not in known:
-            raise PromptError(f"prompt {settings['name']!r} has a setting {name!r}, which {meant(name, known)}")
 
 
 def _settings(prompt: str | Path | Mapping[str, Any]) -> dict[str, Any]:

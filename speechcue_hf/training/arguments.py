@@ -1,9 +1,10 @@
-"""The settings of a fine-tuning run, which recipes and command lines give."""
+"""The settings of training runs, which recipes and command lines give."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 import datasets
 import torch
@@ -12,6 +13,8 @@ from transformers import TrainingArguments
 from trl import ModelConfig, SFTConfig  # type: ignore[attr-defined]
 
 from speechcue_hf.models.base import TINY_MODEL
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -49,32 +52,6 @@ class FineTuning(DataSettings):
 
 
 @dataclass
-class TrainingSettings(SFTConfig):
-    """TRL's settings with defaults for this task; without a GPU the CPU is used, in single precision.
-
-    The best epoch is kept by its loss on the selection split. Truncation is off, because it would drop answers and with
-    them rows: ``token_budget`` shortens prompts instead.
-    """
-
-    max_length: int | None = None
-    eval_strategy: str = "epoch"
-    save_strategy: str = "epoch"
-    save_total_limit: int | None = 1
-    load_best_model_at_end: bool = True
-    gradient_checkpointing: bool = False
-    output_dir: str = "runs/sft"
-    report_to: str | list[str] | None = "none"
-
-    def __post_init__(self) -> None:
-        adapt_to_machine(self)
-        # Newer releases of transformers call it activation_checkpointing and warn of the old name, which all know.
-        names = {setting.name for setting in fields(self)}
-        if "activation_checkpointing" in names and self.activation_checkpointing is None:
-            self.activation_checkpointing = self.gradient_checkpointing
-        super().__post_init__()  # type: ignore[no-untyped-call]
-
-
-@dataclass
 class ModelSettings(ModelConfig):
     """TRL's settings of the base model and its LoRA adapter, with the adapter on and as large as SpeechCueLLM's."""
 
@@ -85,9 +62,167 @@ class ModelSettings(ModelConfig):
     lora_target_modules: list[str] | None = field(default_factory=lambda: ["q_proj", "k_proj", "v_proj"])
 
 
-def adapt_to_machine(training: TrainingArguments) -> None:
-    """Set what the machine decides: single precision on the CPU where there is no GPU, no bars where they are off."""
-    if not torch.cuda.is_available():
-        training.use_cpu, training.bf16, training.fp16 = True, False, False
-    if datasets.are_progress_bars_disabled() or are_progress_bars_disabled():
-        training.disable_tqdm = True
+@dataclass
+class EncoderSettings:
+    """The model; the settings are those of :class:`speechcue_hf.models.bioserc.configuration_bioserc.BiosErcConfig`.
+
+    Args:
+        encoder: Hub id or folder of the pretrained text encoder, or of a run, whose encoder is then trained on.
+        encoder_revision: Its branch, tag or commit on the Hub.
+        cues: ``none``, ``z_scores`` (every column ``<measurement>_z`` of the dataset) or ``description``.
+    """
+
+    encoder: str = "FacebookAI/roberta-large"
+    encoder_revision: str = "main"
+    reading: Literal["windows", "dialogue"] = "windows"
+    speaker_names: bool = False
+    context_before: int = 2
+    context_after: int = 0
+    max_tokens: int | None = None
+    causal: bool = True
+    num_attention_heads: int = 8
+    dropout: float = 0.2
+    frozen_layers: int = 0
+    biographies: Literal["none", "static", "attention"] = "none"
+    cues: Literal["none", "z_scores", "description"] = "none"
+
+
+@dataclass
+class StageSettings:
+    """The model of a stage of SEmoLLM.
+
+    Args:
+        stage: 1 pretrains the Q-Former on captions, 2 joins it to a frozen language model, 3 adds LoRA to that.
+        captions: Folder of the captions: rows with ``utterance_id``, ``caption``, ``prompt`` and ``completion``.
+        start_from: Output folder of the stage before; stages 2 and 3 need it.
+        speech_encoder: Stage 1: Hub id or folder of the speech encoder, or ``tiny``, which builds one on the spot.
+        qformer: Stage 1: Hub id or folder of the BERT that the Q-Former starts as, or ``tiny``.
+        language_model: Stage 2: Hub id or folder of the language model, or ``tiny``.
+        num_query_tokens: Stage 1: queries of the Q-Former.
+        classifier_proj_size: Stage 1: width of what the Q-Former reads.
+        projection_dropout: Stage 1: dropout before the Q-Former, in all stages.
+        speech_layers: Stage 1: hidden states of the encoder that enter the learned sum; all by default.
+        dtype: Stages 2 and 3: number type of the language model's parameters on a GPU.
+        states: Folder in which the frozen encoder's states are kept, so that they are computed once; None computes
+            them anew in every epoch.
+        states_kind: What is kept: ``layers``, all that enter the learned sum, or ``sum``, that sum as the stage before
+            has learned it, which is then not learned further.
+        matching_weight: Stage 1: of SCM in the loss.
+        contrastive_weight: Stage 1: of SCC.
+        generation_weight: Stage 1: of SCG.
+        collapse_threshold: Stage 1: mean cosine between the queries of a clip at which the run stops.
+        augmentation: Settings of :class:`speechcue_hf.training.augmentation.Augmentation`; none by default.
+        lora_r: Stage 3: rank of the adapter of the language model.
+        lora_alpha: Its scale.
+        lora_dropout: Its dropout.
+        lora_target_modules: The language model's layers that are adapted.
+    """
+
+    stage: int = 1
+    captions: str | None = None
+    start_from: str | None = None
+    speech_encoder: str = TINY_MODEL
+    qformer: str = TINY_MODEL
+    language_model: str = TINY_MODEL
+    num_query_tokens: int = 32
+    classifier_proj_size: int = 256
+    projection_dropout: float = 0.1
+    speech_layers: list[int] | None = None
+    dtype: str = "float32"
+    states: str | None = None
+    states_kind: Literal["layers", "sum"] = "layers"
+    matching_weight: float = 1.0
+    contrastive_weight: float = 1.0
+    generation_weight: float = 1.0
+    collapse_threshold: float = 0.98
+    augmentation: dict[str, Any] | None = None
+    lora_r: int = 8
+    lora_alpha: int = 32
+    lora_dropout: float = 0.1
+    lora_target_modules: list[str] = field(default_factory=lambda: ["q_proj", "v_proj"])
+
+
+@dataclass
+class _EpochDefaults:
+    """Defaults that all trainers share: each epoch is judged, and the best one kept."""
+
+    eval_strategy: str = "epoch"
+    save_strategy: str = "epoch"
+    save_total_limit: int | None = 1
+    load_best_model_at_end: bool = True
+    report_to: str | list[str] | None = "none"
+
+    def __post_init__(self) -> None:
+        self._adapt_to_machine()
+        super().__post_init__()  # type: ignore[misc]
+
+    def _adapt_to_machine(self) -> None:
+        """Single precision on the CPU where there is no GPU, no bars where they are off."""
+        training: Any = self
+        if not torch.cuda.is_available():
+            training.use_cpu, training.bf16, training.fp16 = True, False, False
+        if datasets.are_progress_bars_disabled() or are_progress_bars_disabled():
+            training.disable_tqdm = True
+
+
+@dataclass
+class TrainingSettings(_EpochDefaults, SFTConfig):
+    """TRL's settings with defaults for this task; without a GPU the CPU is used, in single precision.
+
+    The best epoch is kept by its loss on the selection split. Truncation is off, because it would drop answers and with
+    them rows: ``token_budget`` shortens prompts instead.
+    """
+
+    max_length: int | None = None
+    gradient_checkpointing: bool = False
+    output_dir: str = "runs/sft"
+
+    def __post_init__(self) -> None:
+        # Newer releases of transformers call it activation_checkpointing and warn of the old name, which all know.
+        names = {setting.name for setting in fields(self)}
+        if "activation_checkpointing" in names and self.activation_checkpointing is None:
+            self.activation_checkpointing = self.gradient_checkpointing
+        super().__post_init__()
+
+
+@dataclass
+class EncoderTraining(_EpochDefaults, TrainingArguments):
+    """The trainer's settings with defaults for an encoder; a batch is a number of dialogues.
+
+    Args:
+        encoder_learning_rate: Of the encoder; None: ``learning_rate``, as everything else.
+        one_cycle: Let the learning rate rise and fall once, in place of ``lr_scheduler_type``.
+        class_weights: ``none``, or ``log``: ln(N / n_c) of the labels that are trained on.
+        logit_adjustment: τ of :func:`speechcue_hf.training.encoder.logit_shifts`, to be chosen on validation: more
+            than 0 lets rare emotions be named more often.
+    """
+
+    encoder_learning_rate: float | None = None
+    one_cycle: bool = False
+    class_weights: Literal["none", "log"] = "none"
+    logit_adjustment: float = 0.0
+    metric_for_best_model: str | None = "weighted_f1"
+    remove_unused_columns: bool = False
+    logging_steps: float = 50
+    output_dir: str = "runs/encoder"
+
+    def _adapt_to_machine(self) -> None:
+        requested = self.bf16
+        super()._adapt_to_machine()
+        if requested and not torch.cuda.is_available():
+            # What PyTorch calls a CPU's instructions for bfloat16: two kinds on x86, one on ARM. Where they are missing
+            # it is many times slower than single precision.
+            capabilities = torch.cpu.get_capabilities()
+            self.bf16 = any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+            if not self.bf16:
+                logger.warning("bf16 is left off: this CPU has no instructions for it; single precision is faster")
+
+
+@dataclass
+class StageTraining(_EpochDefaults, TrainingArguments):
+    """The trainer's settings with defaults for a stage: the epoch of least loss on the selection split is kept."""
+
+    metric_for_best_model: str | None = "loss"
+    remove_unused_columns: bool = False
+    logging_steps: float = 50
+    output_dir: str = "runs/semollm"

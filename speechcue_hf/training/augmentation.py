@@ -1,8 +1,4 @@
-"""Augmentation of training clips with torchaudio; never of clips that are evaluated.
-
-Speed and gain change what a caption tells of pitch, pace and volume, noise what it tells of none: see
-:meth:`Augmentation.changes_style`.
-"""
+"""Augmentation of training clips with torchaudio; never of clips that are evaluated."""
 
 from __future__ import annotations
 
@@ -64,7 +60,7 @@ class Augmentation:
 
     @property
     def changes_style(self) -> bool:
-        """Whether captions that tell pitch, pace or volume would no longer be true."""
+        """Whether captions that tell pitch, pace or volume would no longer be true; none tells of noise."""
         return bool(self.speeds or self.gain_db)
 
     def samples(self, samples: Tensor, rate: int) -> Tensor:

@@ -7,16 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset, DatasetDict
 from torch.nn import functional
-from transformers import AutoTokenizer, PrinterCallback, set_seed
+from transformers import AutoTokenizer, set_seed
 
 from speechcue_hf.corpora.identity import identify, metadata_of
-from speechcue_hf.corpora.subset import share_of
 from speechcue_hf.cues.table import measurement_columns
 from speechcue_hf.errors import ModelError, TrainingError
 from speechcue_hf.inference.classifier import Prediction
@@ -30,12 +30,9 @@ from speechcue_hf.models.bioserc.vectors import cache_vectors
 from speechcue_hf.models.loading import find_beside, hub_commit, model_type
 from speechcue_hf.prompts.build import label_names
 from speechcue_hf.provenance import NOT_KNOWN, Provenance
-from speechcue_hf.records import TrainingRecord, read_record, write_record
-from speechcue_hf.training.arguments import DataSettings
-from speechcue_hf.training.checks import check_quiet, check_splits, find_checkpoint
-from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
-from speechcue_hf.training.record import clean_folder, trainer_record
-from speechcue_hf.training.selection import SelectingTrainer
+from speechcue_hf.records import TrainingRecord, read_record
+from speechcue_hf.training.arguments import DataSettings, EncoderSettings, EncoderTraining
+from speechcue_hf.training.run import SelectingTrainer, check_run, check_splits, chosen_rows, train_and_record
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,14 +43,13 @@ class DialogueTrainer(SelectingTrainer):
 
     args: EncoderTraining
 
-    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+    def create_optimizer(self, model: Any = None) -> Any:
         """Hold every parameter that is trained, those of the heads included."""
         if self.optimizer is None:
             network: Any = self.model if model is None else model
             optimizer_class, settings = self.get_optimizer_cls_and_kwargs(self.args, network)
             self.optimizer = optimizer_class(parameter_groups(network, self.args), **settings)
-        optimizer: torch.optim.Optimizer = self.optimizer
-        return optimizer
+        return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Make the schedule that the settings ask for."""
@@ -74,10 +70,12 @@ def parameter_groups(model: Any, training: EncoderTraining) -> list[dict[str, An
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             groups.setdefault((name.startswith("encoder."), parameter.ndim > 1), []).append(parameter)
-    rates = {True: training.encoder_learning_rate or training.learning_rate, False: training.learning_rate}
-    decays = {True: training.weight_decay, False: 0.0}
     return [
-        {"params": parameters, "lr": rates[of_encoder], "weight_decay": decays[decaying]}
+        {
+            "params": parameters,
+            "lr": (of_encoder and training.encoder_learning_rate) or training.learning_rate,
+            "weight_decay": training.weight_decay if decaying else 0.0,
+        }
         for (of_encoder, decaying), parameters in groups.items()
     ]
 
@@ -111,55 +109,50 @@ def train_encoder(
         ValueError: If a setting of the model does not fit the encoder.
     """
     check_splits(dataset, data)
-    check_quiet(training)
-    checkpoint = find_checkpoint(training)
-    set_seed(training.seed)
-    train = share_of(dataset[data.train_split], data.data_percent, training.seed)
-    rows = DatasetDict(train=train, validation=dataset[data.selection_split])
+    checkpoint = check_run(training)
+    rows = chosen_rows(dataset, data, training.seed)
     commit = hub_commit(model.encoder, model.encoder_revision)
     origin = _origin(model, commit)
-    tokenizer = AutoTokenizer.from_pretrained(model.encoder, revision=commit or "main")
-    network = BiosErcForUtteranceClassification.from_encoder(
-        model.encoder, revision=commit or "main", **_model_settings(model, train)
-    )
+    classifier = _start(model, commit, rows["train"], training)
+    # The other processes find in the cache what the first has put there.
+    with training.main_process_first(desc="preparing examples"):
+        examples = _prepare_examples(rows, classifier)
+    emotions = rows["train"]["emotion"]
+    weights = class_weights(emotions, len(classifier.names), training.class_weights)
+    shifts = logit_shifts(emotions, len(classifier.names), training.logit_adjustment)
+    loss = partial(weighted_loss, weights=weights, smoothing=training.label_smoothing_factor, shifts=shifts)
+    trainer = _make_trainer(classifier, examples, training, loss)
+
+    def describe(output: Path) -> dict[str, Any]:
+        provenance.copy_beside(output)
+        corpus = {"corpus": metadata_of(identify(dataset)), "data_percent": data.data_percent, **provenance.shown}
+        return corpus | origin | _describe(model, classifier, training, weights, examples)
+
+    return train_and_record(trainer, checkpoint, describe)
+
+
+def _start(model: EncoderSettings, commit: str | None, train: Dataset, training: EncoderTraining) -> EncoderClassifier:
+    """The pretrained encoder with new heads, and its tokenizer."""
+    set_seed(training.seed)
+    revision = commit or "main"
+    tokenizer = AutoTokenizer.from_pretrained(model.encoder, revision=revision)
+    settings = _model_settings(model, train)
+    network = BiosErcForUtteranceClassification.from_encoder(model.encoder, revision=revision, **settings)
     if training.device.type == "cpu":
         # On texts of a few dozen tokens PyTorch's fused attention takes a CPU longer than the plain one.
         network.encoder.set_attn_implementation("eager")
-    # The other processes find in the cache what the first has put there.
-    with training.main_process_first(desc="preparing examples"):
-        examples = _prepare_examples(rows, tokenizer, network)
-    weights = class_weights(train["emotion"], len(network.config.label_names), training.class_weights)
-    shifts = logit_shifts(train["emotion"], len(network.config.label_names), training.logit_adjustment)
-    loss = partial(weighted_loss, weights=weights, smoothing=training.label_smoothing_factor, shifts=shifts)
-    trainer = _make_trainer(network, tokenizer, examples, training, loss)
-    trainer.train(resume_from_checkpoint=checkpoint)
-    output = Path(str(training.output_dir))
-    trainer.save_model(str(output))
-    if trainer.is_world_process_zero():
-        provenance.copy_beside(output)
-        clean_folder(output)
-        record = TrainingRecord(
-            **_model_record(model, network, training, weights),
-            **origin,
-            corpus=metadata_of(identify(dataset)),
-            data_percent=data.data_percent,
-            rows={split: count_utterances(part) for split, part in examples.items()},
-            **trainer_record(trainer, training),
-            **{**provenance.shown, **EncoderClassifier(network, tokenizer).shown(train)},
-        )
-        write_record(record, output)
-    trainer.accelerator.wait_for_everyone()
-    return output
+    return EncoderClassifier(network, tokenizer, InferenceSettings(batch_size=training.eval_batch_size))
 
 
-def _prepare_examples(rows: DatasetDict, tokenizer: Any, network: BiosErcForUtteranceClassification) -> DatasetDict:
+def _prepare_examples(rows: DatasetDict, classifier: EncoderClassifier) -> DatasetDict:
     """Make examples of every split; with a wholly frozen encoder, their vectors."""
-    examples = DatasetDict(
-        {split: dialogue_examples(part, tokenizer, network.config, network.token_limit) for split, part in rows.items()}
-    )
+    network, tokenizer = classifier.model, classifier.tokenizer
+    examples = {
+        split: dialogue_examples(part, tokenizer, network.config, network.token_limit) for split, part in rows.items()
+    }
     if network.config.encoder_is_frozen:
-        return DatasetDict({split: cache_vectors(part, network) for split, part in examples.items()})
-    return examples
+        examples = {split: cache_vectors(part, network) for split, part in examples.items()}
+    return DatasetDict(examples)
 
 
 def class_weights(emotions: Sequence[int | None], classes: int, kind: str) -> list[float] | None:
@@ -247,69 +240,59 @@ def weighted_loss(
     return total / max(int(count), 1)
 
 
-def count_utterances(examples: Dataset) -> dict[str, int]:
-    """Count the utterances, those without a label, and those that lost context or their end to the token limit."""
-    labels = [label for dialogue in examples["labels"] for label in dialogue]
-    return {
-        "all": len(labels),
-        "unlabelled": labels.count(UNLABELLED),
-        "shortened": sum(sum(dialogue) for dialogue in examples["shortened"]),
-    }
-
-
 def _make_trainer(
-    network: BiosErcForUtteranceClassification,
-    tokenizer: Any,
-    examples: DatasetDict,
-    training: EncoderTraining,
-    loss: Callable[..., Tensor],
+    classifier: EncoderClassifier, examples: DatasetDict, training: EncoderTraining, loss: Callable[..., Tensor]
 ) -> DialogueTrainer:
     trainer = DialogueTrainer(
-        model=network,
+        model=classifier.model,
         args=training,
         train_dataset=examples["train"],
         eval_dataset=examples["validation"],
-        processing_class=tokenizer,
+        processing_class=classifier.tokenizer,
         data_collator=collate,
         compute_loss_func=loss,
     )
-    # What stands for the bar where bars are off prints raw numbers among our lines; training.json has them.
-    trainer.remove_callback(PrinterCallback)
-    labels = [label for dialogue in examples["validation"]["labels"] for label in dialogue]
-    classifier = EncoderClassifier(network, tokenizer, InferenceSettings(batch_size=training.eval_batch_size))
-    trainer.predictions = partial(_labelled_predictions, trainer, classifier, examples["validation"], labels)
+    judged = examples["validation"]
+    labels = list(chain.from_iterable(judged["labels"]))
+
+    def predictions() -> list[Prediction]:
+        # Of dialogues that are encoded once for all epochs, in the precision of the training.
+        with evaluation_mode(classifier.model), trainer.compute_loss_context_manager():
+            predicted = classifier.classify(judged)
+        return [prediction for prediction, label in zip(predicted, labels, strict=True) if label != UNLABELLED]
+
+    trainer.predictions = predictions
     trainer.references = [label for label in labels if label != UNLABELLED]
     return trainer
 
 
-def _labelled_predictions(
-    trainer: DialogueTrainer, classifier: EncoderClassifier, examples: Dataset, labels: Sequence[int]
-) -> list[Prediction]:
-    """Of dialogues that are encoded once for all epochs, in the precision of the training."""
-    with evaluation_mode(classifier.model), trainer.compute_loss_context_manager():
-        predictions = classifier.classify(examples)
-    return [prediction for prediction, label in zip(predictions, labels, strict=True) if label != UNLABELLED]
-
-
-def _model_record(
+def _describe(
     model: EncoderSettings,
-    network: BiosErcForUtteranceClassification,
+    classifier: EncoderClassifier,
     training: EncoderTraining,
     weights: Sequence[float] | None,
+    examples: DatasetDict,
 ) -> dict[str, Any]:
     """What the model is and what it was trained to do, without paths."""
-    config = network.config
+    cue_names = list(classifier.model.config.cue_names)
     return {
-        "encoder": asdict(model) | {"encoder": base_model_name(model.encoder), "cue_names": list(config.cue_names)},
-        "labels": {"names": config.label_names, "words": config.label_names},
+        "encoder": asdict(model) | {"encoder": base_model_name(model.encoder), "cue_names": cue_names},
+        "labels": {"names": classifier.names, "words": classifier.words},
         "loss": {
             "class_weights": weights,
             "label_smoothing": training.label_smoothing_factor,
-            "logit_adjustment": training.logit_adjustment,
-            "encoder_learning_rate": training.encoder_learning_rate,
-            "one_cycle": training.one_cycle,
+            **{name: getattr(training, name) for name in ("logit_adjustment", "encoder_learning_rate", "one_cycle")},
         },
+        "rows": {split: _count_utterances(part) for split, part in examples.items()},
+        **classifier.shown(examples["train"]),
     }
+
+
+def _count_utterances(examples: Dataset) -> dict[str, int]:
+    """Count the utterances, those without a label, and those that lost context or their end to the token limit."""
+    labels = list(chain.from_iterable(examples["labels"]))
+    shortened = sum(chain.from_iterable(examples["shortened"]))
+    return {"all": len(labels), "unlabelled": labels.count(UNLABELLED), "shortened": shortened}
 
 
 def _origin(model: EncoderSettings, commit: str | None) -> dict[str, Any]:
@@ -319,8 +302,7 @@ def _origin(model: EncoderSettings, commit: str | None) -> dict[str, Any]:
     if found is None or model_type(model.encoder, commit) != BiosErcConfig.model_type:
         return {"base_model": base_model_name(model.encoder), "base_model_revision": commit}
     before = read_record(TrainingRecord, found)
-    rows = before.rows["train"]["all"]
-    run = {"corpus": before.corpus, "rows": rows, "training_sha256": before.fingerprint}
+    run = {"corpus": before.corpus, "rows": before.rows["train"]["all"], "training_sha256": before.fingerprint}
     return {
         "base_model": before.base_model,
         "base_model_revision": before.base_model_revision,
@@ -349,8 +331,7 @@ def _cue_names(train: Dataset) -> list[str]:
 
 
 def _biography_scope(train: Dataset) -> str:
-    scopes = train["biography_scope"] if "biography_scope" in train.column_names else ()
-    for scope in scopes:
+    for scope in train["biography_scope"] if "biography_scope" in train.column_names else ():
         if scope is not None:
             return str(scope)
     raise ModelError("no row has a biography: run `speechcue biographies`, or train with biographies: none")

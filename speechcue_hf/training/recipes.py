@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import yaml  # type: ignore[import-untyped]
+
 from speechcue_hf.errors import TrainingError
+from speechcue_hf.metrics.spread import spread_of
+from speechcue_hf.records import SeedsRecord, TrainingRecord, read_record, write_record
 from speechcue_hf.values import fitted, meant
 
 Kind = Literal["chat", "encoder", "speech"]
@@ -19,20 +23,10 @@ Kind = Literal["chat", "encoder", "speech"]
 _KIND_OF = {"encoder": "encoder", "stage": "speech"}
 """Setting that only recipes of a kind have → kind; all others fine-tune a chat model."""
 
-_SETTING = re.compile(r"--|\w+=")
-"""How the next setting of a command line begins."""
-
 
 @dataclass(frozen=True)
 class Recipe:
-    """A run that is to be made.
-
-    Args:
-        kind: Of the model.
-        data: What is trained on.
-        model: The model.
-        training: How it is trained.
-    """
+    """A run that is to be made: the kind of model, and the settings of data, model and training."""
 
     kind: Kind
     data: Any
@@ -83,13 +77,19 @@ def train_recipe(recipe: Recipe) -> Path:
         TrainingError: If a folder is not named, or as the training of that kind of model says.
         CorpusError: If a folder holds no dataset.
     """
-    from speechcue_hf.training.seeds import train_with_seeds
-
     if recipe.data.dataset is None:
         raise TrainingError("no dataset is named: give --dataset the folder of the rows, or of the clips of a SEmoLLM")
     run = _run(recipe, Path(recipe.data.dataset))
-    seeds = recipe.data.seeds
-    return run(recipe.training) if seeds is None else train_with_seeds(run, seeds, recipe.training)
+    seeds, training = recipe.data.seeds, recipe.training
+    if seeds is None:
+        return run(training)
+    output = Path(training.output_dir)
+    runs = [run(replace(training, seed=seed, output_dir=str(output / f"seed-{seed}"))) for seed in seeds]
+    if training.process_index == 0:
+        best = [read_record(TrainingRecord, folder).best for folder in runs]
+        scores = [{name: value for name, value in scores.items() if name != "step"} for scores in best]
+        write_record(SeedsRecord(tuple(seeds), spread_of(scores)), output)
+    return output
 
 
 def _run(recipe: Recipe, folder: Path) -> Callable[[Any], Path]:
@@ -97,25 +97,23 @@ def _run(recipe: Recipe, folder: Path) -> Callable[[Any], Path]:
     from speechcue_hf.corpora.parquet import read_dataset
     from speechcue_hf.provenance import Provenance
 
+    data, model = recipe.data, recipe.model
     if recipe.kind == "speech":
         from speechcue_hf.training.semollm import train_stage
 
-        if recipe.model.captions is None:
+        if model.captions is None:
             raise TrainingError("no captions are named: give --captions the folder that `speechcue caption` wrote")
-        captions = read_dataset(Path(recipe.model.captions))
-        return partial(train_stage, read_dataset(folder), captions, recipe.data, recipe.model)
+        return partial(train_stage, read_dataset(folder), read_dataset(Path(model.captions)), data, model)
     train: Callable[..., Path]
     if recipe.kind == "encoder":
         from speechcue_hf.training.encoder import train_encoder as train
     else:
         from speechcue_hf.training.sft import fine_tune as train
-    return partial(train, read_dataset(folder), recipe.data, recipe.model, provenance=Provenance.of(folder))
+    return partial(train, read_dataset(folder), data, model, provenance=Provenance.of(folder))
 
 
 def _read_recipe(name: str) -> dict[str, Any]:
     """Read the settings of a recipe."""
-    import yaml  # type: ignore[import-untyped]
-
     known = packaged_recipes()
     path = known.get(name) or Path(name)
     if not path.is_file():
@@ -131,31 +129,22 @@ def _read_recipe(name: str) -> dict[str, Any]:
 
 def _classes(kind: Kind) -> tuple[type, type, type]:
     """Classes of the settings of data, model and training."""
-    from speechcue_hf.training.arguments import DataSettings, FineTuning, ModelSettings, TrainingSettings
+    from speechcue_hf.training import arguments
 
-    if kind == "encoder":
-        from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
-
-        return DataSettings, EncoderSettings, EncoderTraining
-    if kind == "speech":
-        from speechcue_hf.training.semollm_arguments import StageSettings, StageTraining
-
-        return DataSettings, StageSettings, StageTraining
-    return FineTuning, ModelSettings, TrainingSettings
+    return {
+        "chat": (arguments.FineTuning, arguments.ModelSettings, arguments.TrainingSettings),
+        "encoder": (arguments.DataSettings, arguments.EncoderSettings, arguments.EncoderTraining),
+        "speech": (arguments.DataSettings, arguments.StageSettings, arguments.StageTraining),
+    }[kind]
 
 
 @cache
 def packaged_recipes() -> dict[str, Path]:
-    """The recipes of this package: name → file, in order."""
-    folder = _recipe_folder()
+    """The recipes of this package, or of a checkout: name → file, in order."""
+    packaged = Path(str(files("speechcue_hf"))) / "recipes"
+    folder = packaged if packaged.is_dir() else packaged.parents[1] / "recipes"
     found = sorted(path for path in folder.rglob("*.yaml") if "accelerate_configs" not in path.parts)
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
-
-
-def _recipe_folder() -> Path:
-    """Where the recipes lie: in the package, or in a checkout beside it."""
-    packaged = Path(str(files("speechcue_hf"))) / "recipes"
-    return packaged if packaged.is_dir() else packaged.parents[1] / "recipes"
 
 
 def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -169,7 +158,7 @@ def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
             name, equals, value, named = "dataset", "=", name, True
         if not equals:
             values = [words.popleft()] if words and not words[0].startswith("--") else []
-            while values and words and not _SETTING.match(words[0]):
+            while values and words and not re.match(r"--|\w+=", words[0]):
                 values.append(words.popleft())
             # Several are a list, and none is a switch that is turned on.
             value = f"[{', '.join(values)}]" if len(values) > 1 else values[0] if values else "true"
@@ -193,8 +182,6 @@ def _filled(kinds: Sequence[type], settings: Mapping[str, Any], given: Mapping[s
 
 def _parsed(name: str, text: str, hint: Any) -> Any:
     """A value as YAML reads it, or, where it is another type that is wanted, as a list or as the text that it is."""
-    import yaml
-
     kinds = (hint, *get_args(hint))
     try:
         return fitted(name, yaml.safe_load(text), hint)

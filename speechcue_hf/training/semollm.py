@@ -2,49 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset, DatasetDict
 from peft import PeftModel, get_peft_model
-from transformers import PrinterCallback, set_seed
+from torch import Tensor
+from transformers import Trainer, set_seed
 
 from speechcue_hf.corpora.identity import carry_records, metadata_of
 from speechcue_hf.corpora.joining import clip_places
-from speechcue_hf.corpora.subset import share_of
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.models.base import TINY_MODEL, base_model_name, place_base_model
 from speechcue_hf.models.loading import hub_commit
-from speechcue_hf.models.semollm.lora import lora_settings
+from speechcue_hf.models.semollm.assembly import lora_settings, start_stage1, start_stage2, start_stage3
 from speechcue_hf.models.semollm.pretraining_semollm import LossWeights, SEmoLLMForPretraining
-from speechcue_hf.models.semollm_stages import start_stage1, start_stage2, start_stage3
-from speechcue_hf.models.tiny_parts import LANGUAGE_MODEL, QFORMER, SPEECH_ENCODER, build_tiny_parts
-from speechcue_hf.provenance import NOT_KNOWN, Provenance
-from speechcue_hf.records import (
-    CAPTIONS_FILE,
-    DESCRIBER_FILE,
-    CorpusIdentity,
-    TrainingRecord,
-    find_record,
-    write_record,
-)
-from speechcue_hf.training.arguments import DataSettings
+from speechcue_hf.models.tiny_semollm import LANGUAGE_MODEL, QFORMER, SPEECH_ENCODER, build_tiny_parts
+from speechcue_hf.provenance import Provenance
+from speechcue_hf.records import CAPTIONS_FILE, DESCRIBER_FILE, CorpusIdentity, TrainingRecord, find_record
+from speechcue_hf.training.arguments import DataSettings, StageSettings, StageTraining
 from speechcue_hf.training.augmentation import Augmentation
-from speechcue_hf.training.checks import check_quiet, check_split_use, find_checkpoint
-from speechcue_hf.training.record import clean_folder, trainer_record
-from speechcue_hf.training.semollm_arguments import StageSettings, StageTraining
+from speechcue_hf.training.run import STAGE1_PARTS, check_run, check_splits, chosen_rows, train_and_record
 from speechcue_hf.training.semollm_batches import AnswerCollator, CaptionCollator, ClipLoader, StateLoader
-from speechcue_hf.training.semollm_trainer import StageTrainer
 from speechcue_hf.training.speech_states import keep_states
-
-TINY_PARTS = "tiny_parts"
-"""Beside a model made of tiny parts: these."""
 
 if TYPE_CHECKING:
     from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
+
+PARTS = {1: (SPEECH_ENCODER, QFORMER), 2: (LANGUAGE_MODEL,), 3: ()}
+"""Stage → the settings that name what it puts together."""
+
+
+class StageTrainer(Trainer):
+    """The trainer of all three stages: it augments states, logs every part of the loss, and watches for collapse."""
+
+    def __init__(
+        self, *, speech_encoder: Any, augmentation: Augmentation | None, collapse_threshold: float, **settings: Any
+    ) -> None:
+        super().__init__(**settings)
+        self.collapse_threshold = collapse_threshold
+        self.speech_encoder = speech_encoder
+        self.augmentation = augmentation if augmentation is not None and augmentation.changes_states else None
+        # Stage 1 has no labels among its inputs, and yet a loss.
+        self.can_return_loss = True
+        self._parts: dict[str, list[Tensor]] = defaultdict(list)
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The model's loss; its parts are kept for the log."""
+        if model.training and self.augmentation is not None:
+            with self.accelerator.autocast():
+                inputs = augmented(inputs, self.speech_encoder, self.augmentation)
+        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        prefix = "" if model.training else "eval_"
+        for name in STAGE1_PARTS:
+            if outputs.get(name) is not None:
+                self._parts[prefix + name].append(outputs[name].detach())
+        return (loss, outputs) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], *args: Any, **settings: Any) -> None:
+        """Add the parts since the last log, means over steps and processes, and stop when queries have collapsed."""
+        prefix = next((prefix for prefix in ("", "eval_") if f"{prefix}loss" in logs), None)
+        parts = {} if prefix is None else self._take_parts(prefix)
+        super().log(logs | parts, *args, **settings)
+        similarity = parts.get("query_similarity")
+        if similarity is not None and similarity > self.collapse_threshold:
+            raise TrainingError(
+                f"the queries have collapsed: at step {self.state.global_step} the mean cosine between the queries of "
+                f"a clip is {similarity:.3f}, above collapse_threshold {self.collapse_threshold}, so one query would "
+                "do for all. Lower learning_rate or lengthen the warm-up, raise contrastive_weight, or take fewer "
+                "queries (num_query_tokens)"
+            )
+
+    def training_step(self, *args: Any, **settings: Any) -> Tensor:
+        """One step; where memory does not suffice, the error says what would help."""
+        try:
+            return super().training_step(*args, **settings)
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(_memory_advice(self.args, str(error))) from error
+
+    def _take_parts(self, prefix: str) -> dict[str, float]:
+        taken = {}
+        for name in STAGE1_PARTS:
+            if values := self._parts.pop(prefix + name, None):
+                mean = torch.stack(values).float().mean()
+                taken[prefix + name] = float(self.accelerator.gather(mean).mean())
+        return taken
+
+
+def augmented(
+    inputs: Mapping[str, Tensor], speech_encoder: Callable[..., Any], augmentation: Augmentation
+) -> dict[str, Tensor]:
+    """Mask the encoder's states of a batch, each clip's by draws of its own.
+
+    Args:
+        inputs: Of the model: ``input_features`` and their mask, or ``speech_states``, shape
+            ``(clips, layers, frames, width)``, and ``speech_states_mask``, shape ``(clips, frames)``.
+        speech_encoder: Makes states where there are none.
+        augmentation: What is done to them.
+
+    Returns:
+        The inputs, with states in any case.
+    """
+    inputs = dict(inputs)
+    if "speech_states" not in inputs:
+        made = speech_encoder(inputs.pop("input_features"), inputs.pop("input_features_mask"))
+        inputs["speech_states"], inputs["speech_states_mask"] = made
+    states = inputs["speech_states"].clone()
+    for clip, frames in zip(states, inputs["speech_states_mask"].sum(dim=1).tolist(), strict=True):
+        clip[:, :frames] = augmentation.states(clip[:, :frames])
+    return inputs | {"speech_states": states}
+
+
+def _memory_advice(training: Any, reason: str) -> str:
+    size, steps = training.per_device_train_batch_size, training.gradient_accumulation_steps
+    smaller = f"per_device_train_batch_size {max(size // 2, 1)} with gradient_accumulation_steps {steps * 2}"
+    return (
+        f"a batch of {size} rows does not fit into the memory of the device: try {smaller}, which trains alike in "
+        "stages 2 and 3 (stage 1 has fewer negatives), gradient_checkpointing true, dtype bfloat16, or states, which "
+        f"takes the speech encoder out of the run. torch says: {reason.splitlines()[0] if reason else 'out of memory'}"
+    )
 
 
 def train_stage(
@@ -70,37 +153,22 @@ def train_stage(
             folder holds an unfinished run, the queries collapse, or a batch does not fit into memory.
     """
     augmentation = check_stage(model)
-    check_split_use(captions, data)
-    check_quiet(training)
-    checkpoint = find_checkpoint(training)
-    rows = _captioned_rows(captions, data, training.seed)
+    check_splits(captions, data, labelled=False)
+    checkpoint = check_run(training)
+    rows = DatasetDict(
+        {split: _with_caption(part) for split, part in chosen_rows(captions, data, training.seed).items()}
+    )
     set_seed(training.seed)
     with training.main_process_first(desc="preparing model"):
         network, processor = _start(model, training, _texts(rows["train"]))
     with training.main_process_first(desc="encoding clips"):
         loaded = _with_speech(rows, clips, data, model, network, processor, augmentation)
     trainer = _make_trainer(loaded, model, training, network, processor, augmentation)
-    trainer.train(resume_from_checkpoint=checkpoint)
-    output = Path(training.output_dir)
-    trainer.save_model(str(output))
-    if trainer.is_world_process_zero():
-        clean_folder(output)
-        if model.captions is not None:
-            carry_records(Path(model.captions), output, [CAPTIONS_FILE, DESCRIBER_FILE])
-        record = _stage_record(model, rows, captions, data)
-        write_record(TrainingRecord(**record, **trainer_record(trainer, training)), output)
-    trainer.accelerator.wait_for_everyone()
-    return output
+    return train_and_record(trainer, checkpoint, partial(_describe, model, rows, captions, data))
 
 
 def check_stage(model: StageSettings) -> Augmentation | None:
-    """Refuse settings that do not fit the stage or the folder it starts from.
-
-    Args:
-        model: The model of the stage.
-
-    Returns:
-        The augmentation, None without one.
+    """Refuse settings that do not fit the stage or the folder it starts from, and read those of the augmentation.
 
     Raises:
         TrainingError: If there is no such stage, the folder is not that of the stage before, or the augmentation would
@@ -135,20 +203,21 @@ def _check_stage_before(model: StageSettings) -> None:
     before = find_record(TrainingRecord, folder)
     if before is None:
         raise TrainingError(f"{folder} holds no finished stage: there is no {TrainingRecord.FILE}")
-    stage = before.stage
-    if stage != model.stage - 1:
+    if before.stage != model.stage - 1:
         raise TrainingError(
-            f"{folder} is of stage {stage}, but stage {model.stage} starts from stage {model.stage - 1}"
+            f"{folder} is of stage {before.stage}, but stage {model.stage} starts from stage {model.stage - 1}"
         )
 
 
 def _start(model: StageSettings, training: StageTraining, texts: Iterable[str]) -> tuple[Any, SEmoLLMProcessor]:
     """The network of a stage and its processor; tiny parts know the texts."""
     dtype = model.dtype if torch.cuda.is_available() else "float32"
+    parts = [_place_part(getattr(model, part), part, training, texts) for part in PARTS[model.stage]]
     if model.stage == 1:
+        speech_encoder, qformer = parts
         return start_stage1(
-            _part(model.speech_encoder, SPEECH_ENCODER, training, texts),
-            _part(model.qformer, QFORMER, training, texts),
+            speech_encoder,
+            qformer,
             LossWeights(model.matching_weight, model.contrastive_weight, model.generation_weight),
             num_query_tokens=model.num_query_tokens,
             classifier_proj_size=model.classifier_proj_size,
@@ -156,24 +225,21 @@ def _start(model: StageSettings, training: StageTraining, texts: Iterable[str]) 
             speech_layers=model.speech_layers,
         )
     if model.stage == 2:
-        language_model = _part(model.language_model, LANGUAGE_MODEL, training, texts)
+        [language_model] = parts
         return start_stage2(str(model.start_from), language_model, dtype)
     base = place_base_model(str(model.start_from), Path(training.output_dir), (), training.seed)
     network, processor = start_stage3(base, dtype)
     settings = lora_settings(model.lora_r, model.lora_alpha, model.lora_dropout, model.lora_target_modules)
-    adapted: Any = get_peft_model(network, settings)
-    # PEFT writes a card with every checkpoint, which names the base model by its path on this machine.
-    adapted.create_or_update_model_card = lambda folder: None
-    return adapted, processor
+    return get_peft_model(network, settings), processor
 
 
-def _part(name: str, kind: str, training: StageTraining, texts: Iterable[str]) -> str:
+def _place_part(name: str, part: str, training: StageTraining, texts: Iterable[str]) -> str:
     """Where a part is: on the Hub, in a folder, or, when it is to be tiny, built beside the model."""
     if name != TINY_MODEL:
         return name
-    parts = Path(training.output_dir) / TINY_PARTS
-    build_tiny_parts(parts, texts, seed=training.seed)
-    return str(parts / kind)
+    folder = Path(training.output_dir) / "tiny_parts"
+    build_tiny_parts(folder, texts, seed=training.seed)
+    return str(folder / part)
 
 
 def _texts(rows: Dataset) -> Iterator[str]:
@@ -183,20 +249,11 @@ def _texts(rows: Dataset) -> Iterator[str]:
         yield from (part["text"] for message in row["prompt"] for part in message["content"] if part["text"])
 
 
-def _captioned_rows(captions: DatasetDict, data: DataSettings, seed: int) -> DatasetDict:
-    """Rows with a caption, splits ``train`` and ``validation``."""
-    kept = ["utterance_id", "caption", "prompt", "completion"]
-    rows = {"train": captions[data.train_split], "validation": captions[data.selection_split]}
-    if data.data_percent < 100:
-        rows["train"] = share_of(rows["train"], data.data_percent, seed)
-    return DatasetDict({split: _with_caption(part).select_columns(kept) for split, part in rows.items()})
-
-
 def _with_caption(rows: Dataset) -> Dataset:
     found = rows.select([place for place, caption in enumerate(rows["caption"]) if caption is not None])
     if len(found) == 0:
         raise TrainingError("no row has a caption: look at the column caption_note")
-    return found
+    return found.select_columns(["utterance_id", "caption", "prompt", "completion"])
 
 
 def _with_speech(
@@ -209,24 +266,23 @@ def _with_speech(
     augmentation: Augmentation | None,
 ) -> DatasetDict:
     """Rows that load their speech when they are read; only training rows are augmented."""
-    named = {"train": clips[data.train_split], "validation": clips[data.selection_split]}
-    requested = {split: list(dict.fromkeys(part["utterance_id"])) for split, part in rows.items()}
-    chosen = DatasetDict({split: named[split].select(clip_places(requested[split], named[split])) for split in rows})
-    changes = {"train": augmentation, "validation": None}
+    spoken = {"train": clips[data.train_split], "validation": clips[data.selection_split]}
+    chosen = DatasetDict()
+    for split, part in rows.items():
+        chosen[split] = spoken[split].select(clip_places(dict.fromkeys(part["utterance_id"]), spoken[split]))
     seconds = network.config.train_seconds
+    loaders: dict[str, Any]
     if model.states is None:
-        return DatasetDict(
-            {split: rows[split].with_transform(ClipLoader(chosen[split], seconds, changes[split])) for split in rows}
-        )
-    base = _speech_part(network)
-    weights = base.speech_adapter.layer_weights if model.states_kind == "sum" else None
-    if weights is not None:
-        weights.requires_grad_(False)
-    kept = keep_states(
-        chosen, base.speech_encoder, processor, Path(model.states), seconds=seconds, layer_weights=weights
-    )
-    layers = 1 if weights is not None else network.config.num_speech_layers
-    return DatasetDict({split: rows[split].with_transform(StateLoader(kept[split], layers)) for split in rows})
+        changes = {"train": augmentation, "validation": None}
+        loaders = {split: ClipLoader(part, seconds, changes[split]) for split, part in chosen.items()}
+    else:
+        base = _speech_part(network)
+        weights = base.speech_adapter.layer_weights.requires_grad_(False) if model.states_kind == "sum" else None
+        layers = network.config.num_speech_layers if weights is None else 1
+        folder = Path(model.states)
+        kept = keep_states(chosen, base.speech_encoder, processor, folder, seconds=seconds, layer_weights=weights)
+        loaders = {split: StateLoader(part, layers) for split, part in kept.items()}
+    return DatasetDict({split: part.with_transform(loaders[split]) for split, part in rows.items()})
 
 
 def _speech_part(network: Any) -> Any:
@@ -247,7 +303,7 @@ def _make_trainer(
     collator: CaptionCollator | AnswerCollator = AnswerCollator(processor, seconds)
     if model.stage == 1:
         collator = CaptionCollator(processor, seconds, network.config.qformer_config.max_position_embeddings)
-    trainer = StageTrainer(
+    return StageTrainer(
         speech_encoder=_speech_part(network).speech_encoder,
         augmentation=augmentation,
         collapse_threshold=model.collapse_threshold,
@@ -258,38 +314,33 @@ def _make_trainer(
         processing_class=processor,
         data_collator=collator,
     )
-    # What stands for the bar where bars are off prints raw numbers among our lines; training.json has them.
-    trainer.remove_callback(PrinterCallback)
-    return trainer
 
 
-def _part_revisions(model: StageSettings) -> dict[str, str | None]:
-    """Commit of each part on the Hub that the stage puts together."""
-    parts = {1: ("speech_encoder", "qformer"), 2: ("language_model",)}.get(model.stage, ())
-    names = {part: getattr(model, part) for part in parts}
-    return {part: None if name == TINY_MODEL else hub_commit(name) for part, name in names.items()}
-
-
-def _stage_record(model: StageSettings, rows: DatasetDict, captions: DatasetDict, data: DataSettings) -> dict[str, Any]:
-    """What was trained, without paths: values of :class:`speechcue_hf.records.TrainingRecord`."""
-    named = {name: base_model_name(getattr(model, name)) for name in ("speech_encoder", "qformer", "language_model")}
+def _describe(
+    model: StageSettings, rows: DatasetDict, captions: DatasetDict, data: DataSettings, output: Path
+) -> dict[str, Any]:
+    """Put captions' record and describer beside the model, and say what it was trained on, without paths."""
+    made: dict[str, Any] = {}
+    if model.captions is not None:
+        folder = Path(model.captions)
+        carry_records(folder, output, [CAPTIONS_FILE, DESCRIBER_FILE])
+        made = Provenance.of(folder).shown | {"corpus": metadata_of(find_record(CorpusIdentity, folder))}
+    parts = {part: getattr(model, part) for part in PARTS[model.stage]}
+    named = {part: base_model_name(getattr(model, part)) for part in (SPEECH_ENCODER, QFORMER, LANGUAGE_MODEL)}
     settings = asdict(model) | named | {"captions": None, "start_from": None, "states": None}
     before = None if model.start_from is None else find_record(TrainingRecord, Path(model.start_from))
-    folder = None if model.captions is None else Path(model.captions)
-    identity = None if folder is None else find_record(CorpusIdentity, folder)
     emotion = captions[data.train_split].features.get("emotion")
     names = [] if emotion is None else list(emotion.names)
     splits = {"train": data.train_split, "validation": data.selection_split}
     return {
         "stage": model.stage,
-        "base_model": named["speech_encoder"] if model.stage == 1 else base_model_name(str(model.start_from)),
+        "base_model": named[SPEECH_ENCODER] if model.stage == 1 else base_model_name(str(model.start_from)),
         "stage_before_sha256": None if before is None else before.fingerprint,
-        "part_revisions": _part_revisions(model),
+        "part_revisions": {part: None if name == TINY_MODEL else hub_commit(name) for part, name in parts.items()},
         "model": {name: value for name, value in settings.items() if value is not None},
         "states_kept": None if model.states is None else model.states_kind,
-        "corpus": metadata_of(identity),
         "labels": {"names": names, "words": names},
-        **(NOT_KNOWN if folder is None else Provenance.of(folder)).shown,
+        **made,
         "sees_future": False,
         "data_percent": data.data_percent,
         "rows": {

@@ -30,7 +30,7 @@ class ClipLoader:
     Args:
         clips: With ``utterance_id`` and ``audio``.
         seconds: Most seconds of a clip.
-        augmentation: What is done to it; None for rows that are evaluated.
+        augmentation: Of training clips.
     """
 
     def __init__(self, clips: Dataset, seconds: float, augmentation: Augmentation | None) -> None:
@@ -68,34 +68,52 @@ class StateLoader:
 
 
 @dataclass(frozen=True)
-class CaptionCollator:
-    """Batches of stage 1: clips and their captions in tokens of the Q-Former.
-
-    Args:
-        processor: The model's; its tokenizer is that of the Q-Former.
-        seconds: Most seconds of a clip.
-        positions: Most tokens of a caption.
-    """
+class _SpeechCollator:
+    """What batches of both kinds are made with: the model's processor, and the most seconds of a clip."""
 
     processor: SEmoLLMProcessor
     seconds: float
+
+    @property
+    def _tokenizer(self) -> Any:
+        return self.processor.tokenizer
+
+    def _pad(self, sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Token ids and their mask, both of shape ``(sequences, longest)``."""
+        ids = [torch.tensor(sequence) for sequence in sequences]
+        mask = pad_sequence([torch.ones_like(row) for row in ids], batch_first=True)
+        return pad_sequence(ids, batch_first=True, padding_value=self._tokenizer.pad_token_id), mask
+
+    def _speech(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        if "states" not in rows[0]:
+            samples, rates = [row["samples"] for row in rows], [row["rate"] for row in rows]
+            return clip_inputs(self.processor, samples, rates, self.seconds)
+        # Frames first, as padding wants them.
+        states = [row["states"].transpose(0, 1) for row in rows]
+        mask = pad_sequence([torch.ones(len(clip), dtype=torch.bool) for clip in states], batch_first=True)
+        return {"speech_states": pad_sequence(states, batch_first=True).transpose(1, 2), "speech_states_mask": mask}
+
+
+@dataclass(frozen=True)
+class CaptionCollator(_SpeechCollator):
+    """Batches of stage 1: clips and their captions in tokens of the Q-Former, whose tokenizer the processor has.
+
+    Args:
+        positions: Most tokens of a caption.
+    """
+
     positions: int
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """Pad rows with ``caption`` and their speech to what :class:`SEmoLLMForPretraining` takes."""
-        tokenizer: Any = self.processor.tokenizer
-        captions = [torch.tensor(self._encode(row)) for row in rows]
-        ids = pad_sequence(captions, batch_first=True, padding_value=tokenizer.pad_token_id)
-        mask = pad_sequence([torch.ones_like(caption) for caption in captions], batch_first=True)
+        ids, mask = self._pad([self._encode(row) for row in rows])
         decoder_ids = ids.clone()
-        decoder_ids[:, 0] = tokenizer.bos_token_id
-        speech = _collate_speech(rows, self.processor, self.seconds)
-        return {"caption_ids": ids, "caption_mask": mask, "decoder_ids": decoder_ids, **speech}
+        decoder_ids[:, 0] = self._tokenizer.bos_token_id
+        return {"caption_ids": ids, "caption_mask": mask, "decoder_ids": decoder_ids, **self._speech(rows)}
 
     def _encode(self, row: Mapping[str, Any]) -> list[int]:
-        tokenizer: Any = self.processor.tokenizer
-        ids = tokenizer(row["caption"], add_special_tokens=False)["input_ids"]
-        ids = [tokenizer.cls_token_id, *ids, tokenizer.sep_token_id]
+        text = self._tokenizer(row["caption"], add_special_tokens=False)["input_ids"]
+        ids = [self._tokenizer.cls_token_id, *text, self._tokenizer.sep_token_id]
         if len(ids) > self.positions:
             raise TrainingError(
                 f"the caption of {row['utterance_id']} has {len(ids)} tokens, the Q-Former has {self.positions} "
@@ -104,29 +122,19 @@ class CaptionCollator:
         return ids
 
 
-@dataclass(frozen=True)
-class AnswerCollator:
-    """Batches of stages 2 and 3: prompts with clips, and answers, which alone have a loss.
-
-    Args:
-        processor: The model's.
-        seconds: Most seconds of a clip.
-    """
-
-    processor: SEmoLLMProcessor
-    seconds: float
+class AnswerCollator(_SpeechCollator):
+    """Batches of stages 2 and 3: prompts with clips, and answers, which alone have a loss."""
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """Pad rows with ``prompt``, ``completion`` and speech to what the model takes."""
         encoded = [self._encode(row) for row in rows]
-        tokenizer: Any = self.processor.tokenizer
-        ids = [torch.tensor(prompt + answer) for prompt, answer in encoded]
+        ids, mask = self._pad([prompt + answer for prompt, answer in encoded])
         labels = [torch.tensor([IGNORED] * len(prompt) + answer) for prompt, answer in encoded]
         return {
-            "input_ids": pad_sequence(ids, batch_first=True, padding_value=tokenizer.pad_token_id),
-            "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
+            "input_ids": ids,
+            "attention_mask": mask,
             "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
-            **_collate_speech(rows, self.processor, self.seconds),
+            **self._speech(rows),
         }
 
     def _encode(self, row: Mapping[str, Any]) -> tuple[list[int], list[int]]:
@@ -139,26 +147,13 @@ class AnswerCollator:
                 f"the chat template renders the prompt of {row['utterance_id']} differently when an answer follows: "
                 "change the chat template"
             )
-        tokenizer: Any = self.processor.tokenizer
         # A Q-Former makes as many tokens of any clip, so that frames need not be counted.
         expanded = self.processor.expand([prompt], [0])[0]
-        ids, answer = (
-            tokenizer(text, add_special_tokens=False)["input_ids"] for text in (expanded, whole[len(prompt) :])
-        )
-        if tokenizer.eos_token_id not in answer:
+        texts = [expanded, whole[len(prompt) :]]
+        ids, answer = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
+        end = self._tokenizer.eos_token_id
+        if end not in answer:
             raise TrainingError(
                 "the chat template closes no answer with the tokenizer's end token: set eos_token to it"
             )
-        return ids, answer[: answer.index(tokenizer.eos_token_id) + 1]
-
-
-def _collate_speech(
-    rows: Sequence[Mapping[str, Any]], processor: SEmoLLMProcessor, seconds: float
-) -> dict[str, Tensor]:
-    """Pad the speech of rows."""
-    if "states" not in rows[0]:
-        return clip_inputs(processor, [row["samples"] for row in rows], [row["rate"] for row in rows], seconds)
-    # Frames first, as padding wants them.
-    states = [row["states"].transpose(0, 1) for row in rows]
-    mask = pad_sequence([torch.ones(len(clip), dtype=torch.bool) for clip in states], batch_first=True)
-    return {"speech_states": pad_sequence(states, batch_first=True).transpose(1, 2), "speech_states_mask": mask}
+        return ids, answer[: answer.index(end) + 1]

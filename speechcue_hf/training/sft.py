@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset, DatasetDict
-from transformers import AutoConfig, AutoModelForCausalLM, PrinterCallback, set_seed
+from transformers import AutoConfig, AutoModelForCausalLM, set_seed
 from trl import SFTTrainer, get_peft_config, get_quantization_config  # type: ignore[attr-defined]
 
 from speechcue_hf.corpora.identity import identify, metadata_of
-from speechcue_hf.corpora.subset import share_of
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.inference.chat import ChatClassifier, shown_by_prompt
 from speechcue_hf.inference.settings import InferenceSettings
@@ -28,30 +27,21 @@ from speechcue_hf.prompts.build import build_prompts, label_names
 from speechcue_hf.prompts.encoding import encode_completion
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 from speechcue_hf.provenance import NOT_KNOWN, Provenance
-from speechcue_hf.records import TrainingRecord, write_record
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
-from speechcue_hf.training.checks import check_quiet, check_settings, check_splits, find_checkpoint
-from speechcue_hf.training.record import adapter_record, clean_folder, trainer_record
-from speechcue_hf.training.selection import SelectingTrainer
+from speechcue_hf.training.run import SelectingTrainer, check_run, check_splits, chosen_rows, train_and_record
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+_ADAPTER = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save")
+
+
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What a run trains on.
+    """What a run trains on, in the splits ``train`` and ``validation``, and what made it.
 
-    Args:
-        base: Hub id or folder of the base model.
-        commit: Where it is on the Hub; None for a folder.
-        tokenizer: Its tokenizer.
-        specification: The prompt.
-        budget: The token budget that prompts were shortened to.
-        names: Label names, in the order of their class ids.
-        train: The rows of the training split that are trained on.
-        rows: Prompt–completion rows, splits ``train`` and ``validation``.
-        encoded: The labelled ones of them as tokens.
+    ``chosen`` are the rows as they came, ``rows`` their prompts and completions, ``encoded`` the labelled ones' tokens.
     """
 
     base: str
@@ -60,20 +50,9 @@ class TrainingInputs:
     specification: PromptSpecification
     budget: TokenBudget
     names: list[str]
-    train: Dataset
+    chosen: DatasetDict
     rows: DatasetDict
     encoded: DatasetDict
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """Label words, in the order of their class ids."""
-        return self.specification.words(self.names)
-
-    @property
-    def shown(self) -> dict[str, Any]:
-        """What the model is shown: values of :class:`speechcue_hf.records.Shown`."""
-        scopes = (scope for part in self.rows.values() for scope in part["biography_scope"])
-        return shown_by_prompt(self.specification, self.budget.limit, scopes)
 
 
 class CueTrainer(SelectingTrainer, SFTTrainer):
@@ -116,60 +95,40 @@ def fine_tune(
         PosixPath('runs/a')
     """
     check_splits(dataset, data)
-    check_settings(model, training)
-    check_quiet(training)
-    checkpoint = find_checkpoint(training)
+    _check_settings(model, training)
+    checkpoint = check_run(training)
     with training.main_process_first(desc="preparing model and rows"):
         inputs = prepare_inputs(dataset, data, model, training)
-    trainer = _make_trainer(inputs, dataset[data.selection_split], model, training)
+    trainer = _make_trainer(inputs, model, training)
+    describe = partial(_describe, inputs, dataset, data, model, provenance)
     # A tiny model gains nothing from threads, and on busy cores waits for them: eight times the time of one.
     with one_thread() if model.model_name_or_path == TINY_MODEL else nullcontext():
-        trainer.train(resume_from_checkpoint=checkpoint)
-    output = Path(training.output_dir)
-    trainer.save_model(str(output))
-    if trainer.is_world_process_zero():
-        inputs.specification.save(output)
-        provenance.copy_beside(output)
-        clean_folder(output)
-        record = TrainingRecord(
-            base_model=base_model_name(str(model.model_name_or_path)),
-            base_model_revision=inputs.commit,
-            adapter=adapter_record(model),
-            quantised=bool(model.load_in_4bit or model.load_in_8bit),
-            labels={"names": inputs.names, "words": list(inputs.words)},
-            corpus=metadata_of(identify(dataset)),
-            data_percent=data.data_percent,
-            rows={split: _count_rows(rows) for split, rows in inputs.rows.items()},
-            **trainer_record(trainer, training),
-            **{**provenance.shown, **inputs.shown},
-        )
-        write_record(record, output)
-    trainer.accelerator.wait_for_everyone()
-    return output
+        return train_and_record(trainer, checkpoint, describe)
+
+
+def _check_settings(model: ModelSettings, training: TrainingSettings) -> None:
+    """Refuse settings that would lose rows or cannot work here."""
+    if training.max_length is not None or training.packing:
+        raise TrainingError("max_length and packing cut rows off in silence: use token_budget, which shortens prompts")
+    if (model.load_in_4bit or model.load_in_8bit) and not torch.cuda.is_available():
+        raise TrainingError("a quantised base model needs a CUDA GPU: leave out load_in_4bit and load_in_8bit")
 
 
 def prepare_inputs(
     dataset: DatasetDict, data: FineTuning, model: ModelSettings, training: TrainingSettings
 ) -> TrainingInputs:
-    """Find the base model and turn the dataset into tokens.
-
-    Arguments and errors as for :func:`fine_tune`.
-
-    Returns:
-        What the run trains on.
-    """
+    """Find the base model and turn the dataset into tokens; arguments and errors as for :func:`fine_tune`."""
     specification = load_prompt(data.prompt or "speechcue")
-    train = share_of(dataset[data.train_split], data.data_percent, training.seed)
-    chosen = DatasetDict(train=train, validation=dataset[data.selection_split])
-    names = label_names(train.features)
-    texts = _texts(train, specification)
+    chosen = chosen_rows(dataset, data, training.seed)
+    names = label_names(chosen["train"].features)
+    texts = _texts(chosen["train"], specification)
     base = place_base_model(str(model.model_name_or_path), Path(training.output_dir), texts, training.seed)
     commit = hub_commit(base, model.model_revision)
     tokenizer = load_tokenizer(base, commit)
-    budget = TokenBudget(tokenizer, _token_limit(data.token_budget, _context(base, commit)))
+    budget = TokenBudget(tokenizer, _token_limit(data.token_budget, base, commit))
     rows = build_prompts(chosen, specification, budget=budget)
     encoded = DatasetDict({split: encode_rows(part, tokenizer) for split, part in rows.items()})
-    return TrainingInputs(base, commit, tokenizer, specification, budget, names, train, rows, encoded)
+    return TrainingInputs(base, commit, tokenizer, specification, budget, names, chosen, rows, encoded)
 
 
 def encode_rows(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> Dataset:
@@ -186,10 +145,10 @@ def encode_rows(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> Dataset:
         TrainingError: If no row is labelled.
         PromptError: If the chat template does not separate prompt and answer.
     """
-    labelled = _labelled(rows)
-    if len(labelled) == 0:
+    labelled = _labelled_places(rows)
+    if not labelled:
         raise TrainingError("no row has a label: check the column emotion")
-    return labelled.map(
+    return rows.select(labelled).map(
         _encode_row, fn_kwargs={"tokenizer": tokenizer}, remove_columns=rows.column_names, desc="Encoding rows"
     )
 
@@ -206,23 +165,43 @@ def _encode_row(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> d
     return {"input_ids": prompt + answer, "labels": [-100] * len(prompt) + answer}
 
 
-def _labelled(rows: Dataset) -> Dataset:
-    return rows.select([index for index, emotion in enumerate(rows["emotion"]) if emotion is not None])
+def _labelled_places(rows: Dataset) -> list[int]:
+    return [place for place, emotion in enumerate(rows["emotion"]) if emotion is not None]
 
 
-def _context(base: str, commit: str | None) -> int:
-    """Most tokens that the model has positions for."""
-    positions: int = (
-        AutoConfig.from_pretrained(base, revision=commit or "main").get_text_config().max_position_embeddings
-    )
-    return positions
-
-
-def _token_limit(requested: int | None, context: int) -> int:
-    """The token budget: what is asked for, or as much as the model can take."""
+def _token_limit(requested: int | None, base: str, commit: str | None) -> int:
+    """The token budget: what is asked for, or as much as the model has positions for."""
+    config = AutoConfig.from_pretrained(base, revision=commit or "main")
+    context: int = config.get_text_config().max_position_embeddings
     if requested is not None and requested > context:
         raise TrainingError(f"token_budget is {requested}, but the model has {context} positions: ask for at most that")
     return context if requested is None else requested
+
+
+def _describe(
+    inputs: TrainingInputs,
+    dataset: DatasetDict,
+    data: FineTuning,
+    model: ModelSettings,
+    provenance: Provenance,
+    output: Path,
+) -> dict[str, Any]:
+    """Put prompt, describer and biographies beside the model, and say what it was trained on."""
+    inputs.specification.save(output)
+    provenance.copy_beside(output)
+    scopes = (scope for part in inputs.rows.values() for scope in part["biography_scope"])
+    return {
+        "base_model": base_model_name(str(model.model_name_or_path)),
+        "base_model_revision": inputs.commit,
+        "adapter": {name: getattr(model, name) for name in _ADAPTER} if model.use_peft else None,
+        "quantised": bool(model.load_in_4bit or model.load_in_8bit),
+        "labels": {"names": inputs.names, "words": list(inputs.specification.words(inputs.names))},
+        "corpus": metadata_of(identify(dataset)),
+        "data_percent": data.data_percent,
+        "rows": {split: _count_rows(rows) for split, rows in inputs.rows.items()},
+        **provenance.shown,
+        **shown_by_prompt(inputs.specification, inputs.budget.limit, scopes),
+    }
 
 
 def _count_rows(rows: Dataset) -> dict[str, int]:
@@ -234,31 +213,31 @@ def _count_rows(rows: Dataset) -> dict[str, int]:
     }
 
 
-def _make_trainer(
-    inputs: TrainingInputs, selection: Dataset, model: ModelSettings, training: TrainingSettings
-) -> CueTrainer:
+def _make_trainer(inputs: TrainingInputs, model: ModelSettings, training: TrainingSettings) -> CueTrainer:
     # Before the adapter is made, so that its parameters follow the seed too; not every release of TRL sees to that.
     set_seed(training.seed)
     adapter = get_peft_config(model)
     if adapter is not None:
         adapter.revision = inputs.commit
+    base = AutoModelForCausalLM.from_pretrained(
+        inputs.base,
+        revision=inputs.commit or "main",
+        dtype=model.dtype if torch.cuda.is_available() else "float32",
+        attn_implementation=model.attn_implementation,
+        quantization_config=get_quantization_config(model),
+    )
     trainer = CueTrainer(
-        model=_load_base(inputs, model),
+        model=base,
         args=training,
         train_dataset=inputs.encoded["train"],
         eval_dataset=inputs.encoded["validation"],
         processing_class=inputs.tokenizer,
         peft_config=adapter,
     )
-    # What stands for the bar where bars are off prints raw numbers among our lines; training.json has them.
-    trainer.remove_callback(PrinterCallback)
-    network: Any = trainer.model
-    if model.use_peft:
-        # PEFT writes a card with every checkpoint, which names the base model by its path on this machine.
-        network.create_or_update_model_card = lambda folder: None
     _check_row_count(trainer, inputs.encoded)
-    wanted = [place for place, emotion in enumerate(selection["emotion"]) if emotion is not None]
-    trainer.predictions = partial(_classifier(inputs, network).predict, selection, wanted)
+    selection = inputs.chosen["validation"]
+    wanted = _labelled_places(selection)
+    trainer.predictions = partial(_classifier(inputs, trainer.model).predict, selection, wanted)
     trainer.references = [selection["emotion"][place] for place in wanted]
     return trainer
 
@@ -267,7 +246,9 @@ def _classifier(inputs: TrainingInputs, network: Any) -> ChatClassifier:
     """The model in training as it will be evaluated; each prompt runs by itself where prompts cannot branch."""
     settings = InferenceSettings(sharing="prefix" if why_not_branching(network) is None else "none")
     names, budget = tuple(inputs.names), inputs.budget.limit
-    return ChatClassifier(network, inputs.tokenizer, inputs.specification, names, budget, inputs.train, settings)
+    return ChatClassifier(
+        network, inputs.tokenizer, inputs.specification, names, budget, inputs.chosen["train"], settings
+    )
 
 
 def _check_row_count(trainer: CueTrainer, encoded: DatasetDict) -> None:
@@ -276,13 +257,3 @@ def _check_row_count(trainer: CueTrainer, encoded: DatasetDict) -> None:
     for split, rows in taken.items():
         if len(rows) != len(encoded[split]):
             raise TrainingError(f"the trainer took {len(rows)} of {len(encoded[split])} rows of {split}")
-
-
-def _load_base(inputs: TrainingInputs, model: ModelSettings) -> Any:
-    return AutoModelForCausalLM.from_pretrained(
-        inputs.base,
-        revision=inputs.commit or "main",
-        dtype=model.dtype if torch.cuda.is_available() else "float32",
-        attn_implementation=model.attn_implementation,
-        quantization_config=get_quantization_config(model),
-    )

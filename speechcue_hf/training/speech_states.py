@@ -1,8 +1,7 @@
 """Hidden states of a frozen speech encoder, computed once and kept on disk as a column of a dataset.
 
-What it costs: 2 bytes for each value, so a second of speech (50 frames) takes 0.1 MB for each layer of WavLM-large
-(1024 wide). All 25 layers take 2.6 MB a second, 64 GB for the 7 hours of
-IEMOCAP's four classes; their sum takes 2.6 GB.
+They take 2 bytes for each value: 0.1 MB for each layer of WavLM-large and second of speech (50 frames, 1024 wide). For
+the 7 hours of IEMOCAP's four classes that is 64 GB for all 25 layers, 2.6 GB for their sum.
 """
 
 from __future__ import annotations
@@ -11,23 +10,19 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from datasets import Dataset, DatasetDict, Features, Value
+from torch import Tensor
 
 from speechcue_hf.audio import decode
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.records import read_json, write_json
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
-
-STATES_FILE = "states.json"
-"""Beside kept states: what they were made with."""
 
 FEATURES = Features(
     {
@@ -39,8 +34,6 @@ FEATURES = Features(
 )
 """``speech_states`` is the float16 array of shape ``(layers, frames, width)`` in C order; ``sum`` has one layer.
 ``clip_sha256`` is that of the clip's file."""
-
-_BATCH = 8
 
 
 def read_clip(audio: Mapping[str, Any], seconds: float) -> tuple[np.ndarray, int]:
@@ -90,8 +83,7 @@ def keep_states(
 ) -> DatasetDict:
     """Compute the states of every clip, or find them where they were kept before.
 
-    A split whose file is there is not computed again, so an interrupted run goes on with the next one. The clips
-    themselves are not looked at: delete the folder when they change.
+    A split whose file is there is not computed again, so an interrupted run goes on with the next one.
 
     Args:
         clips: With ``utterance_id`` and ``audio``.
@@ -105,10 +97,18 @@ def keep_states(
         The columns of ``FEATURES``, read from disk when they are used.
 
     Raises:
-        TrainingError: If the folder holds states of another encoder, other layers or other lengths.
+        TrainingError: If the folder holds states of other clips, another encoder, other layers or other lengths.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _check_kept(folder / STATES_FILE, _identity(encoder, processor, seconds, layer_weights))
+    record, identity = folder / "states.json", _identity(encoder, processor, seconds, layer_weights)
+    if not record.is_file():
+        write_json(identity, record)
+    kept = read_json(record, "delete the folder")
+    if differing := sorted(name for name in identity if kept.get(name) != identity[name]):
+        raise TrainingError(
+            f"{record} tells of states that differ in {', '.join(differing)}: name another folder for these states, or "
+            "delete that one"
+        )
     settings = {"encoder": encoder, "processor": processor, "seconds": seconds, "layer_weights": layer_weights}
     return DatasetDict({split: _keep_split(rows, folder / f"{split}.arrow", settings) for split, rows in clips.items()})
 
@@ -132,7 +132,7 @@ def _keep_split(rows: Dataset, path: Path, settings: dict[str, Any]) -> Dataset:
         rows.select_columns(["utterance_id", "audio"]).map(
             _encode,
             batched=True,
-            batch_size=_BATCH,
+            batch_size=8,
             fn_kwargs=settings,
             remove_columns=["audio"],
             features=FEATURES,
@@ -174,44 +174,24 @@ def _encode(
     frames = mask.sum(dim=1).tolist()
     kept = [clip[:, :count].half().cpu().numpy().tobytes() for clip, count in zip(states, frames, strict=True)]
     return {
-        "utterance_id": list(batch["utterance_id"]),
         "clip_sha256": [_clip_sha256(audio) for audio in batch["audio"]],
         "speech_states": kept,
         "frames": frames,
     }
 
 
-def _identity(
-    encoder: Any, processor: SEmoLLMProcessor, seconds: float, layer_weights: Tensor | None
-) -> dict[str, Any]:
+def _identity(encoder: Any, processor: Any, seconds: float, layer_weights: Tensor | None) -> dict[str, Any]:
     digest = hashlib.sha256()
     for tensor in encoder.state_dict().values():
         digest.update(tensor.detach().cpu().contiguous().float().numpy().tobytes())
-    kind: Literal["layers", "sum"] = "layers" if layer_weights is None else "sum"
-    weights = None if layer_weights is None else [round(float(weight), 6) for weight in layer_weights]
-    layers = list(encoder.layers)
-    extractor: Any = processor.feature_extractor
-    settings = json.loads(extractor.to_json_string())
+    settings = json.loads(processor.feature_extractor.to_json_string())
     # Names of code files, which it has only once it was saved.
     settings.pop("auto_map", None)
     return {
         "encoder_sha256": digest.hexdigest(),
         "feature_extractor": settings,
-        "layers": layers,
-        "kind": kind,
+        "layers": list(encoder.layers),
+        "kind": "layers" if layer_weights is None else "sum",
         "seconds": seconds,
-        "weights": weights,
+        "weights": None if layer_weights is None else [round(float(weight), 6) for weight in layer_weights],
     }
-
-
-def _check_kept(path: Path, identity: dict[str, Any]) -> None:
-    if not path.is_file():
-        write_json(identity, path)
-        return
-    kept = read_json(path, "delete the folder")
-    differing = sorted(name for name in identity if kept.get(name) != identity[name])
-    if differing:
-        raise TrainingError(
-            f"{path} tells of states that differ in {', '.join(differing)}: name another folder for these states, or "
-            "delete that one"
-        )

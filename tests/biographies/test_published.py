@@ -4,8 +4,13 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from speechcue_hf.biographies.cleaning import NOTHING_WRITTEN
-from speechcue_hf.biographies.published import NOT_PUBLISHED, join_published, read_published, write_published
-from speechcue_hf.biographies.record import published_record
+from speechcue_hf.biographies.published import (
+    NOT_PUBLISHED,
+    join_published,
+    published_record,
+    read_published,
+    write_published,
+)
 from speechcue_hf.biographies.requests import plan_biographies
 from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.errors import CorpusError

@@ -5,7 +5,7 @@ from huggingface_hub import HfApi
 
 from speechcue_hf.commands.generator_options import add_generator_arguments, load_generator, load_generator_tokenizer
 from speechcue_hf.errors import GenerationError
-from speechcue_hf.generation.settings import GenerationSettings
+from speechcue_hf.generation.request import GenerationSettings
 from speechcue_hf.models.tiny import build_tiny_model
 
 HUB_ID = "tester/tiny"

@@ -8,6 +8,7 @@ import pytest
 from datasets import Dataset, DatasetDict, NamedSplit
 from datasets.fingerprint import Hasher
 from huggingface_hub import HfApi
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
@@ -15,6 +16,7 @@ from speechcue_hf.cues.table import measurement_columns
 from speechcue_hf.errors import DescriberError, DialogueError, RecordError
 from speechcue_hf.records import DESCRIBER_FILE, with_nulls
 from tests.cues import published_meld
+from tests.records import simple_describer
 
 PAPER = tuple(published_meld.COLUMNS.values())
 SPEAKERS = {"Ann": ("female", 210.0), "Bea": ("female", 190.0), "Carl": ("male", 110.0), "Dan": ("male", 95.0)}
@@ -277,8 +279,34 @@ def test_other_wording_warns(tmp_path, train, caplog):
     assert "words differently" in caplog.text
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", '{"format_version": 1}'])
+def test_what_is_no_describer(tmp_path, text):
+    (tmp_path / DESCRIBER_FILE).write_text(text)
+    with pytest.raises(RecordError, match=r"describer\.json"):
+        SpeechDescriber.from_pretrained(tmp_path)
+
+
+def test_white_space_and_order_in_its_file_make_no_other_describer(tmp_path):
+    describer = simple_describer()
+    describer.save_pretrained(tmp_path)
+    path = tmp_path / DESCRIBER_FILE
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(dict(reversed(values.items())), indent=7))
+    assert SpeechDescriber.from_pretrained(str(tmp_path)).fingerprint == describer.fingerprint
+    assert simple_describer(loudest=71.0).fingerprint != describer.fingerprint
+
+
+def test_a_hub_out_of_reach_is_said_with_the_name(monkeypatch):
+    def no_network(*arguments, **options):
+        raise LocalEntryNotFoundError("no connection and not in the cache")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", no_network)
+    with pytest.raises(DescriberError, match=r"somebody/model is neither .* model: no connection"):
+        SpeechDescriber.from_pretrained("somebody/model")
+
+
 def test_nothing_to_load(tmp_path):
-    with pytest.raises(DescriberError, match=r"holds no describer\.json"):
+    with pytest.raises(DescriberError, match=r"holds no describer\.json: save a describer there with save_pretrained"):
         SpeechDescriber.from_pretrained(tmp_path)
     with pytest.raises(DescriberError, match="neither a folder nor a model repository"):
         SpeechDescriber.from_pretrained(str(tmp_path / "not" / "here"))

@@ -12,7 +12,6 @@ from speechcue_hf.cues.levels import (
     level_indices,
     level_quantiles,
     named,
-    z_scores,
 )
 
 
@@ -65,13 +64,6 @@ def test_no_level_without_value_or_thresholds():
     values = np.array([[np.nan, 1.0, 1.0]])
     thresholds = np.array([[[0.0, 2.0], [np.nan, np.nan], [0.0, 2.0]]])
     assert level_indices(values, thresholds).tolist() == [[MISSING, MISSING, 1]]
-
-
-def test_z_scores_are_missing_where_anything_is():
-    values = np.array([[5.0, np.nan, 5.0]])
-    scores = z_scores(values, np.array([[3.0, 3.0, 3.0]]), np.array([[4.0, 4.0, np.nan]]))
-    assert scores[0, 0] == 0.5
-    assert np.isnan(scores[0, 1:]).all()
 
 
 def test_named_levels():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from speechcue_hf.cues.curves import Curves, clip_curves
+from speechcue_hf.cues.analysis import Curves, clip_curves
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.plots import Turn, plot_distributions, plot_turns
 from tests.cues.test_describe import rows
@@ -53,7 +53,7 @@ def test_drawing_does_not_touch_pyplot(tmp_path):
 
     code = (
         "import sys; from pathlib import Path; import numpy as np;"
-        "from speechcue_hf.cues.plots import Turn, plot_turns; from speechcue_hf.cues.curves import Curves;"
+        "from speechcue_hf.cues.plots import Turn, plot_turns; from speechcue_hf.cues.analysis import Curves;"
         f"plot_turns([Turn({{}}, Curves(np.ones(1600)))], Path({str(tmp_path / 'a.png')!r}), title='a');"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )

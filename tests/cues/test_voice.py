@@ -3,8 +3,7 @@ import parselmouth
 import pytest
 from parselmouth.praat import call
 
-from speechcue_hf.cues.pitch import two_pass_pitch
-from speechcue_hf.cues.voice import harmonics_to_noise, jitter_and_shimmer, spectral_tilt
+from speechcue_hf.cues.voice import harmonics_to_noise, jitter_and_shimmer, spectral_tilt, two_pass_pitch
 from tests.cues.measure_clips import voice
 
 NOISE = np.random.default_rng(0).normal(0, 0.1, 64000)

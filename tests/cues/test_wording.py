@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from speechcue_hf.cues.levels import DEGREES, LEVEL_NAMES
-from speechcue_hf.cues.template_variables import WORDINGS, CueFeatures
-from speechcue_hf.cues.wording import put_in_words, wording_sha256
+from speechcue_hf.cues.wording import WORDINGS, CueFeatures, put_in_words, wording_sha256
 
 LOWEST, LOW, MEDIUM, HIGH, HIGHEST = range(5)
 

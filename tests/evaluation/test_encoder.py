@@ -21,8 +21,7 @@ from speechcue_hf.inference.loading import load_classifier
 from speechcue_hf.models.bioserc.dialogues import collate, dialogue_examples
 from speechcue_hf.models.loading import load_encoder
 from speechcue_hf.provenance import Provenance
-from speechcue_hf.training.arguments import DataSettings
-from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
+from speechcue_hf.training.arguments import DataSettings, EncoderSettings, EncoderTraining
 from speechcue_hf.training.recipes import Recipe, train_recipe
 from tests.models.bioserc.tiny_encoders import save_tiny_encoder
 

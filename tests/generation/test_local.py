@@ -15,7 +15,7 @@ from speechcue_hf.generation.local import (
     common_beginning,
     plan_batches,
 )
-from speechcue_hf.generation.settings import GenerationSettings
+from speechcue_hf.generation.request import GenerationSettings
 from speechcue_hf.models.tiny import train_tokenizer
 from tests.generation.scripted import request
 

@@ -9,7 +9,7 @@ import pytest
 from speechcue_hf.errors import GenerationError
 from speechcue_hf.generation import offline_vllm
 from speechcue_hf.generation.offline_vllm import VllmGenerator
-from speechcue_hf.generation.settings import GenerationSettings
+from speechcue_hf.generation.request import GenerationSettings
 from speechcue_hf.models.tiny import train_tokenizer
 from tests.generation.scripted import request
 

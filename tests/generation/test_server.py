@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from speechcue_hf.errors import GenerationError
-from speechcue_hf.generation.run import EMPTY, generate_missing
+from speechcue_hf.generation.request import GenerationSettings
 from speechcue_hf.generation.server import ServerGenerator
-from speechcue_hf.generation.settings import GenerationSettings
-from speechcue_hf.generation.store import open_store
+from speechcue_hf.generation.store import EMPTY, generate_missing, open_store
 from speechcue_hf.retries import RetryPolicy
 from tests.generation import openai_server
 from tests.generation.openai_server import ChatServer, text_for

@@ -13,10 +13,9 @@ from huggingface_hub import ModelCard
 from speechcue_hf.cli import main
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import EvaluationError, RecordError
-from speechcue_hf.hub.card import model_card
+from speechcue_hf.hub.card import example_prompt, model_card
 from speechcue_hf.hub.publish_model import publish_model
 from speechcue_hf.hub.run_records import read_run
-from speechcue_hf.hub.usage import example_prompt
 from speechcue_hf.metrics.spread import spread_of
 from speechcue_hf.prompts.build import needed_columns
 from speechcue_hf.prompts.specification import load_prompt, presets

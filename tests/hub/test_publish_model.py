@@ -356,9 +356,8 @@ def test_push_to_hub_publishes_the_finished_run_and_no_checkpoint(hub, kind, dat
 def test_push_to_hub_of_a_model_that_hears_publishes_the_finished_stage(hub, speech, tmp_path):
     from speechcue_hf.models.semollm.pretraining_semollm import SEmoLLMForPretraining
     from speechcue_hf.run_recipe import run_recipe
-    from speechcue_hf.training.arguments import DataSettings
+    from speechcue_hf.training.arguments import DataSettings, StageSettings, StageTraining
     from speechcue_hf.training.recipes import Recipe
-    from speechcue_hf.training.semollm_arguments import StageSettings, StageTraining
     from tests.speech_runs import SMALL
 
     corpus, output = speech / "corpus", tmp_path / "stage1"

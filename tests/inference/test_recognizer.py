@@ -9,13 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 from transformers import pipeline
 
+import speechcue_hf.inference.pipelines  # noqa: F401
 from speechcue_hf.cli import main
 from speechcue_hf.errors import AudioError, CorpusError, EvaluationError
 from speechcue_hf.hub.publish_model import publish_model
-from speechcue_hf.inference.recognition_pipeline import TASK
 from speechcue_hf.inference.recognizer import EmotionRecognizer
 from speechcue_hf.models.loading import load_model
 from tests.recognizer_runs import biographer
+
+TASK = "conversation-emotion-recognition"
 
 
 def scored(run: Path) -> dict[str, list[float]]:

@@ -5,7 +5,7 @@ from transformers import MistralConfig, MistralForCausalLM
 
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.inference.scoring import score_labels
-from speechcue_hf.inference.shared import build_token_tree, check_branching, score_shared
+from speechcue_hf.inference.shared import build_token_tree, score_shared
 from tests.tiny_chat import LABELS, LINES, SIZES, full_forward_log_likelihood, make_model
 
 
@@ -75,11 +75,11 @@ def test_sliding_window_models_are_refused(tokenizer, prompts):
         score_shared(model, tokenizer, prompts, LABELS)
 
 
-def test_attention_without_4d_masks_is_refused():
+def test_attention_without_4d_masks_is_refused(tokenizer, prompts):
     model = make_model()
     model.config._attn_implementation = "flash_attention_2"
     with pytest.raises(EvaluationError, match="takes no 4-D mask"):
-        check_branching(model)
+        score_shared(model, tokenizer, prompts, LABELS)
 
 
 def test_no_prompts_are_refused(tokenizer):

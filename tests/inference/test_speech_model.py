@@ -10,7 +10,7 @@ from speechcue_hf.audio import Clip
 from speechcue_hf.captions.tasks import caption_task
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.inference.speech_model import SpeechLanguageModel
-from speechcue_hf.models.tiny_semollm import build_tiny_semollm
+from tests.models.semollm.tiny_model import build_tiny_semollm
 
 EMOTION, EXPLANATION = caption_task("emotion"), caption_task("explanation")
 EMOTIONS = ["angry", "happy", "very sad indeed"]

@@ -88,8 +88,3 @@ def test_chance_differences_are_rarely_called_real():
 def test_too_few_dialogues_are_said(dialogues, warned):
     warning = few_dialogues_warning(dialogues)
     assert warning is None if warned is None else warned in warning
-
-
-def test_interval_refuses_senseless_confidence():
-    with pytest.raises(ValueError, match="confidence"):
-        interval(np.zeros(3), confidence=95)

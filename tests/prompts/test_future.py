@@ -11,9 +11,8 @@ from speechcue_hf.errors import PromptError
 from speechcue_hf.models.tiny import train_tokenizer
 from speechcue_hf.prompts.budget import TokenBudget
 from speechcue_hf.prompts.build import build_prompts
-from speechcue_hf.prompts.dialogue import PromptParts
+from speechcue_hf.prompts.dialogue import PromptParts, future_record
 from speechcue_hf.prompts.encoding import encode_prompts
-from speechcue_hf.prompts.future import future_record
 from speechcue_hf.prompts.specification import load_prompt
 
 Make = Callable[[Sequence[int]], Dataset]

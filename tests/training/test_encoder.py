@@ -18,10 +18,9 @@ from speechcue_hf import records
 from speechcue_hf.errors import ModelError, TrainingError
 from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
 from speechcue_hf.records import TrainingRecord
-from speechcue_hf.training.arguments import DataSettings
+from speechcue_hf.training.arguments import DataSettings, EncoderSettings, EncoderTraining
 from speechcue_hf.training.encoder import class_weights, logit_shifts, parameter_groups, train_encoder, weighted_loss
-from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
-from speechcue_hf.training.seeds import train_with_seeds
+from speechcue_hf.training.recipes import Recipe, train_recipe
 from tests.hub.hub_server import Hub, Repository
 from tests.models.bioserc.tiny_encoders import save_tiny_encoder
 
@@ -254,11 +253,10 @@ def test_biographies_of_whole_dialogues_are_recorded_as_the_future(
     assert (record["sees_future"], record["future_turns"], record["biography_scope"]) == (True, 0, "dialogue")
 
 
-def test_several_seeds_leave_mean_and_deviation(described_corpus: DatasetDict, encoders: Path, tmp_path: Path) -> None:
-    def run(training: EncoderTraining) -> Path:
-        return train(described_corpus, encoders / "bert", training, frozen_layers=2)
-
-    train_with_seeds(run, [1, 2], settings(tmp_path, num_train_epochs=1))
+def test_several_seeds_leave_mean_and_deviation(described_folder: Path, encoders: Path, tmp_path: Path) -> None:
+    data = DataSettings(dataset=str(described_folder), seeds=[1, 2])
+    shape = EncoderSettings(encoder=str(encoders / "bert"), num_attention_heads=4, dropout=0.0, frozen_layers=2)
+    train_recipe(Recipe("encoder", data, shape, settings(tmp_path, num_train_epochs=1)))
     summary = json.loads((tmp_path / "seeds.json").read_text())
     values = [read_record(tmp_path / f"seed-{seed}")["best"]["eval_loss"] for seed in (1, 2)]
     assert summary["eval_loss"] == {

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from speechcue_hf.errors import TrainingError
-from speechcue_hf.models.tiny_semollm import build_tiny_semollm
 from speechcue_hf.training.semollm_batches import AnswerCollator, CaptionCollator
+from tests.models.semollm.tiny_model import build_tiny_semollm
 
 ANSWERS = ("A high voice.", "Low.")
 SECONDS = 6.0

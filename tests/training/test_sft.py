@@ -250,7 +250,7 @@ def test_weighted_f1_of_the_selection_split_chooses_the_epoch(
         seen.append(references == true and len(predictions) == 12)
         return next(scores)
 
-    monkeypatch.setattr("speechcue_hf.training.selection.weighted_f1", falling)
+    monkeypatch.setattr("speechcue_hf.training.run.weighted_f1", falling)
     by_f1 = settings(tmp_path, num_train_epochs=3, metric_for_best_model="weighted_f1")
     output = fine_tune(described_corpus, FineTuning(), ModelSettings(), by_f1)
     record = read_record(output)

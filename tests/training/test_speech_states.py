@@ -7,8 +7,8 @@ import torch
 from datasets import DatasetDict
 
 from speechcue_hf.errors import TrainingError
-from speechcue_hf.models.tiny_semollm import build_tiny_semollm
 from speechcue_hf.training.speech_states import clip_inputs, keep_states, read_clip, states_of
+from tests.models.semollm.tiny_model import build_tiny_semollm
 from tests.training.spoken_corpus import spoken_corpus
 
 SECONDS = 6.0

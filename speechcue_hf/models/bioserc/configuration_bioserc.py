@@ -18,10 +18,12 @@ ROBERTA_LARGE = {
     "layer_norm_eps": 1e-5,
 }
 
-BIOGRAPHIES = ("none", "static", "attention")
-CUES = ("none", "z_scores", "description")
-SCOPES = (None, "history", "dialogue")
-READING = ("windows", "dialogue")
+CHOICES = {
+    "reading": ("windows", "dialogue"),
+    "biographies": ("none", "static", "attention"),
+    "biography_scope": (None, "history", "dialogue"),
+    "cues": ("none", "z_scores", "description"),
+}
 FEWEST_TOKENS = 8
 
 
@@ -77,10 +79,6 @@ class BiosErcConfig(PreTrainedConfig):
             settings = dict(self.encoder_config or ROBERTA_LARGE)
             self.encoder_config = AutoConfig.for_model(settings.pop("model_type"), **settings)
         super().__post_init__(**kwargs)
-        _one_of("reading", self.reading, READING)
-        _one_of("biographies", self.biographies, BIOGRAPHIES)
-        _one_of("biography_scope", self.biography_scope, SCOPES)
-        _one_of("cues", self.cues, CUES)
         self._check()
 
     @property
@@ -113,6 +111,10 @@ class BiosErcConfig(PreTrainedConfig):
         return {"sees_future": self.sees_future, "future_turns": turns, "biography_scope": self.biography_scope}
 
     def _check(self) -> None:
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                options = ", ".join(map(repr, allowed))
+                raise ValueError(f"{name} must be one of {options}, got {getattr(self, name)!r}")
         layers, width = self.encoder_config.num_hidden_layers, self.encoder_config.hidden_size
         if not 0 <= self.frozen_layers <= layers:
             raise ValueError(f"frozen_layers must be 0 to {layers}, the encoder's layers, got {self.frozen_layers}")
@@ -127,11 +129,6 @@ class BiosErcConfig(PreTrainedConfig):
             raise ValueError("biographies and biography_scope go together: give both or neither")
         if (self.cues == "z_scores") != bool(self.cue_names):
             raise ValueError("cue_names name the columns of z-scores: give them with cues='z_scores', and only then")
-
-
-def _one_of(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
 
 
 BiosErcConfig.register_for_auto_class()

@@ -39,21 +39,23 @@ _FEATURES = {
     "shortened": List(Value("bool")),
     "speakers": List(Value("int32")),
     "labels": List(Value("int64")),
-}
-_READING_FEATURES = {
-    "windows": {},
-    "dialogue": {"token_turns": List(List(Value("int32")))},
-}
-_CUE_FEATURES = {
-    "none": {},
-    "z_scores": {"cues": List(List(Value("float32")))},
-    "description": {"description_ids": List(List(Value("int32")))},
-}
-_BIOGRAPHY_FEATURES = {
+    "token_turns": List(List(Value("int32"))),
+    "cues": List(List(Value("float32"))),
+    "description_ids": List(List(Value("int32"))),
     "own_biography": List(Value("int64")),
     "visible_biographies": List(List(Value("bool"))),
     "biography_ids": List(List(Value("int32"))),
 }
+"""Of examples; those of one model have the columns that it reads."""
+
+_PADDING: dict[str, tuple[type, float]] = {
+    "speakers": (np.int64, -1),
+    "labels": (np.int64, UNLABELLED),
+    "own_biography": (np.int64, -1),
+    "visible_biographies": (np.bool_, False),
+    **dict.fromkeys(["cues", *VECTORS.values()], (np.float32, 0.0)),
+}
+"""Of columns that go into a batch as they are: the type of their values, and what pads shorter dialogues."""
 
 
 def needed_columns(config: BiosErcConfig) -> list[str]:
@@ -89,12 +91,12 @@ def dialogue_examples(
     """
     _check(rows, tokenizer, config)
     table = rows.select_columns(needed_columns(config))
-    features = _FEATURES | _READING_FEATURES[config.reading] | _CUE_FEATURES[config.cues]
-    features |= _BIOGRAPHY_FEATURES if config.biographies != "none" else {}
     examples = [
         _example(table.select(span).to_list(), tokenizer, config, token_limit) for span in split_dialogues(rows)
     ]
-    return Dataset.from_list(examples, features=Features(features))
+    read = examples[0] if examples else _FEATURES
+    features = Features({name: kind for name, kind in _FEATURES.items() if name in read})
+    return Dataset.from_list(examples, features=features)
 
 
 def _check(rows: Dataset, tokenizer: PreTrainedTokenizerBase, config: BiosErcConfig) -> None:
@@ -122,14 +124,11 @@ def _example(
     rows: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase, config: BiosErcConfig, token_limit: int
 ) -> dict[str, Any]:
     turns = _tokens([_spoken(row, config) for row in rows], tokenizer)
-    if config.reading == "dialogue":
-        texts = _whole_dialogue(turns, config, token_limit, tokenizer)
-    else:
-        texts = _windows(turns, config, token_limit, tokenizer)
+    read = _whole_dialogue if config.reading == "dialogue" else _windows
     numbers: dict[str | None, int] = {}
     example = {
         "dialogue_id": rows[0]["dialogue_id"],
-        **texts,
+        **read(turns, config, token_limit, tokenizer),
         "speakers": [numbers.setdefault(row["speaker"], len(numbers)) for row in rows],
         "labels": [UNLABELLED if row["emotion"] is None else row["emotion"] for row in rows],
     }
@@ -158,11 +157,7 @@ def _windows(
 ) -> dict[str, list[Any]]:
     """One text for each utterance."""
     windows = [_window(turns, turn, config, token_limit, tokenizer) for turn in range(len(turns))]
-    return {
-        "input_ids": [ids for ids, _, _ in windows],
-        "spans": [span for _, span, _ in windows],
-        "shortened": [shortened for _, _, shortened in windows],
-    }
+    return {name: [window[name] for window in windows] for name in ("input_ids", "spans", "shortened")}
 
 
 def _whole_dialogue(
@@ -197,7 +192,7 @@ def _whole_dialogue(
 
 def _window(
     turns: Sequence[Tokens], turn: int, config: BiosErcConfig, token_limit: int, tokenizer: PreTrainedTokenizerBase
-) -> tuple[Tokens, list[int], bool]:
+) -> dict[str, Any]:
     """One utterance between its marks, with as much context as there is room for."""
     start, mark = tokenizer.cls_token_id, tokenizer.sep_token_id
     room = token_limit - 4
@@ -214,7 +209,8 @@ def _window(
     ids = [*opening, *target, mark, *after, *([mark] if after else [])]
     # The opening mark stands for an utterance without a word.
     span = [len(opening), len(opening) + len(target)] if target else [len(opening) - 1, len(opening)]
-    return ids, span, (first, last) != wanted or len(target) < len(turns[turn])
+    shortened = (first, last) != wanted or len(target) < len(turns[turn])
+    return {"input_ids": ids, "spans": span, "shortened": shortened}
 
 
 def _texts(texts: Sequence[str | None], tokenizer: PreTrainedTokenizerBase, token_limit: int) -> list[Tokens]:
@@ -253,15 +249,11 @@ def collate(examples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
     Returns:
         The arguments of the model's ``forward``, ``labels`` among them.
     """
-    batch: dict[str, Tensor] = {
-        "speakers": _stack([np.array(example["speakers"]) for example in examples], -1),
-        "labels": _stack([np.array(example["labels"]) for example in examples], UNLABELLED),
+    batch = {
+        name: _stack([np.array(example[name], dtype=kind) for example in examples], padding)
+        for name, (kind, padding) in _PADDING.items()
+        if name in examples[0]
     }
-    if "own_biography" in examples[0]:
-        batch["own_biography"] = _stack([np.array(example["own_biography"]) for example in examples], -1)
-        batch["visible_biographies"] = _stack([np.array(it["visible_biographies"], dtype=bool) for it in examples], 0)
-    for name in {"cues", *VECTORS.values()} & set(examples[0]):
-        batch[name] = _stack([np.array(example[name], dtype=np.float32) for example in examples], 0)
     for name in (name for name in VECTORS if name in examples[0]):
         batch |= _token_tensors(name, [example[name] for example in examples])
     if "input_ids" in batch:

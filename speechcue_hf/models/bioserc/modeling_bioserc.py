@@ -35,16 +35,7 @@ class MaskedAttention(nn.Module):
         self.dropout = dropout
 
     def forward(self, queries: Tensor, keys: Tensor, visible: Tensor) -> Tensor:
-        """Attend.
-
-        Args:
-            queries: Shape ``(batch, queries, query_width)``.
-            keys: Keys and values, shape ``(batch, keys, key_width)``.
-            visible: Which keys each query may see, boolean, shape ``(batch, queries, keys)``.
-
-        Returns:
-            Shape ``(batch, queries, width)``.
-        """
+        """Attend to keys, which are the values too, where ``visible``, shape ``(batch, queries, keys)``, is True."""
         sees_any = visible.any(-1, keepdim=True)
         mixed = functional.scaled_dot_product_attention(
             self._split(self.query(queries)),
@@ -199,12 +190,7 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
     ) -> Tensor:
         """Read the utterances of some dialogues, in the way that ``config.reading`` says.
 
-        Args:
-            speakers: As for :meth:`forward`, as are the others; only their shape counts.
-            input_ids: Token ids.
-            attention_mask: 0 on padding.
-            span_mask: 1 on the tokens that are averaged.
-            token_turns: The turn of each token, where a text is a whole dialogue.
+        Arguments are as for :meth:`forward`; of the speakers only the shape counts.
 
         Returns:
             Shape ``(dialogues, utterances, encoder width)``.

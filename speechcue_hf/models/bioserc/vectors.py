@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from speechcue_hf.models.bioserc.modeling_bioserc import BiosErcForUtteranceClassification
 
 DIALOGUES_PER_BATCH = 16
-_MARKS = {"spans": "span_mask", "token_turns": "token_turns"}
-"""Columns that go with the tokens of the utterances, and what the collator makes of them."""
+_MARKS = ("spans", "token_turns")
+"""Columns that go with the tokens of the utterances."""
 
 
 def cache_vectors(examples: Dataset, model: BiosErcForUtteranceClassification) -> Dataset:
@@ -40,13 +40,14 @@ def cache_vectors(examples: Dataset, model: BiosErcForUtteranceClassification) -
     if not model.config.encoder_is_frozen:
         raise ValueError("the encoder is trained, so its vectors change: only those of a frozen one can be kept")
     tokens = [name for name in VECTORS if name in examples.column_names]
-    content = [examples.select_columns([name])[:] for name in [*tokens, *_marks(examples)]]
+    read = [*tokens, *(name for name in _MARKS if name in examples.column_names)]
+    content = [examples.select_columns([name])[:] for name in read]
     reading = (model.config.reading, model.config.context_before, model.config.context_after)
     fingerprint = Hasher.hash([content, reading, _weights_sha256(model.encoder)])
     folder = Path(datasets.config.HF_DATASETS_CACHE) / "bioserc_vectors"
     folder.mkdir(parents=True, exist_ok=True)
     training = model.training
-    inputs = examples.select_columns([*tokens, *_marks(examples), "speakers", "labels"])
+    inputs = examples.select_columns([*read, "speakers", "labels"])
     vectors = inputs.map(
         _encode,
         fn_kwargs={"model": model.eval()},
@@ -58,29 +59,24 @@ def cache_vectors(examples: Dataset, model: BiosErcForUtteranceClassification) -
         desc="Encoding utterances",
     )
     model.train(training)
-    return datasets.concatenate_datasets([examples.remove_columns([*tokens, *_marks(examples)]), vectors], axis=1)
+    return datasets.concatenate_datasets([examples.remove_columns(read), vectors], axis=1)
 
 
 def _encode(columns: dict[str, list[Any]], model: BiosErcForUtteranceClassification) -> dict[str, list[Any]]:
     examples = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     batch = {name: tensor.to(model.device) for name, tensor in collate(examples).items()}
-    marks: dict[str, Any] = {name: batch.get(name) for name in _MARKS.values()}
     vectors = {}
     for name in (name for name in VECTORS if name in columns):
-        mask, of_utterances = batch[MASKS[name]], name == "input_ids"
+        ids, mask, sizes = batch[name], batch[MASKS[name]], columns[name]
         with torch.inference_mode():
-            encoded = (
-                model.encode_utterances(batch["speakers"], batch[name], mask, **marks)
-                if of_utterances
-                else model.encode(batch[name], mask, mask)
-            )
-        sizes = columns["labels" if of_utterances else name]
+            if name == "input_ids":
+                turns = batch.get("token_turns")
+                encoded = model.encode_utterances(batch["speakers"], ids, mask, batch["span_mask"], turns)
+                sizes = columns["labels"]
+            else:
+                encoded = model.encode(ids, mask, mask)
         vectors[VECTORS[name]] = [rows[: len(one)] for rows, one in zip(encoded.cpu().numpy(), sizes, strict=True)]
     return vectors
-
-
-def _marks(examples: Dataset) -> list[str]:
-    return [name for name in _MARKS if name in examples.column_names]
 
 
 def _weights_sha256(encoder: Any) -> str:

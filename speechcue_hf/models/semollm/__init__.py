@@ -1,7 +1,7 @@
 """SEmoLLM: speech into a language model through a frozen speech encoder and a Q-Former.
 
-The files of this folder import nothing else of this package, so that a saved model carries them along and loads without
-it. Importing the folder makes the model known to transformers' Auto classes.
+The files ``*_semollm.py`` import nothing else of this package, so that a saved model carries them along and loads
+without it. Importing the folder makes the model known to transformers' Auto classes.
 """
 
 from transformers import (

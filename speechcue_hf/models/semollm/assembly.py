@@ -1,27 +1,35 @@
-"""A SEmoLLM put together from pretrained parts: speech encoder, BERT for the Q-Former, language model."""
+"""A SEmoLLM put together from pretrained parts, and what each stage of its training starts from."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from peft import LoraConfig
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
     AutoModel,
     AutoModelForCausalLM,
+    AutoProcessor,
     AutoTokenizer,
     PretrainedConfig,
 )
 
+from speechcue_hf.errors import ModelError
+
 from .configuration_semollm import SEmoLLMConfig
 from .modeling_semollm import SEmoLLMForConditionalGeneration
+from .pretraining_semollm import LossWeights, SEmoLLMForPretraining
 from .processing_semollm import SEmoLLMProcessor, add_audio_token
 from .qformer_semollm import SEmoLLMQFormer
 from .speech_semollm import SpeechAdapter
+
+DECODER_TOKEN = "[DEC]"
+"""First token of a caption that is generated in stage 1; the ``bos_token`` of its tokenizer."""
 
 BERT_TO_QFORMER = (
     (r"^embeddings\.LayerNorm", "layers.layernorm"),
@@ -61,8 +69,7 @@ def assemble_semollm(
         language_model: Hub id or folder of the language model.
         qformer: Hub id or folder of the BERT that the Q-Former starts as (``bert-base-uncased`` in the paper); one with
             random parameters when ``None``.
-        chat_template: Template in place of the language model's own; see
-            :func:`.processing_semollm.with_audio_parts`.
+        chat_template: In place of the language model's own; see :func:`.processing_semollm.with_audio_parts`.
         **settings: Further settings of :class:`SEmoLLMConfig`.
 
     Returns:
@@ -74,7 +81,7 @@ def assemble_semollm(
     """
     tokenizer = AutoTokenizer.from_pretrained(language_model)
     audio_token_id = add_audio_token(tokenizer)
-    speech, text = load_speech_encoder(speech_encoder), AutoModelForCausalLM.from_pretrained(language_model)
+    speech, text = _load_speech_encoder(speech_encoder), AutoModelForCausalLM.from_pretrained(language_model)
     bert = None if qformer is None else AutoModel.from_pretrained(qformer)
     if bert is not None:
         settings["qformer_config"] = qformer_settings(bert.config)
@@ -84,37 +91,145 @@ def assemble_semollm(
         audio_token_id=audio_token_id,
         **settings,
     )
-    model = join_parts(config, speech, text)
+    model = join_parts(config, speech, text, len(tokenizer))
     if bert is not None:
         start_from_bert(model.model.speech_adapter.projector.qformer, bert.state_dict())
-    make_room(model, len(tokenizer))
     feature_extractor = AutoFeatureExtractor.from_pretrained(speech_encoder)
     return model, SEmoLLMProcessor.from_config(config, feature_extractor, tokenizer, chat_template)
 
 
-def load_speech_encoder(source: str) -> nn.Module:
-    """Load a speech encoder as :class:`FrozenSpeechEncoder` holds it.
+def start_stage1(
+    speech_encoder: str, bert: str, weights: LossWeights | None = None, **settings: Any
+) -> tuple[SEmoLLMForPretraining, SEmoLLMProcessor]:
+    """Put together a pretrained speech encoder and a Q-Former that starts as a pretrained BERT.
+
+    Queries, cross-attention, projections and heads are new, drawn from torch's random generator.
 
     Args:
-        source: Hub id or folder.
+        speech_encoder: Hub id or folder of WavLM or one of the other encoders, with its feature extractor.
+        bert: Hub id or folder of a BERT, with its tokenizer.
+        weights: How much each loss counts.
+        **settings: Further settings of :class:`SEmoLLMConfig`.
 
     Returns:
-        The encoder; of Whisper the encoder alone.
+        The model, and a processor whose tokenizer is that of the Q-Former.
+
+    Raises:
+        OSError: If there is no such model.
+        ModelError: If what the Q-Former is to start as is no BERT.
     """
-    model = AutoModel.from_pretrained(source)
-    encoder: nn.Module = model.get_encoder() if model.config.model_type == "whisper" else model
-    return encoder
+    text: Any = AutoModel.from_pretrained(bert)
+    if text.config.model_type != "bert":
+        raise ModelError(f"the Q-Former starts as a BERT, but {bert} is a {text.config.model_type}")
+    tokenizer = AutoTokenizer.from_pretrained(bert)
+    tokenizer.add_special_tokens({"bos_token": DECODER_TOKEN})
+    audio_token_id = add_audio_token(tokenizer)
+    config = SEmoLLMConfig(
+        speech_config=AutoConfig.from_pretrained(speech_encoder),
+        qformer_config=qformer_settings(text.config, extra_tokens=len(tokenizer) - text.config.vocab_size),
+        # Of the width only: stage 2 puts the language model's in its place.
+        text_config={"hidden_size": text.config.hidden_size, "num_attention_heads": 1, "num_key_value_heads": 1},
+        audio_token_id=audio_token_id,
+        initializer_range=text.config.initializer_range,
+        **settings,
+    )
+    model = SEmoLLMForPretraining(config, weights)
+    model.speech_encoder.encoder.load_state_dict(_load_speech_encoder(speech_encoder).state_dict())
+    start_from_bert(model.qformer, text.state_dict())
+    extractor = AutoFeatureExtractor.from_pretrained(speech_encoder)
+    return model, SEmoLLMProcessor.from_config(config, extractor, tokenizer)
+
+
+def start_stage2(
+    folder: str, language_model: str, dtype: str = "float32"
+) -> tuple[SEmoLLMForConditionalGeneration, SEmoLLMProcessor]:
+    """Join what stage 1 trained to a language model, which is frozen.
+
+    Args:
+        folder: Output folder of stage 1.
+        language_model: Hub id or folder of the language model, with its tokenizer.
+        dtype: Number type of the language model's parameters; the others are float32.
+
+    Returns:
+        The model, whose linear layer to the language model is new, and its processor.
+
+    Raises:
+        OSError: If there is no such model.
+    """
+    pretrained = SEmoLLMForPretraining.from_pretrained(folder)
+    text: Any = AutoModelForCausalLM.from_pretrained(language_model, dtype=dtype)
+    tokenizer = AutoTokenizer.from_pretrained(language_model)
+    settings = pretrained.config.to_dict()
+    settings["qformer_config"]["use_qformer_text_input"] = False
+    settings |= {"text_config": text.config.to_dict(), "audio_token_id": add_audio_token(tokenizer)}
+    config = SEmoLLMConfig(**settings | {"freeze_language_model": True})
+    model = join_parts(config, pretrained.speech_encoder.encoder, text, len(tokenizer))
+    learned = pretrained.speech_adapter.state_dict()
+    kept = {name: value for name, value in learned.items() if not name.startswith("projector.output.")}
+    # What read text in stage 1 has no place any more.
+    model.model.speech_adapter.load_state_dict(kept, strict=False)
+    extractor = AutoProcessor.from_pretrained(folder).feature_extractor
+    return model, SEmoLLMProcessor.from_config(config, extractor, tokenizer)
+
+
+def start_stage3(folder: str, dtype: str = "float32") -> tuple[SEmoLLMForConditionalGeneration, SEmoLLMProcessor]:
+    """Load what stage 2 trained; LoRA is put on its language model by the trainer of the stage.
+
+    Args:
+        folder: Output folder of stage 2.
+        dtype: Number type of the language model's parameters; the adapter's are float32.
+
+    Returns:
+        The model and its processor.
+
+    Raises:
+        OSError: If there is no such model.
+    """
+    model = SEmoLLMForConditionalGeneration.from_pretrained(folder, dtype=dtype)
+    model.model.speech_adapter.float()
+    return model, AutoProcessor.from_pretrained(folder)
+
+
+def lora_settings(
+    rank: int = 8, alpha: int = 32, dropout: float = 0.1, modules: Sequence[str] = ("q_proj", "v_proj")
+) -> LoraConfig:
+    """Settings of a LoRA that leaves the speech encoder alone and trains Q-Former, queries, layer weights, projections.
+
+    Speech encoders name their layers as language models do: ``["q_proj", "v_proj"]`` alone would reach WavLM as well.
+
+    Args:
+        rank: Rank of the update; 2 to 8 in the paper.
+        alpha: Its scale; 8 to 32 in the paper.
+        dropout: Dropout before it; 0.1 in the paper.
+        modules: Last part of the names of the language model's layers that get one.
+
+    Returns:
+        What ``peft.get_peft_model`` takes; the adapter that it saves holds the whole :class:`SpeechAdapter`.
+
+    Example:
+        >>> lora_settings(rank=4).r
+        4
+    """
+    return LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules=rf"(.*\.)?language_model\..*\.({'|'.join(modules)})",
+        modules_to_save=["speech_adapter"],
+        task_type="CAUSAL_LM",
+    )
 
 
 def join_parts(
-    config: SEmoLLMConfig, speech_encoder: nn.Module, language_model: Any
+    config: SEmoLLMConfig, speech_encoder: nn.Module, language_model: Any, vocabulary: int = 0
 ) -> SEmoLLMForConditionalGeneration:
     """Put a speech encoder and a language model around a new adapter.
 
     Args:
         config: Configuration of the model; its sub-configurations are those of the parts.
-        speech_encoder: As :func:`load_speech_encoder` gives it.
+        speech_encoder: As :class:`FrozenSpeechEncoder` holds it: of Whisper the encoder alone.
         language_model: With its head, as ``AutoModelForCausalLM`` gives it.
+        vocabulary: Tokens of the tokenizer: the language model gets embeddings for those that it has none to spare for.
 
     Returns:
         The model, in evaluation mode.
@@ -128,33 +243,20 @@ def join_parts(
     model.lm_head = language_model.get_output_embeddings()
     model.generation_config.update(**language_model.generation_config.to_diff_dict())
     model.generation_config.suppress_tokens = [config.audio_token_id]
+    if vocabulary > config.text_config.vocab_size:
+        # The placeholder's embedding is never read: speech takes its place.
+        model.resize_token_embeddings(vocabulary, mean_resizing=False)
     model.freeze()
     model.eval()
     return model
 
 
-def make_room(model: SEmoLLMForConditionalGeneration, vocabulary: int) -> None:
-    """Give the language model an embedding for the placeholder, if its vocabulary has none to spare.
-
-    Args:
-        model: Changed in place.
-        vocabulary: Tokens of the tokenizer.
-    """
-    if vocabulary > model.config.text_config.vocab_size:
-        # The new embedding is never read: speech takes its place.
-        model.resize_token_embeddings(vocabulary, mean_resizing=False)
-        model.freeze()  # New embeddings would be trained.
-
-
 def qformer_settings(bert: PretrainedConfig, extra_tokens: int = 1) -> dict[str, Any]:
-    """Settings of a Q-Former of the size of a BERT.
+    """Settings, for ``SEmoLLMConfig.qformer_config``, of a Q-Former of the size of a BERT that reads text.
 
     Args:
         bert: The BERT's configuration.
         extra_tokens: Tokens added to its vocabulary: ``[DEC]``, the start of a generated caption.
-
-    Returns:
-        For ``SEmoLLMConfig.qformer_config``, with what reads text.
     """
     taken = {name: getattr(bert, name) for name in SHARED_WITH_BERT}
     return taken | {"vocab_size": bert.vocab_size + extra_tokens, "use_qformer_text_input": True}
@@ -173,8 +275,11 @@ def start_from_bert(qformer: SEmoLLMQFormer, bert: Mapping[str, Tensor]) -> None
     Raises:
         ValueError: If a parameter has another shape.
     """
-    own = qformer.state_dict()
-    for name, value in _without_token_types(bert).items():
+    state, own = dict(bert), qformer.state_dict()
+    types = state.pop("embeddings.token_type_embeddings.weight", None)
+    if types is not None:
+        state["embeddings.position_embeddings.weight"] = state["embeddings.position_embeddings.weight"] + types[0]
+    for name, value in state.items():
         renamed = qformer_name(name)
         for target in (renamed, re.sub(r"(layer\.\d+\.(?:intermediate|output))\.", r"\1_query.", renamed)):
             if target in own:
@@ -182,13 +287,7 @@ def start_from_bert(qformer: SEmoLLMQFormer, bert: Mapping[str, Tensor]) -> None
 
 
 def qformer_name(name: str) -> str:
-    """Name of a BERT's parameter in :class:`SEmoLLMQFormer`.
-
-    Args:
-        name: As in ``BertModel``, or what BLIP-2's Q-Former has beside it.
-
-    Returns:
-        The other name.
+    """Name in :class:`SEmoLLMQFormer` of a parameter of ``BertModel``, or of what BLIP-2's Q-Former has beside it.
 
     Example:
         >>> qformer_name("encoder.layer.0.attention.self.query.weight")
@@ -199,13 +298,11 @@ def qformer_name(name: str) -> str:
     return name
 
 
-def _without_token_types(bert: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same state, its first token type added to the positions."""
-    state = dict(bert)
-    types = state.pop("embeddings.token_type_embeddings.weight", None)
-    if types is not None:
-        state["embeddings.position_embeddings.weight"] = state["embeddings.position_embeddings.weight"] + types[0]
-    return state
+def _load_speech_encoder(source: str) -> nn.Module:
+    """A speech encoder as :class:`FrozenSpeechEncoder` holds it: of Whisper the encoder alone."""
+    model = AutoModel.from_pretrained(source)
+    encoder: nn.Module = model.get_encoder() if model.config.model_type == "whisper" else model
+    return encoder
 
 
 def _copy_rows(target: Tensor, value: Tensor, name: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,26 +11,13 @@ import numpy.typing as npt
 Samples = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class PreparedClip:
-    """A clip within the limits of the model.
-
-    Attributes:
-        windows: Its samples, mono, shape ``(samples,)`` each; more than one only when it was divided.
-        note: What was done to it, empty when nothing was.
-    """
-
-    windows: list[Samples]
-    note: str
-
-
 def prepare_clip(
     clip: Any, name: str, *, rate: int, target_rate: int, max_seconds: float, shortest: int, long_audio: str
-) -> PreparedClip:
+) -> tuple[list[Samples], str]:
     """Make a clip mono, bring it to the encoder's rate and within its limits.
 
     Args:
-        clip: Samples, as :func:`read_samples` takes them.
+        clip: As :func:`read_samples` takes it.
         name: What errors call it.
         rate: Its sampling rate in Hz.
         target_rate: The encoder's sampling rate in Hz.
@@ -40,7 +26,8 @@ def prepare_clip(
         long_audio: ``cut`` keeps the first ``max_seconds`` of a longer clip, ``window`` divides it evenly.
 
     Returns:
-        The clip, with a note if it was padded, cut or divided.
+        Its samples, mono, shape ``(samples,)`` each, more than one only when it was divided; and what was done to it,
+        empty when nothing was.
 
     Raises:
         ValueError: If it is empty, not finite or not an array of samples, ``max_seconds`` holds no frame, or
@@ -48,7 +35,7 @@ def prepare_clip(
 
     Example:
         >>> limits = {"target_rate": 16_000, "max_seconds": 1.5, "shortest": 400, "long_audio": "cut"}
-        >>> prepare_clip(np.zeros(32_000), "clip 0", rate=16_000, **limits).note
+        >>> prepare_clip(np.zeros(32_000), "clip 0", rate=16_000, **limits)[1]
         'cut: the first 1.50 s of 2.00 s'
     """
     limit = round(max_seconds * target_rate)
@@ -58,15 +45,15 @@ def prepare_clip(
     seconds = len(samples) / target_rate
     if len(samples) < shortest:
         note = f"padded: {seconds:.4f} s to {shortest / target_rate:.4f} s"
-        return PreparedClip([np.pad(samples, (0, shortest - len(samples)))], note)
+        return [np.pad(samples, (0, shortest - len(samples)))], note
     if len(samples) <= limit:
-        return PreparedClip([samples], "")
+        return [samples], ""
     if long_audio == "cut":
-        return PreparedClip([samples[:limit]], f"cut: the first {max_seconds:.2f} s of {seconds:.2f} s")
+        return [samples[:limit]], f"cut: the first {max_seconds:.2f} s of {seconds:.2f} s"
     if long_audio != "window":
         raise ValueError(f"long_audio must be 'cut' or 'window', got {long_audio!r}")
     windows = np.array_split(samples, math.ceil(len(samples) / limit))
-    return PreparedClip(windows, f"windowed: {seconds:.2f} s in {len(windows)} windows")
+    return windows, f"windowed: {seconds:.2f} s in {len(windows)} windows"
 
 
 def read_samples(clip: Any, name: str) -> Samples:

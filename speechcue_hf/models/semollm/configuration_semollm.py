@@ -111,11 +111,7 @@ class SEmoLLMConfig(PretrainedConfig):
         return [[k, s, 0] for k, s in zip(self.speech_config.conv_kernel, self.speech_config.conv_stride, strict=True)]
 
     def to_dict(self) -> dict[str, Any]:
-        """All settings; without the folders that the parts were loaded from, which are those of one machine.
-
-        Returns:
-            What ``from_dict`` takes.
-        """
+        """All settings; without the folders that the parts were loaded from, which are those of one machine."""
         settings: dict[str, Any] = super().to_dict()
         for name in self.sub_configs:
             settings[name].pop("_name_or_path", None)
@@ -149,14 +145,11 @@ def _sub_config(config: dict[str, Any] | PretrainedConfig | None, kind: str) -> 
 
 
 def count_frames(lengths: Lengths, conv_layers: Iterable[Iterable[int]]) -> Lengths:
-    """Frames that convolutions make of an input.
+    """Frames, 0 or more, that convolutions make of an input.
 
     Args:
         lengths: Samples (or mel frames for Whisper) of a clip, or a tensor of them.
-        conv_layers: ``[kernel, stride, padding]`` of each, as :attr:`SEmoLLMConfig.conv_layers` gives them.
-
-    Returns:
-        Frames, at least 0.
+        conv_layers: As :attr:`SEmoLLMConfig.conv_layers` gives them.
 
     Example:
         >>> count_frames(16_000, SEmoLLMConfig().conv_layers)
@@ -168,13 +161,7 @@ def count_frames(lengths: Lengths, conv_layers: Iterable[Iterable[int]]) -> Leng
 
 
 def shortest_input(conv_layers: Iterable[Iterable[int]]) -> int:
-    """Samples (or mel frames for Whisper) of which convolutions make one frame.
-
-    Args:
-        conv_layers: ``[kernel, stride, padding]`` of each.
-
-    Returns:
-        The least length that gives a frame.
+    """Least samples (or mel frames for Whisper) of which these convolutions make a frame.
 
     Example:
         >>> shortest_input(SEmoLLMConfig().conv_layers)

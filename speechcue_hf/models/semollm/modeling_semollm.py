@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.cache_utils import Cache
@@ -42,21 +42,14 @@ class SEmoLLMPreTrainedModel(PreTrainedModel):
 
     def freeze(self) -> None:
         """Take the speech encoder, and the language model where the configuration says so, out of training."""
-        for module in self.modules():
-            if isinstance(module, FrozenSpeechEncoder):
+        frozen = {"speech_encoder"} | ({"language_model", "lm_head"} if self.config.freeze_language_model else set())
+        for name, module in self.named_modules():
+            if name.rpartition(".")[2] in frozen:
                 module.requires_grad_(False)
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
-        """Load a model as ``PreTrainedModel.from_pretrained`` does, and freeze again what loading thawed.
-
-        Args:
-            *args: As there.
-            **kwargs: As there.
-
-        Returns:
-            The model; with ``output_loading_info`` a pair of it and what was loaded.
-        """
+        """Load as any model of transformers, and freeze again what loading thawed."""
         loaded = super().from_pretrained(*args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         model.freeze()
@@ -64,11 +57,7 @@ class SEmoLLMPreTrainedModel(PreTrainedModel):
 
 
 class SEmoLLMModel(SEmoLLMPreTrainedModel):
-    """Speech encoder, adapter and language model, without the language model's head.
-
-    Args:
-        config: Its configuration.
-    """
+    """Speech encoder, adapter and language model, without the language model's head."""
 
     def __init__(self, config: SEmoLLMConfig) -> None:
         super().__init__(config)
@@ -78,45 +67,15 @@ class SEmoLLMModel(SEmoLLMPreTrainedModel):
         self.post_init()
         self.freeze()
 
-    def freeze(self) -> None:
-        """Take the speech encoder, and the language model where the configuration says so, out of training."""
-        super().freeze()
-        if self.config.freeze_language_model:
-            self.language_model.requires_grad_(False)
-
-    def get_input_embeddings(self) -> nn.Module:
-        """Token embeddings of the language model.
-
-        Returns:
-            The embedding layer.
-        """
-        embeddings: nn.Module = self.language_model.get_input_embeddings()
-        return embeddings
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replace the token embeddings of the language model.
-
-        Args:
-            value: The new embedding layer.
-        """
-        self.language_model.set_input_embeddings(value)
-
     def embed_speech(
         self,
-        input_features: torch.Tensor | None = None,
-        input_features_mask: torch.Tensor | None = None,
-        speech_states: torch.Tensor | None = None,
-        speech_states_mask: torch.Tensor | None = None,
-        clip_windows: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+        input_features: Tensor | None = None,
+        input_features_mask: Tensor | None = None,
+        speech_states: Tensor | None = None,
+        speech_states_mask: Tensor | None = None,
+        clip_windows: Tensor | None = None,
+    ) -> Tensor:
         """Make speech tokens of clips; arguments as for :meth:`forward`.
-
-        Args:
-            input_features: Raw speech.
-            input_features_mask: Its mask.
-            speech_states: States computed before, instead of raw speech.
-            speech_states_mask: Their mask.
-            clip_windows: Windows of each clip.
 
         Returns:
             The speech tokens of all clips, one after the other, shape ``(tokens, hidden_size)``.
@@ -138,10 +97,10 @@ class SEmoLLMModel(SEmoLLMPreTrainedModel):
                 )
             tokens = torch.stack([windows.mean(dim=0) for windows in tokens.split(clip_windows.tolist())])
             mask = mask[: len(tokens)]
-        embedded: torch.Tensor = tokens[mask]
+        embedded: Tensor = tokens[mask]
         return embedded
 
-    def embed(self, input_ids: torch.Tensor | None, **speech: torch.Tensor | None) -> torch.Tensor:
+    def embed(self, input_ids: Tensor | None, **speech: Tensor | None) -> Tensor:
         """Embed prompts: tokens by the language model's embeddings, placeholders by speech.
 
         Args:
@@ -157,7 +116,7 @@ class SEmoLLMModel(SEmoLLMPreTrainedModel):
         if input_ids is None:
             raise ValueError("give input_ids or inputs_embeds")
         placeholders = input_ids == self.config.audio_token_id
-        embedded: torch.Tensor = self.get_input_embeddings()(input_ids)
+        embedded: Tensor = self.get_input_embeddings()(input_ids)
         given = any(speech.get(name) is not None for name in ("input_features", "speech_states"))
         tokens = self.embed_speech(**speech) if given else embedded.new_zeros(0, embedded.shape[-1])
         if int(placeholders.sum()) != len(tokens):
@@ -170,16 +129,16 @@ class SEmoLLMModel(SEmoLLMPreTrainedModel):
 
     def forward(
         self,
-        input_ids: torch.Tensor | None = None,
-        input_features: torch.Tensor | None = None,
-        input_features_mask: torch.Tensor | None = None,
-        speech_states: torch.Tensor | None = None,
-        speech_states_mask: torch.Tensor | None = None,
-        clip_windows: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-        position_ids: torch.Tensor | None = None,
+        input_ids: Tensor | None = None,
+        input_features: Tensor | None = None,
+        input_features_mask: Tensor | None = None,
+        speech_states: Tensor | None = None,
+        speech_states_mask: Tensor | None = None,
+        clip_windows: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
         past_key_values: Cache | None = None,
-        inputs_embeds: torch.Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
         """Run the language model on prompts with speech.
@@ -235,18 +194,16 @@ class SEmoLLMModel(SEmoLLMPreTrainedModel):
 
 
 class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin):
-    """SEmoLLM with the language model's head: answers prompts about speech.
-
-    Args:
-        config: Its configuration.
-    """
+    """SEmoLLM with the language model's head: answers prompts about speech."""
 
     def __init__(self, config: SEmoLLMConfig) -> None:
         super().__init__(config)
         text: Any = config.text_config
         self.model = SEmoLLMModel(config)
         self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=_head_has_bias(text))
-        self._tied_weights_keys = {"lm_head.weight": f"model.language_model.{self._embeddings_name()}.weight"}
+        embeddings = self.model.get_input_embeddings()
+        name = next(name for name, module in self.model.language_model.named_modules() if module is embeddings)
+        self._tied_weights_keys = {"lm_head.weight": f"model.language_model.{name}.weight"}
         if config.tie_word_embeddings:
             # No file holds it, and the trainer is not to warn of that when it loads a checkpoint.
             self._keys_to_ignore_on_save = list(self._tied_weights_keys)
@@ -255,90 +212,30 @@ class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin):
         self.post_init()
         self.freeze()
 
-    def _embeddings_name(self) -> str:
-        embeddings = self.model.get_input_embeddings()
-        names = {module: name for name, module in self.model.language_model.named_modules()}
-        return str(names[embeddings])
-
-    def freeze(self) -> None:
-        """Take the speech encoder, and the language model where the configuration says so, out of training."""
-        self.model.freeze()
-        if self.config.freeze_language_model:
-            self.lm_head.requires_grad_(False)
-
-    def get_input_embeddings(self) -> nn.Module:
-        """Token embeddings of the language model.
-
-        Returns:
-            The embedding layer.
-        """
-        embeddings: nn.Module = self.model.get_input_embeddings()
-        return embeddings
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replace the token embeddings of the language model.
-
-        Args:
-            value: The new embedding layer.
-        """
-        self.model.set_input_embeddings(value)
-
-    def get_output_embeddings(self) -> nn.Module:
-        """The head.
-
-        Returns:
-            The linear layer.
-        """
-        head: nn.Module = self.lm_head
-        return head
-
-    def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
-        """Replace the head.
-
-        Args:
-            new_embeddings: The new linear layer.
-        """
-        self.lm_head = new_embeddings
-
     def forward(
         self,
-        input_ids: torch.Tensor | None = None,
-        input_features: torch.Tensor | None = None,
-        input_features_mask: torch.Tensor | None = None,
-        speech_states: torch.Tensor | None = None,
-        speech_states_mask: torch.Tensor | None = None,
-        clip_windows: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-        position_ids: torch.Tensor | None = None,
+        input_ids: Tensor | None = None,
+        input_features: Tensor | None = None,
+        input_features_mask: Tensor | None = None,
+        speech_states: Tensor | None = None,
+        speech_states_mask: Tensor | None = None,
+        clip_windows: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
         past_key_values: Cache | None = None,
-        inputs_embeds: torch.Tensor | None = None,
-        labels: torch.Tensor | None = None,
-        logits_to_keep: int | torch.Tensor = 0,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        logits_to_keep: int | Tensor = 0,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
-        """Score or train on prompts with speech.
+        """Score or train on prompts with speech; arguments as for :meth:`SEmoLLMModel.forward`, and two more.
 
-        Args:
-            input_ids: As for :meth:`SEmoLLMModel.forward`, and so the others that are not named here.
-            input_features: Raw speech.
-            input_features_mask: Its mask.
-            speech_states: States computed before, instead of raw speech.
-            speech_states_mask: Their mask.
-            clip_windows: Windows of each clip.
-            attention_mask: 1 for tokens and 0 for padding.
-            position_ids: Positions.
-            past_key_values: Cache of earlier tokens.
-            inputs_embeds: Embeddings in place of tokens and speech.
-            labels: The tokens of the answer, -100 everywhere else, shape ``(batch, tokens)``.
-            logits_to_keep: Compute the logits of the last so many tokens only (0: of all), or of these positions.
-            **kwargs: To the language model and the loss (``num_items_in_batch``).
+        ``labels`` are the tokens of the answer, -100 everywhere else, shape ``(batch, tokens)``. ``logits_to_keep``
+        asks for the logits of the last so many tokens only (0: of all), or of these positions.
 
         Returns:
             ``logits`` of shape ``(batch, tokens kept, vocabulary)``; with labels, the mean cross-entropy in nats as
             ``loss``.
-
-        Raises:
-            ValueError: If placeholders and clips do not match.
         """
         outputs = self.model(
             input_ids=input_ids,
@@ -364,12 +261,7 @@ class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin):
         return CausalLMOutputWithPast(loss=loss, logits=logits, **rest)
 
     def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
-        """Save the model with its code, so that each matching Auto class loads it without this package.
-
-        Args:
-            *args: As for ``PreTrainedModel.save_pretrained``.
-            **kwargs: As there.
-        """
+        """Save the model with its code, so that each matching Auto class loads it without this package."""
         module = type(self).__module__.rpartition(".")[2]
         own = f"{module}.{type(self).__name__}"
         self.config.auto_map = {"AutoModel": f"{module}.{SEmoLLMModel.__name__}", "AutoModelForCausalLM": own}
@@ -388,17 +280,7 @@ class SEmoLLMForConditionalGeneration(SEmoLLMPreTrainedModel, GenerationMixin):
     def prepare_inputs_for_generation(  # type: ignore[override]
         self, input_ids: Any, inputs_embeds: Any = None, is_first_iteration: bool | None = False, **kwargs: Any
     ) -> dict[str, Any]:
-        """Prepare a step of generation; without a cache each step reads the prompt's speech again.
-
-        Args:
-            input_ids: Prompt and new tokens, shape ``(batch, tokens)``.
-            inputs_embeds: The prompt with its speech, shape ``(batch, prompt, hidden_size)``.
-            is_first_iteration: Whether there are no new tokens yet.
-            **kwargs: As for ``GenerationMixin.prepare_inputs_for_generation``.
-
-        Returns:
-            Arguments of :meth:`forward`.
-        """
+        """Prepare a step of generation; without a cache each step reads the prompt's speech again."""
         inherited: Any = super()
         inputs: dict[str, Any] = inherited.prepare_inputs_for_generation(
             input_ids, inputs_embeds=inputs_embeds, is_first_iteration=is_first_iteration, **kwargs

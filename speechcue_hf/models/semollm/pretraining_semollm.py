@@ -36,15 +36,9 @@ TEMPERATURES = (0.001, 0.5)
 
 @dataclass
 class SEmoLLMPretrainingOutput(ModelOutput):
-    """What :class:`SEmoLLMForPretraining` returns.
+    """What :class:`SEmoLLMForPretraining` returns: the weighted sum of its three losses and each of them, in nats.
 
-    Args:
-        loss: Weighted sum of the three losses, shape ``()``.
-        matching_loss: SCM in nats, shape ``()``.
-        contrastive_loss: SCC in nats, shape ``()``.
-        generation_loss: SCG in nats, shape ``()``.
-        query_similarity: Mean cosine between the queries of a clip, shape ``()``; see
-            :func:`.losses_semollm.query_similarity`.
+    ``query_similarity`` is the mean cosine between the queries of a clip; all have shape ``()``.
     """
 
     loss: Tensor | None = None
@@ -56,13 +50,7 @@ class SEmoLLMPretrainingOutput(ModelOutput):
 
 @dataclass(frozen=True)
 class LossWeights:
-    """How much each loss of stage 1 counts.
-
-    Args:
-        matching: Of SCM.
-        contrastive: Of SCC.
-        generation: Of SCG.
-    """
+    """How much each loss of stage 1 counts: SCM, SCC and SCG."""
 
     matching: float = 1.0
     contrastive: float = 1.0
@@ -148,8 +136,10 @@ class SEmoLLMForPretraining(SEmoLLMPreTrainedModel):
         similarity = self._similarity(queries, caption_ids, caption_mask)
         self._hold_temperature()
         contrastive = contrastive_loss(similarity, same, self.temperature)
-        captions, clips = self._draw(similarity, same)
-        matching = self._matching(speech, mask, all_ids, all_masks, captions, clips)
+        captions, usable = draw_hard_negatives(similarity, same, self.temperature)
+        clips, _ = draw_hard_negatives(similarity.T, same, self.temperature)
+        wrong = (from_first_process(captions), from_first_process(clips), usable)
+        matching = self._matching(speech, mask, all_ids, all_masks, wrong)
         generation = self._generation(speech, mask, caption_ids, caption_mask, decoder_ids)
         weights = self.weights
         return SEmoLLMPretrainingOutput(
@@ -172,34 +162,22 @@ class SEmoLLMForPretraining(SEmoLLMPreTrainedModel):
         captions = functional.normalize(self.text_projection(text), dim=-1)
         return clip_caption_similarity(gather_rows(clips), gather_rows(captions))
 
-    def _draw(self, similarity: Tensor, same: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """A wrong caption for each clip and a wrong clip for each caption, and whether there is one; drawn once."""
-        captions, possible = draw_hard_negatives(similarity, same, self.temperature)
-        clips, _ = draw_hard_negatives(similarity.T, same, self.temperature)
-        return (from_first_process(captions), possible), (from_first_process(clips), possible)
-
     def _matching(
-        self,
-        speech: Tensor,
-        mask: Tensor,
-        all_ids: Tensor,
-        all_masks: Tensor,
-        captions: tuple[Tensor, Tensor],
-        clips: tuple[Tensor, Tensor],
+        self, speech: Tensor, mask: Tensor, all_ids: Tensor, all_masks: Tensor, wrong: tuple[Tensor, Tensor, Tensor]
     ) -> Tensor:
         """SCM on the own pairs, on own captions with wrong clips, and on own clips with wrong captions."""
         rows = own_rows(len(speech))
         all_speech, all_speech_masks = gather_padded(speech, 0.0), gather_padded(mask.long(), 0).bool()
-        usable = captions[1][rows]
-        wrong_captions, wrong_clips = captions[0][rows][usable], clips[0][rows][usable]
+        captions, clips, usable = (drawn[rows] for drawn in wrong)
         own = torch.arange(rows.start, rows.stop, device=speech.device)
-        of_clip = torch.cat([own, wrong_clips, own[usable]])
-        of_caption = torch.cat([own, own[usable], wrong_captions])
+        of_clip = torch.cat([own, clips[usable], own[usable]])
+        of_caption = torch.cat([own, own[usable], captions[usable]])
         fits = (torch.arange(len(of_clip), device=speech.device) < len(own)).long()
         states = self.qformer(
             all_speech[of_clip], all_speech_masks[of_clip], all_ids[of_caption], all_masks[of_caption]
         )
-        return mean_over_processes(matching_losses(self.matching_head(self._of_queries(states)), fits))
+        logits = self.matching_head(states[:, : self.config.num_query_tokens])
+        return mean_over_processes(matching_losses(logits, fits))
 
     def _generation(
         self, speech: Tensor, mask: Tensor, caption_ids: Tensor, caption_mask: Tensor, decoder_ids: Tensor
@@ -224,9 +202,6 @@ class SEmoLLMForPretraining(SEmoLLMPreTrainedModel):
         states = self.qformer(speech, mask, decoder_ids, caption_mask, causal=True)
         text = states[:, self.config.num_query_tokens :]
         return functional.linear(self.generation_head(text), self.qformer.word_embeddings.weight, self.generation_bias)
-
-    def _of_queries(self, states: Tensor) -> Tensor:
-        return states[:, : self.config.num_query_tokens]
 
 
 SEmoLLMForPretraining.register_for_auto_class("AutoModelForPreTraining")

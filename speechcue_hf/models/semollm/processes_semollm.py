@@ -13,18 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def process_count() -> int:
-    """Number of processes that train together."""
-    return distributed.get_world_size() if _several() else 1
-
-
 def own_rows(rows: int) -> slice:
-    """Where the rows of this process stand among all.
-
-    Args:
-        rows: Number of rows of one process.
-    """
-    first = distributed.get_rank() * rows if _several() else 0
+    """Where the rows of this process stand among all, if each holds so many."""
+    first = distributed.get_rank() * rows if _process_count() > 1 else 0
     return slice(first, first + rows)
 
 
@@ -37,7 +28,7 @@ def gather_rows(tensor: Tensor) -> Tensor:
     Returns:
         Shape ``(processes * rows, ...)``.
     """
-    if not _several():
+    if _process_count() == 1:
         return tensor
     gathered: Tensor = _GatherRows.apply(tensor)
     return gathered
@@ -53,7 +44,7 @@ def gather_padded(tensor: Tensor, value: float) -> Tensor:
     Returns:
         Shape ``(processes * rows, longest, ...)``.
     """
-    if not _several():
+    if _process_count() == 1:
         return tensor
     longest = torch.tensor(tensor.shape[1], device=tensor.device)
     distributed.all_reduce(longest, distributed.ReduceOp.MAX)
@@ -62,12 +53,8 @@ def gather_padded(tensor: Tensor, value: float) -> Tensor:
 
 
 def from_first_process(tensor: Tensor) -> Tensor:
-    """What the first process holds, so that all go by one draw.
-
-    Args:
-        tensor: Any shape, the same in all processes; without a gradient.
-    """
-    if _several():
+    """What the first process holds of a tensor without a gradient, so that all go by one draw."""
+    if _process_count() > 1:
         distributed.broadcast(tensor, src=0)
     return tensor
 
@@ -85,9 +72,9 @@ def mean_over_processes(values: Tensor) -> Tensor:
         Shape ``()``; 0 where no process holds a value.
     """
     count = torch.tensor(len(values), device=values.device)
-    if _several():
+    if _process_count() > 1:
         distributed.all_reduce(count)
-    return values.sum() * process_count() / count.clamp(min=1)
+    return values.sum() * _process_count() / count.clamp(min=1)
 
 
 class _GatherRows(torch.autograd.Function):
@@ -97,7 +84,7 @@ class _GatherRows(torch.autograd.Function):
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
         ctx.rows = len(tensor)
         tensor = tensor.contiguous()
-        gathered = [torch.empty_like(tensor) for _ in range(process_count())]
+        gathered = [torch.empty_like(tensor) for _ in range(distributed.get_world_size())]
         distributed.all_gather(gathered, tensor)
         return torch.cat(gathered)
 
@@ -108,5 +95,5 @@ class _GatherRows(torch.autograd.Function):
         return total[own_rows(ctx.rows)]
 
 
-def _several() -> bool:
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+def _process_count() -> int:
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -101,16 +101,7 @@ class SEmoLLMProcessor(ProcessorMixin):
     def from_config(
         cls, config: SEmoLLMConfig, feature_extractor: Any, tokenizer: Any, chat_template: str | None = None
     ) -> SEmoLLMProcessor:
-        """Build the processor of a model.
-
-        Args:
-            config: Configuration of the model.
-            feature_extractor: Of the speech encoder.
-            tokenizer: Of the language model, with the placeholder.
-            chat_template: Jinja template in place of the tokenizer's own.
-
-        Returns:
-            The processor; clips are limited to ``config.inference_seconds``.
+        """Build the processor that fits a model; clips are limited to ``config.inference_seconds``.
 
         Raises:
             ValueError: If the tokenizer does not know the placeholder, or the feature extractor wants another rate than
@@ -180,19 +171,17 @@ class SEmoLLMProcessor(ProcessorMixin):
         if images is not None or videos is not None:
             raise ValueError("SEmoLLM reads text and audio only")
         prompts = [text] if isinstance(text, str) else list(text)
-        clips = list(_flatten(audio))
         if _is_nested(audio):
             self._match_each(prompts, audio)
-        elif speech_frames is None:
-            self._match(prompts, len(clips))
+        clips = _flatten(audio)
         speech: dict[str, Any] = {}
         notes: list[str] = []
         if clips:
             limit = self.max_seconds if max_seconds is None else max_seconds
             speech, speech_frames, notes = self._read(clips, sampling_rate, limit, long_audio)
-            if max_seconds is None and not return_clip_notes and any(note.startswith("cut") for note in notes):
-                logger.warning_once(CUT_WARNING.format(self.max_seconds))
         expanded = self.expand(prompts, speech_frames or [])
+        if max_seconds is None and not return_clip_notes and any(note.startswith("cut") for note in notes):
+            logger.warning_once(CUT_WARNING.format(self.max_seconds))
         defaults = {"padding": True, "padding_side": "left", "add_special_tokens": False}
         tokens = self.tokenizer(expanded, **defaults | tokenizer_settings)
         given = {"clip_notes": notes} if return_clip_notes else {}
@@ -219,26 +208,19 @@ class SEmoLLMProcessor(ProcessorMixin):
             >>> processor.expand(["<|audio|>Who?"], [49])  # doctest: +SKIP
             ['<|audio|><|audio|><|audio|><|audio|>Who?']
         """
-        self._match(prompts, len(speech_frames))
+        placeholders = [prompt.count(self.audio_token) for prompt in prompts]
+        if sum(placeholders) != len(speech_frames):
+            raise ValueError(
+                f"{len(speech_frames)} clips were given, but the prompts hold {sum(placeholders)} placeholders "
+                f"{self.audio_token} ({placeholders} in each): give one clip for each audio part"
+            )
         counts = iter([self.num_query_tokens or -(-frames // self.stack_size) for frames in speech_frames])
         return [re.sub(re.escape(self.audio_token), lambda _: self.audio_token * next(counts), p) for p in prompts]
 
     @property
     def model_input_names(self) -> list[str]:
-        """Names of what the model takes from a call.
-
-        Returns:
-            The names.
-        """
+        """Names of what the model takes from a call."""
         return ["input_ids", "attention_mask", "input_features", "input_features_mask", "clip_windows"]
-
-    def _match(self, prompts: Sequence[str], clips: int) -> None:
-        placeholders = [prompt.count(self.audio_token) for prompt in prompts]
-        if sum(placeholders) != clips:
-            raise ValueError(
-                f"{clips} clips were given, but the prompts hold {sum(placeholders)} placeholders {self.audio_token} "
-                f"({placeholders} in each): give one clip for each audio part"
-            )
 
     def _match_each(self, prompts: Sequence[str], audio: Sequence[Sequence[Any]]) -> None:
         """Clips given for each prompt must be as many as this prompt asks for, lest one hears those of another."""
@@ -262,44 +244,36 @@ class SEmoLLMProcessor(ProcessorMixin):
             raise ValueError(f"{len(rates)} sampling rates were given for {len(clips)} clips")
         if long_audio == "window" and self.num_query_tokens is None:
             raise ValueError("windows can only be averaged with projector='qformer': use long_audio='cut'")
-        settings: dict[str, Any] = {
-            "target_rate": target,
-            "max_seconds": max_seconds,
-            "shortest": shortest_input(self.conv_layers) * self._input_hop,
-            "long_audio": long_audio,
-        }
+        # Whisper reads mel frames, of 160 samples each, the others the samples.
+        hop = self.feature_extractor.hop_length if self._reads_mel else 1
+        limits: dict[str, Any] = {"max_seconds": max_seconds, "shortest": shortest_input(self.conv_layers) * hop}
         prepared = [
-            prepare_clip(clip, f"clip {i}", rate=rate, **settings)
+            prepare_clip(clip, f"clip {i}", rate=rate, target_rate=target, long_audio=long_audio, **limits)
             for i, (clip, rate) in enumerate(zip(clips, rates, strict=True))
         ]
-        speech = self._extract([window for clip in prepared for window in clip.windows])
+        windows, notes = zip(*prepared, strict=True)
+        speech = self._extract([window for parts in windows for window in parts])
         lengths = speech["input_features_mask"].sum(axis=-1).tolist()
-        windows = [len(clip.windows) for clip in prepared]
-        firsts = np.cumsum([0, *windows[:-1]])
-        if max(windows) > 1:
-            speech["clip_windows"] = np.array(windows)
-        return speech, [count_frames(int(lengths[i]), self.conv_layers) for i in firsts], [c.note for c in prepared]
+        counts = [len(parts) for parts in windows]
+        firsts = np.cumsum([0, *counts[:-1]])
+        if max(counts) > 1:
+            speech["clip_windows"] = np.array(counts)
+        return speech, [count_frames(int(lengths[first]), self.conv_layers) for first in firsts], list(notes)
 
     @property
-    def _input_hop(self) -> int:
-        """Samples for each of the encoder's inputs: Whisper reads a mel frame of 160, the others the samples."""
-        return int(self.feature_extractor.hop_length) if self._feature_name == "input_features" else 1
-
-    @property
-    def _feature_name(self) -> str:
-        return str(self.feature_extractor.model_input_names[0])
+    def _reads_mel(self) -> bool:
+        return bool(self.feature_extractor.model_input_names[0] == "input_features")
 
     def _extract(self, windows: list[Samples]) -> dict[str, Any]:
-        padding = "max_length" if self._feature_name == "input_features" else "longest"
         extracted = self.feature_extractor(
             windows,
             sampling_rate=self.feature_extractor.sampling_rate,
-            padding=padding,
+            padding="max_length" if self._reads_mel else "longest",
             return_attention_mask=True,
             return_tensors="np",
         )
         return {
-            "input_features": np.asarray(extracted[self._feature_name]),
+            "input_features": np.asarray(extracted[self.feature_extractor.model_input_names[0]]),
             "input_features_mask": np.asarray(extracted["attention_mask"]),
         }
 
@@ -336,18 +310,14 @@ def _is_nested(audio: Any) -> bool:
     return isinstance(audio, (list, tuple)) and any(isinstance(clips, (list, tuple)) for clips in audio)
 
 
-def _flatten(audio: Any) -> Iterator[Any]:
-    """Clips one by one, from a clip, a list of them, or lists of them for each prompt."""
+def _flatten(audio: Any) -> list[Any]:
+    """Clips one by one, from none, a clip, a list of them, or lists of them for each prompt."""
     if audio is None:
-        return
+        return []
     if not isinstance(audio, (list, tuple)):
-        yield audio
-        return
-    for clip in audio:
-        if isinstance(clip, (list, tuple)):
-            yield from clip
-        else:
-            yield clip
+        return [audio]
+    groups = [part if isinstance(part, (list, tuple)) else [part] for part in audio]
+    return [clip for group in groups for clip in group]
 
 
 SEmoLLMProcessor.register_for_auto_class()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoModel
 
 from .configuration_semollm import SEmoLLMConfig
@@ -28,9 +28,6 @@ class SEmoLLMQFormer(nn.Module):
     =================  ==========================================================  ============================
 
     The causal way equals BLIP-2's text decoding over the queries' cached keys, in one pass.
-
-    Args:
-        config: Configuration of the model.
     """
 
     def __init__(self, config: SEmoLLMConfig) -> None:
@@ -45,12 +42,12 @@ class SEmoLLMQFormer(nn.Module):
 
     def forward(
         self,
-        speech: torch.Tensor | None = None,
-        speech_mask: torch.Tensor | None = None,
-        input_ids: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
+        speech: Tensor | None = None,
+        speech_mask: Tensor | None = None,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
         causal: bool = False,
-    ) -> torch.Tensor:
+    ) -> Tensor:
         """Run queries, text, or both.
 
         Args:
@@ -76,8 +73,8 @@ class SEmoLLMQFormer(nn.Module):
             raise ValueError("give the Q-Former speech, text or both")
         embeddings = torch.cat(parts, dim=1)
         queries = 0 if speech is None else self.query_tokens.shape[1]
-        visible = _visible(len(embeddings), embeddings.shape[1], queries, attention_mask, causal, embeddings.device)
-        states: torch.Tensor = self.layers(
+        visible = _visible(embeddings, queries, attention_mask, causal)
+        states: Tensor = self.layers(
             query_embeds=embeddings,
             query_length=queries,
             attention_mask=_additive(visible[:, None], self.query_tokens.dtype),
@@ -88,29 +85,27 @@ class SEmoLLMQFormer(nn.Module):
         ).last_hidden_state
         return states
 
-    def _embed(self, input_ids: torch.Tensor) -> torch.Tensor:
+    def _embed(self, input_ids: Tensor) -> Tensor:
         if not self.reads_text:
             raise ValueError("this Q-Former reads no text: set qformer_config.use_qformer_text_input for stage 1")
         positions = torch.arange(input_ids.shape[1], device=input_ids.device)
-        embedded: torch.Tensor = self.word_embeddings(input_ids) + self.position_embeddings(positions)
+        embedded: Tensor = self.word_embeddings(input_ids) + self.position_embeddings(positions)
         return embedded
 
 
-def _visible(
-    clips: int, length: int, queries: int, text_mask: torch.Tensor | None, causal: bool, device: torch.device
-) -> torch.Tensor:
+def _visible(embeddings: Tensor, queries: int, text_mask: Tensor | None, causal: bool) -> Tensor:
     """Who may attend to whom, queries before text: boolean, shape ``(clips, length, length)``."""
-    keys = torch.ones(clips, length, dtype=torch.bool, device=device)
+    keys = torch.ones(embeddings.shape[:2], dtype=torch.bool, device=embeddings.device)
     if text_mask is not None:
         keys[:, queries:] = text_mask.bool()
-    visible = keys[:, None].expand(-1, length, -1)
+    visible = keys[:, None].expand(-1, keys.shape[1], -1)
     if not causal:
         return visible
-    earlier = torch.ones(length, length, dtype=torch.bool, device=device).tril()
+    earlier = torch.ones_like(visible[0]).tril()
     earlier[:queries, :queries] = True
     return visible & earlier
 
 
-def _additive(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def _additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
     """The mask as what is added to attention scores: 0, or the least number there is."""
     return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill(~visible, torch.finfo(dtype).min)

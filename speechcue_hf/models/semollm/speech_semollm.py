@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
@@ -15,11 +15,7 @@ from .qformer_semollm import SEmoLLMQFormer
 
 
 class FrozenSpeechEncoder(nn.Module):
-    """A speech encoder that is never trained: no gradient, and evaluation mode whatever ``train()`` says.
-
-    Args:
-        config: Configuration of the model.
-    """
+    """A speech encoder that is never trained: no gradient, and evaluation mode whatever ``train()`` says."""
 
     def __init__(self, config: SEmoLLMConfig) -> None:
         super().__init__()
@@ -38,20 +34,11 @@ class FrozenSpeechEncoder(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> FrozenSpeechEncoder:
-        """Stay in evaluation mode: dropout and masked frames would make the frozen states noisy.
-
-        Args:
-            mode: Of the model around it; not looked at.
-
-        Returns:
-            Itself.
-        """
+        """Stay in evaluation mode: dropout and masked frames would make the frozen states noisy."""
         return super().train(False)
 
     @torch.no_grad()
-    def forward(
-        self, input_features: torch.Tensor, input_features_mask: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, input_features: Tensor, input_features_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Encode clips; each gets the states that it gets alone.
 
         Args:
@@ -78,13 +65,13 @@ class FrozenSpeechEncoder(nn.Module):
             states[rows, :, :kept] = encoded[:, :, :kept].to(states.dtype)  # Autocast gives another.
         return states * mask[:, None, :, None], mask
 
-    def _groups(self, lengths: torch.Tensor) -> list[torch.Tensor]:
+    def _groups(self, lengths: Tensor) -> list[Tensor]:
         """Clips that may be encoded together."""
         if self.padding_changes_nothing:
             return [torch.arange(len(lengths), device=lengths.device)]
         return [(lengths == length).nonzero()[:, 0] for length in lengths.unique()]
 
-    def _encode(self, features: torch.Tensor, mask: torch.Tensor, length: int) -> torch.Tensor:
+    def _encode(self, features: Tensor, mask: Tensor, length: int) -> Tensor:
         """The chosen hidden states of some clips, shape ``(clips, layers, frames, hidden)``."""
         settings: dict[str, Any] = {"output_hidden_states": True}
         if self.reads_samples:
@@ -99,11 +86,7 @@ class FrozenSpeechEncoder(nn.Module):
 
 
 class LinearStackProjector(nn.Module):
-    """Frames stacked by k, then a two-layer perceptron (SpeechCueLLM's linear projection).
-
-    Args:
-        config: Configuration of the model.
-    """
+    """Frames stacked by k, then a two-layer perceptron (SpeechCueLLM's linear projection)."""
 
     def __init__(self, config: SEmoLLMConfig) -> None:
         super().__init__()
@@ -112,16 +95,8 @@ class LinearStackProjector(nn.Module):
         self.hidden = nn.Linear(config.projection_input_size * config.stack_size, config.stack_hidden_size)
         self.output = nn.Linear(config.stack_hidden_size, text.hidden_size)
 
-    def forward(self, speech: torch.Tensor, speech_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Project a clip's frames; the last stack is filled with zeros.
-
-        Args:
-            speech: Shape ``(clips, frames, width)``.
-            speech_mask: Boolean, shape ``(clips, frames)``.
-
-        Returns:
-            Speech tokens, shape ``(clips, tokens, hidden_size of the language model)``, and their mask (boolean).
-        """
+    def forward(self, speech: Tensor, speech_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Make speech tokens of projected frames, and their mask; the last stack is filled with zeros."""
         missing = -speech.shape[1] % self.stack_size
         speech = functional.pad(speech * speech_mask[..., None], (0, 0, 0, missing))
         mask = functional.pad(speech_mask, (0, missing)).unflatten(1, (-1, self.stack_size)).any(dim=-1)
@@ -130,11 +105,7 @@ class LinearStackProjector(nn.Module):
 
 
 class QFormerProjector(nn.Module):
-    """Q-Former, then a linear layer to the width of the language model.
-
-    Args:
-        config: Configuration of the model.
-    """
+    """Q-Former, then a linear layer to the width of the language model."""
 
     def __init__(self, config: SEmoLLMConfig) -> None:
         super().__init__()
@@ -142,26 +113,14 @@ class QFormerProjector(nn.Module):
         self.qformer = SEmoLLMQFormer(config)
         self.output = nn.Linear(self.qformer.query_tokens.shape[-1], text.hidden_size)
 
-    def forward(self, speech: torch.Tensor, speech_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Let the queries read a clip.
-
-        Args:
-            speech: Shape ``(clips, frames, width)``.
-            speech_mask: Boolean, shape ``(clips, frames)``.
-
-        Returns:
-            Speech tokens, shape ``(clips, queries, hidden_size of the language model)``, and their mask: all true.
-        """
+    def forward(self, speech: Tensor, speech_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Make speech tokens of projected frames, one for each query, and their mask: all true."""
         tokens = self.output(self.qformer(speech, speech_mask))
         return tokens, torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
 
 
 class SpeechAdapter(nn.Module):
-    """All between speech encoder and language model: layer weights, projection, projector. All that stage 2 trains.
-
-    Args:
-        config: Configuration of the model.
-    """
+    """All between speech encoder and language model: layer weights, projection, projector. All that stage 2 trains."""
 
     def __init__(self, config: SEmoLLMConfig) -> None:
         super().__init__()
@@ -177,7 +136,7 @@ class SpeechAdapter(nn.Module):
             )
         self.projector = QFormerProjector(config) if config.projector == "qformer" else LinearStackProjector(config)
 
-    def project(self, speech_states: torch.Tensor) -> torch.Tensor:
+    def project(self, speech_states: Tensor) -> Tensor:
         """Sum the layers by their learned weights, and project: what the Q-Former reads.
 
         Args:
@@ -190,23 +149,19 @@ class SpeechAdapter(nn.Module):
         speech_states = speech_states.to(self.layer_weights.dtype)
         if speech_states.dim() == 4:
             speech_states = torch.einsum("l,clfh->cfh", self.layer_weights.softmax(dim=0), speech_states)
-        projected: torch.Tensor = self.projection(speech_states)
+        projected: Tensor = self.projection(speech_states)
         return projected
 
-    def forward(
-        self, speech_states: torch.Tensor, speech_states_mask: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, speech_states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Make speech tokens of encoder states.
 
         Args:
             speech_states: As for :meth:`project`.
-            speech_states_mask: 1 for the clip and 0 for padding, shape ``(clips, frames)``.
+            mask: 1 for the clip and 0 for padding, shape ``(clips, frames)``.
 
         Returns:
             Speech tokens, shape ``(clips, tokens, hidden_size of the language model)``, and their mask (boolean), shape
             ``(clips, tokens)``.
         """
-        tokens: tuple[torch.Tensor, torch.Tensor] = self.projector(
-            self.project(speech_states), speech_states_mask.bool()
-        )
+        tokens: tuple[Tensor, Tensor] = self.projector(self.project(speech_states), mask.bool())
         return tokens

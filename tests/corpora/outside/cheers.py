@@ -19,14 +19,7 @@ class CheersBuilder(CorpusBuilder):
     """Toasts, one dialogue a table."""
 
     CORPUS = "cheers"
-
-    def emotions(self):
-        """In the order of their class ids."""
-        return ("merry", "moved")
-
-    def extras(self):
-        """None."""
-        return {}
+    LABELS = ("merry", "moved")
 
     def read(self, data_dir):
         """The toasts of the one split."""

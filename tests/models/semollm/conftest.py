@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from speechcue_hf.models.semollm import SEmoLLMForConditionalGeneration, SEmoLLMProcessor
-from speechcue_hf.models.tiny_semollm import build_tiny_semollm
+from tests.models.semollm.tiny_model import build_tiny_semollm
 
 PROMPTS = ["<|audio|>Describe the pitch.", "<|audio|>Or <|audio|>: which is louder?", "How do you do?"]
 """One clip, two clips, none."""

@@ -4,11 +4,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import CONFIG_MAPPING, AutoModelForCausalLM, BertConfig, BertModel
+from peft import PeftModel, get_peft_model
+from safetensors.torch import load_file
+from transformers import CONFIG_MAPPING, AutoModel, AutoModelForCausalLM, BertConfig, BertModel
 
+from speechcue_hf.errors import ModelError
 from speechcue_hf.models.semollm import SEmoLLMConfig, SEmoLLMForConditionalGeneration
-from speechcue_hf.models.semollm.assembly import assemble_semollm, join_parts
+from speechcue_hf.models.semollm.assembly import assemble_semollm, join_parts, lora_settings, start_stage1
 from speechcue_hf.models.tiny import build_tiny_model
+from speechcue_hf.models.tiny_semollm import build_tiny_parts
 from tests.models.semollm.conftest import PROMPTS, Built
 
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -72,3 +76,56 @@ def test_any_language_model_is_itself_on_text_and_hears_speech(
     joined.save_pretrained(tmp_path)
     loaded = SEmoLLMForConditionalGeneration.from_pretrained(tmp_path)
     assert torch.equal(loaded(**batch).logits, joined(**batch).logits)
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("parts") / "tiny"
+    build_tiny_parts(folder, ["A high voice."], hidden_size=16)
+    return folder
+
+
+def test_stage_1_starts_as_the_speech_encoder_and_the_bert(parts: Path) -> None:
+    model, processor = start_stage1(str(parts / "speech_encoder"), str(parts / "qformer"), num_query_tokens=3)
+    encoder, bert = (AutoModel.from_pretrained(parts / name) for name in ("speech_encoder", "qformer"))
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(model.speech_encoder.encoder.state_dict()[name], value)
+    ids = torch.tensor([[3, 5, 4]])
+    with torch.no_grad():
+        expected = bert.eval()(ids).last_hidden_state
+        assert torch.allclose(model.eval().qformer(input_ids=ids), expected, atol=1e-5)
+    assert model.temperature.item() == pytest.approx(0.07)
+    assert model.speech_projection.out_features == model.text_projection.out_features == 256
+    assert processor.tokenizer.bos_token == "[DEC]"
+    assert len(model.qformer.word_embeddings.weight) >= len(processor.tokenizer)
+
+
+def test_a_qformer_that_is_to_start_as_no_bert_is_refused(parts: Path) -> None:
+    with pytest.raises(ModelError, match=r"the Q-Former starts as a BERT, but .* is a llama"):
+        start_stage1(str(parts / "speech_encoder"), str(parts / "language_model"))
+
+
+def test_lora_is_on_the_language_model_and_saves_the_speech_adapter(tiny: Built, clips: Any, tmp_path: Path) -> None:
+    model, processor = tiny
+    model.save_pretrained(tmp_path / "base")
+    base = SEmoLLMForConditionalGeneration.from_pretrained(tmp_path / "base")
+    batch = processor(PROMPTS, audio=clips)
+    adapted = get_peft_model(base, lora_settings(rank=2)).train()
+    trained = [name for name, parameter in adapted.named_parameters() if parameter.requires_grad]
+    assert all(("language_model" in name and ".lora_" in name) or "speech_adapter" in name for name in trained)
+    assert sum(".lora_" in name for name in trained) == 2 * 2 * model.config.text_config.num_hidden_layers
+    assert not any(module.training for module in base.model.speech_encoder.modules())
+    optimizer = torch.optim.SGD([parameter for parameter in adapted.parameters() if parameter.requires_grad], lr=0.1)
+    adapted(**batch, labels=batch["input_ids"]).loss.backward()
+    optimizer.step()
+    adapted.eval().save_pretrained(tmp_path / "adapter")
+    saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    kept = {f"base_model.model.model.speech_adapter.{name}" for name in model.model.speech_adapter.state_dict()}
+    assert kept <= set(saved) and not any("speech_encoder" in name for name in saved)
+    again = SEmoLLMForConditionalGeneration.from_pretrained(tmp_path / "base")
+    loaded = PeftModel.from_pretrained(again, tmp_path / "adapter")
+    with torch.no_grad():
+        expected = adapted(**batch).logits
+        assert torch.equal(loaded(**batch).logits, expected)
+        assert not torch.allclose(expected, model(**batch).logits, atol=1e-3)
+        assert torch.allclose(loaded.merge_and_unload()(**batch).logits, expected, atol=1e-5)

@@ -63,16 +63,16 @@ def test_what_the_new_rate_cannot_hold_does_not_come_back_as_another_tone() -> N
 
 def test_clips_are_brought_within_the_limits_and_say_so() -> None:
     clip = np.linspace(-1, 1, 40_000)
-    cut = prepare_clip(clip, "clip 0", **LIMITS)
-    assert np.allclose(cut.windows[0], clip[:16_000]) and len(cut.windows) == 1
-    assert cut.note == "cut: the first 1.00 s of 2.50 s"
-    windowed = prepare_clip(clip, "clip 0", **LIMITS | {"long_audio": "window"})
-    assert np.allclose(np.concatenate(windowed.windows), clip)
-    assert {len(window) for window in windowed.windows} == {13_333, 13_334}
-    assert windowed.note == "windowed: 2.50 s in 3 windows"
-    short = prepare_clip(clip[:100], "clip 0", **LIMITS)
-    assert short.windows[0].tolist() == [*clip[:100].astype(np.float32).tolist(), *[0.0] * 300]
-    assert short.note == "padded: 0.0063 s to 0.0250 s"
-    assert prepare_clip(clip[:16_000], "clip 0", **LIMITS).note == ""
+    (cut,), note = prepare_clip(clip, "clip 0", **LIMITS)
+    assert np.allclose(cut, clip[:16_000])
+    assert note == "cut: the first 1.00 s of 2.50 s"
+    windows, note = prepare_clip(clip, "clip 0", **LIMITS | {"long_audio": "window"})
+    assert np.allclose(np.concatenate(windows), clip)
+    assert {len(window) for window in windows} == {13_333, 13_334}
+    assert note == "windowed: 2.50 s in 3 windows"
+    (short,), note = prepare_clip(clip[:100], "clip 0", **LIMITS)
+    assert short.tolist() == [*clip[:100].astype(np.float32).tolist(), *[0.0] * 300]
+    assert note == "padded: 0.0063 s to 0.0250 s"
+    assert prepare_clip(clip[:16_000], "clip 0", **LIMITS)[1] == ""
     with pytest.raises(ValueError, match="'cut' or 'window'"):
         prepare_clip(clip, "clip 0", **LIMITS | {"long_audio": "drop"})

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from transformers import pipeline
 
-import speechcue_hf.inference.explanation_pipeline  # noqa: F401
+import speechcue_hf.inference.pipelines  # noqa: F401
 from speechcue_hf.errors import DescriberError
 from speechcue_hf.inference.explain import Explainer
 from speechcue_hf.inference.settings import InferenceSettings

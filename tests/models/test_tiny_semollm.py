@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoFeatureExtractor, AutoModel, AutoModelForCausalLM, AutoTokenizer, BertModel
 
-from speechcue_hf.models import tiny_parts
-from speechcue_hf.models.tiny_parts import build_tiny_parts
+from speechcue_hf.models import tiny_semollm
+from speechcue_hf.models.tiny_semollm import build_tiny_parts
 
 TEXTS = ["A high voice.", "Describe the pitch."]
 
@@ -28,7 +28,7 @@ def test_parts_of_a_run_that_was_stopped_are_built_anew(tmp_path: Path, monkeypa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(tiny_parts, "_save_bert", stopped)
+        patch.setattr(tiny_semollm, "_save_bert", stopped)
         build_tiny_parts(tmp_path / "parts", TEXTS)
     assert list(tmp_path.iterdir()) == []
     build_tiny_parts(tmp_path / "parts", TEXTS)

@@ -5,7 +5,7 @@ import parselmouth
 import pytest
 import soundfile
 
-from speechcue_hf.cues.curves import clip_curves
+from speechcue_hf.cues.analysis import clip_curves
 
 CLIP = Path(__file__).parents[2] / "speechcue_hf/corpora/demo_data/audio/bicycle_00.ogg"
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from datasets import Dataset, concatenate_datasets, disable_caching, disable_progress_bars
 
-from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
+from speechcue_hf import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
 from speechcue_hf.cues.table import measurement_columns
 from tests.cues import published_meld

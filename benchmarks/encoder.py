@@ -32,21 +32,15 @@ import numpy as np
 from datasets import Dataset, DatasetDict, load_dataset
 from transformers import AutoModel, AutoTokenizer
 
-import speechcue_hf  # noqa: F401 - lets datasets know the corpora
-from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
+from speechcue_hf import SpeechDescriber, describe_dataset, ensemble_runs, evaluate, intervene, load_classifier
 from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
-from speechcue_hf.evaluation.ensemble import ensemble_runs
-from speechcue_hf.evaluation.evaluate import evaluate
-from speechcue_hf.evaluation.intervention import intervene
 from speechcue_hf.evaluation.predictions import label_numbers, read_predictions, references
 from speechcue_hf.evaluation.recorded import AveragedClassifier
 from speechcue_hf.evaluation.report import write_report
-from speechcue_hf.inference.loading import load_classifier
 from speechcue_hf.metrics.bootstrap import bootstrap_weighted_f1, counts_by_dialogue, interval, sign_probability
 from speechcue_hf.records import RESULTS_FILE, ResultsRecord, read_json, read_record, write_json
-from speechcue_hf.training.arguments import DataSettings
+from speechcue_hf.training.arguments import DataSettings, EncoderSettings, EncoderTraining
 from speechcue_hf.training.encoder import train_encoder
-from speechcue_hf.training.encoder_arguments import EncoderSettings, EncoderTraining
 
 CUES = "text + cues"
 INPUTS = {"meld": ("text", CUES), "emorynlp": ("text",)}

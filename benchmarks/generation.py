@@ -30,12 +30,11 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 import speechcue_hf  # noqa: F401 - lets datasets know the corpora
 from speechcue_hf.biographies.requests import NEEDED_COLUMNS, dialogues_of, plan_biographies
 from speechcue_hf.biographies.settings import BiographySettings
-from speechcue_hf.generation.encoding import encode_messages
 from speechcue_hf.generation.local import LocalGenerator
-from speechcue_hf.generation.request import GenerationRequest
+from speechcue_hf.generation.request import GenerationRequest, GenerationSettings
 from speechcue_hf.generation.server import ServerGenerator
-from speechcue_hf.generation.settings import GenerationSettings
 from speechcue_hf.models.tiny import train_tokenizer
+from speechcue_hf.prompts.encoding import encode_prompts
 
 SERVER = Path(__file__).parents[1] / "tests" / "generation" / "openai_server.py"
 SERVER_REQUESTS = 128
@@ -104,7 +103,7 @@ def generate_each(
     """What ``generate`` makes of each prompt by itself."""
     found: dict[str, str | None] = {}
     for request in requests:
-        ids = torch.tensor([encode_messages(tokenizer, request.messages)])
+        ids = torch.tensor(encode_prompts(tokenizer, [request.messages]))
         output = model.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=new_tokens
         )

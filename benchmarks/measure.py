@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from datasets import Dataset, disable_progress_bars
+from scipy.signal import resample_poly
 
-from speechcue_hf.cues.analysis import RATE, resample
-from speechcue_hf.cues.measure import measure_dataset, measure_speech
-from speechcue_hf.cues.settings import MeasurementSettings
+from speechcue_hf import MeasurementSettings, measure_dataset, measure_speech
+from speechcue_hf.cues.analysis import RATE
 from tests.cues import literal_praat
 from tests.cues.measure_clips import say
 
@@ -50,7 +50,7 @@ def make_clips(count: int, folder: Path) -> list[Path]:
             io.BytesIO(say(TEXTS[i % len(TEXTS)], VOICES[i % len(VOICES)], *options)["bytes"])
         )
         paths.append(folder / f"clip{i:04d}.wav")
-        soundfile.write(paths[-1], np.clip(resample(speech, rate, RATE), -1, 1), RATE)
+        soundfile.write(paths[-1], np.clip(resample_poly(speech, RATE, rate), -1, 1), RATE)
     return paths
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from datasets import ClassLabel, Dataset, Features, Value, disable_caching, disable_progress_bars
 
-from speechcue_hf.prompts.build import build_prompts
+from speechcue_hf import build_prompts
 
 MELD = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
 IEMOCAP = ("happy", "sad", "neutral", "angry", "excited", "frustrated")

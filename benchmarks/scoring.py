@@ -22,15 +22,12 @@ import torch
 from datasets import Dataset, load_dataset
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-import speechcue_hf  # noqa: F401 - lets datasets know the corpora
-from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
+from speechcue_hf import SpeechDescriber, build_prompts, describe_dataset
 from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
 from speechcue_hf.inference.answers import generate_answers, match_exactly
-from speechcue_hf.inference.completions import encode_for_scoring
-from speechcue_hf.inference.scoring import count_tokens, score_labels
+from speechcue_hf.inference.scoring import count_tokens, encode_for_scoring, score_labels
 from speechcue_hf.inference.shared import build_token_tree, score_shared
 from speechcue_hf.models.tiny import train_tokenizer
-from speechcue_hf.prompts.build import build_prompts
 
 MELD = ["neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"]
 MEASUREMENTS = {

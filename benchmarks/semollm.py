@@ -39,12 +39,11 @@ from speechcue_hf.captions.parts import CUE_WORDS
 from speechcue_hf.captions.reading import read_claims, read_words
 from speechcue_hf.captions.tasks import caption_task, render
 from speechcue_hf.metrics.spread import spread_of
+from speechcue_hf.models.semollm.assembly import start_stage1, start_stage2
 from speechcue_hf.models.semollm.modeling_semollm import SEmoLLMForConditionalGeneration
-from speechcue_hf.models.semollm_stages import start_stage1, start_stage2
-from speechcue_hf.models.tiny_parts import LANGUAGE_MODEL, QFORMER, SPEECH_ENCODER, build_tiny_parts
-from speechcue_hf.training.arguments import DataSettings
+from speechcue_hf.models.tiny_semollm import LANGUAGE_MODEL, QFORMER, SPEECH_ENCODER, build_tiny_parts
+from speechcue_hf.training.arguments import DataSettings, StageSettings, StageTraining
 from speechcue_hf.training.semollm import train_stage
-from speechcue_hf.training.semollm_arguments import StageSettings, StageTraining
 from speechcue_hf.training.semollm_batches import AnswerCollator, ClipLoader, StateLoader
 from speechcue_hf.training.speech_states import keep_states, read_clip
 

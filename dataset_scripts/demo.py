@@ -32,9 +32,8 @@ import soundfile
 from datasets import load_dataset
 from scipy.signal import resample_poly
 
-import speechcue_hf  # noqa: F401
-from speechcue_hf.corpora.parquet import write_dataset
-from speechcue_hf.hub.publish_corpus import add_push_arguments, push
+from speechcue_hf import write_dataset
+from speechcue_hf.commands.publish import add_push_arguments, push
 
 DIALOGUES = Path(__file__).with_name("demo_dialogues.csv")
 RATE = 16_000

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from datasets import load_dataset
 
-import speechcue_hf  # noqa: F401
-from speechcue_hf.corpora.parquet import write_dataset
-from speechcue_hf.hub.publish_corpus import add_push_arguments, push
+from speechcue_hf import write_dataset
+from speechcue_hf.commands.publish import add_push_arguments, push
 
 
 def main() -> None:

@@ -16,22 +16,12 @@ from pathlib import Path
 import ray
 from datasets import Dataset
 
-from speechcue_hf.corpora.parquet import read_dataset
-from speechcue_hf.cues.measure import measure_speech
-from speechcue_hf.cues.settings import MeasurementSettings
+from speechcue_hf import MeasurementSettings, measure_speech, read_dataset
 from speechcue_hf.cues.turns import add_turn_taking
 
 
 def measure_with_ray(dataset: Dataset, settings: MeasurementSettings) -> ray.data.Dataset:
-    """Measure a split lazily; each task holds one processor.
-
-    Args:
-        dataset: With ``audio`` and the columns that turn-taking needs, in speaking order.
-        settings: What to measure, and how.
-
-    Returns:
-        The rows without ``audio``, with the measurement columns, in Ray's order.
-    """
+    """Measure a split lazily, each task on one processor; the rows come without ``audio``, in Ray's order."""
 
     def measure(row: dict[str, object]) -> dict[str, object]:
         measured = measure_speech(row, settings)

@@ -24,6 +24,7 @@ For several processes or GPUs:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
+    parser.usage = "%(prog)s [-h] [-v] [DATASET] --config RECIPE [-o DIR] [--resume] [setting=value ...]"
     parser.add_argument("--config", required=True, metavar="RECIPE", help="name of a recipe, or a YAML file")
     parser.add_argument("--dataset", metavar="DATASET", help="folder of the rows, or of a SEmoLLM's clips")
     parser.add_argument("-o", "--output-dir", metavar="DIR", help="where model, tokenizer and training.json go")

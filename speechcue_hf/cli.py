@@ -33,6 +33,7 @@ COMMANDS = {
     "card": "write the model card of a run",
     "publish": "put a dataset or a model on the Hub, as far as its licence lets it",
     "export": "write prompts or captions for other fine-tuning tools",
+    "convert-bioserc": "turn a released checkpoint of BiosERC's encoder classifier into a model folder",
     "convert-semollm": "turn SEmoLLM's released checkpoint into a model folder",
     "doctor": "look for what is wrong with this installation",
 }

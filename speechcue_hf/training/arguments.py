@@ -74,6 +74,8 @@ class EncoderSettings:
 
     encoder: str = "FacebookAI/roberta-large"
     encoder_revision: str = "main"
+    design: Literal["standardised", "paper"] = "standardised"
+    width: int | None = None
     reading: Literal["windows", "dialogue"] = "windows"
     speaker_names: bool = False
     context_before: int = 2
@@ -82,6 +84,7 @@ class EncoderSettings:
     causal: bool = True
     num_attention_heads: int = 8
     dropout: float = 0.2
+    input_dropout: float = 0.0
     frozen_layers: int = 0
     biographies: Literal["none", "static", "attention"] = "none"
     cues: Literal["none", "z_scores", "description"] = "none"
@@ -191,7 +194,8 @@ class EncoderTraining(_EpochDefaults, TrainingArguments):
 
     Args:
         encoder_learning_rate: Of the encoder; None: ``learning_rate``, as everything else.
-        one_cycle: Let the learning rate rise and fall once, in place of ``lr_scheduler_type``.
+        one_cycle: Let the learning rate rise and fall once, in place of ``lr_scheduler_type``. It rises in the warm-up
+            steps, or in three tenths of all if none are given.
         class_weights: ``none``, or ``log``: ln(N / n_c) of the labels that are trained on.
         logit_adjustment: τ of :func:`speechcue_hf.training.encoder.logit_shifts`, to be chosen on validation: more
             than 0 lets rare emotions be named more often.

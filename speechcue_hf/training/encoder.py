@@ -26,7 +26,7 @@ from speechcue_hf.inference.settings import InferenceSettings
 from speechcue_hf.models.base import base_model_name
 from speechcue_hf.models.bioserc import BiosErcConfig, BiosErcForUtteranceClassification
 from speechcue_hf.models.bioserc.dialogues import UNLABELLED, collate, dialogue_examples
-from speechcue_hf.models.bioserc.vectors import cache_vectors
+from speechcue_hf.models.bioserc.vectors import cache_vectors, fit_inputs
 from speechcue_hf.models.loading import find_beside, hub_commit, model_type
 from speechcue_hf.prompts.build import label_names
 from speechcue_hf.provenance import NOT_KNOWN, Provenance
@@ -38,10 +38,31 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+RISE = 0.3
+"""Share of a run's steps in which one cycle rises, where no warm-up is given: PyTorch's own."""
+
+
 class DialogueTrainer(SelectingTrainer):
-    """The trainer with a learning rate of its own for the encoder, and a schedule of one cycle if asked for."""
+    """The trainer with a learning rate of its own for the encoder, and a schedule of one cycle if asked for.
+
+    Checkpoints do without a wholly frozen encoder, which whoever goes on with them has already; the finished model has
+    it.
+    """
 
     args: EncoderTraining
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        network: Any = self.model
+        if network.config.encoder_is_frozen:
+            network._keys_to_ignore_on_save = {f"encoder.{name}" for name in network.encoder.state_dict()}
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the whole model, or, for a checkpoint, what is trained of it."""
+        network: Any = self.model
+        if not _internal_call:
+            network._keys_to_ignore_on_save = None
+        super().save_model(output_dir, _internal_call)
 
     def create_optimizer(self, model: Any = None) -> Any:
         """Hold every parameter that is trained, those of the heads included."""
@@ -56,9 +77,10 @@ class DialogueTrainer(SelectingTrainer):
         if self.args.one_cycle and self.lr_scheduler is None:
             optimizer = optimizer or self.optimizer
             highest = [group["lr"] for group in optimizer.param_groups]
+            rise = self.args.get_warmup_steps(num_training_steps) / num_training_steps or RISE
             # Without cycling momentum: the betas are those of the settings.
             schedule: Any = torch.optim.lr_scheduler.OneCycleLR(
-                optimizer, max_lr=highest, total_steps=num_training_steps, cycle_momentum=False
+                optimizer, highest, total_steps=num_training_steps, pct_start=rise, cycle_momentum=False
             )
             self.lr_scheduler = schedule
         return super().create_scheduler(num_training_steps, optimizer)
@@ -117,6 +139,7 @@ def train_encoder(
     # The other processes find in the cache what the first has put there.
     with training.main_process_first(desc="preparing examples"):
         examples = _prepare_examples(rows, classifier)
+        fit_inputs(examples["train"], classifier.model)
     emotions = rows["train"]["emotion"]
     weights = class_weights(emotions, len(classifier.names), training.class_weights)
     shifts = logit_shifts(emotions, len(classifier.names), training.logit_adjustment)
@@ -141,6 +164,7 @@ def _start(model: EncoderSettings, commit: str | None, train: Dataset, training:
     if training.device.type == "cpu":
         # On texts of a few dozen tokens PyTorch's fused attention takes a CPU longer than the plain one.
         network.encoder.set_attn_implementation("eager")
+    network.to(training.device)
     return EncoderClassifier(network, tokenizer, InferenceSettings(batch_size=training.eval_batch_size))
 
 

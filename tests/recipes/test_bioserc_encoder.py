@@ -12,16 +12,17 @@ from speechcue_hf.training.recipes import parse_recipe
 from tests.models.bioserc.tiny_encoders import save_tiny_encoder
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-ENCODER = sorted((RECIPES / "bioserc" / "encoder").glob("*.yaml"))
+CORPORA = ("iemocap", "meld", "emorynlp")
+PAPER = sorted(it for it in (RECIPES / "bioserc" / "encoder").glob("*.yaml") if it.stem.startswith(CORPORA))
 FUSION = {"": "none", "_static": "static", "_attention": "attention", "_history": "none"}
 
 
 def test_there_is_a_recipe_for_each_corpus_and_fusion() -> None:
-    found = {path.stem for path in ENCODER}
-    assert found == {f"{corpus}{kind}" for corpus in ("iemocap", "meld", "emorynlp") for kind in FUSION}
+    found = {path.stem for path in PAPER}
+    assert found == {f"{corpus}{kind}" for corpus in CORPORA for kind in FUSION}
 
 
-@pytest.mark.parametrize("path", ENCODER, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PAPER, ids=lambda path: path.stem)
 def test_recipe_has_the_settings_of_the_paper(path: Path) -> None:
     corpus, underscore, kind = path.stem.partition("_")
     recipe = parse_recipe(["--config", str(path)])
@@ -32,17 +33,30 @@ def test_recipe_has_the_settings_of_the_paper(path: Path) -> None:
     assert (model.context_before, model.num_attention_heads, model.dropout) == (window, 8, 0.2)
     assert model.biographies == FUSION[underscore + kind]
     assert (training.num_train_epochs, training.gradient_accumulation_steps) == (30, 2)
-    assert (training.per_device_train_batch_size, training.one_cycle) == (1, True)
+    assert training.per_device_train_batch_size == 1
     assert (training.label_smoothing_factor, training.class_weights) == (0.1, "log")
     assert (training.optim, training.adam_beta1, training.adam_beta2) == ("adamw_torch", 0.9, 0.98)
     assert training.metric_for_best_model == "weighted_f1"
     config = BiosErcConfig(context_after=model.context_after, causal=model.causal)
     if kind == "history":
         assert (training.encoder_learning_rate, data.seeds) == (rate, [1, 11, 42])
+        assert (model.design, training.one_cycle) == ("standardised", True)
         assert not config.sees_future
     else:
         assert (training.learning_rate, training.encoder_learning_rate, data.seeds) == (rate, None, [*range(10)])
         assert (model.context_after, config.sees_future) == (window, True)
+        # As released: names are read, and the rate falls linearly from its peak.
+        assert (model.design, model.speaker_names) == ("paper", True)
+        assert (training.one_cycle, training.lr_scheduler_type, training.warmup_steps) == (False, "linear", 0)
+        assert (training.weight_decay, training.adam_epsilon) == (0.001, 1e-6)
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_small_recipe_is_frozen_and_hears_what_its_corpus_has(corpus: str) -> None:
+    recipe = parse_recipe(["--config", f"bioserc/encoder/small_{corpus}"])
+    assert recipe.model.frozen_layers == 6 and recipe.data.seeds == [0, 1, 2]
+    assert recipe.model.cues == ("none" if corpus == "emorynlp" else "z_scores")
+    assert (recipe.model.design, recipe.model.context_after, recipe.model.causal) == ("standardised", 0, True)
 
 
 def test_recipe_trains_as_users_start_it(

@@ -112,7 +112,7 @@ def test_every_head_and_layer_that_is_not_frozen_moves(finished: Path) -> None:
     first = load_file(finished / "checkpoint-3" / "model.safetensors")
     last = load_file(finished / "checkpoint-12" / "model.safetensors")
     still = {name for name in first if torch.equal(first[name], last[name])}
-    frozen = {name for name in first if "embeddings" in name or ".layer.0." in name}
+    frozen = {name for name in first if "embeddings" in name or ".layer.0." in name or name.startswith("inputs.")}
     assert still == frozen
     assert {name.split(".")[1] for name in first if name.startswith("heads.")} == {
         "utterance",
@@ -148,6 +148,26 @@ def test_frozen_encoder_is_read_once_and_learns_as_well(
     before = load_file(encoders / "bert" / "model.safetensors")
     after = load_file(output / "model.safetensors")
     assert all(torch.equal(after[f"encoder.{name}"], before[name]) for name in before if "pooler" not in name)
+
+
+def test_checkpoint_leaves_out_a_frozen_encoder_and_is_gone_on_with(
+    described_corpus: DatasetDict, encoders: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = train(
+        described_corpus, encoders / "bert", settings(tmp_path / "whole", save_total_limit=None), frozen_layers=2
+    )
+    checkpoint = whole / "checkpoint-6"
+    assert not [name for name in load_file(checkpoint / "model.safetensors") if name.startswith("encoder.")]
+    with pytest.raises(ValueError, match="a checkpoint, which leaves out the frozen encoder"):
+        BiosErcForUtteranceClassification.from_pretrained(checkpoint)
+    shutil.copytree(checkpoint, tmp_path / "cut" / "checkpoint-6")
+    resumed = settings(tmp_path / "cut", resume_from_checkpoint="true", save_total_limit=None)
+    gone_on = train(described_corpus, encoders / "bert", resumed, frozen_layers=2)
+    one, two = (load_file(run / "model.safetensors") for run in (whole, gone_on))
+    assert one.keys() == two.keys() and any(name.startswith("encoder.") for name in one)
+    for name, weight in one.items():
+        torch.testing.assert_close(two[name], weight, rtol=0, atol=1e-5)
+    assert not [message for message in caplog.messages if "missing keys" in message]
 
 
 def test_interrupted_run_goes_on_to_the_same_end(

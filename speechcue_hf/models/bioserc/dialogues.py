@@ -12,6 +12,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 
 from speechcue_hf.dialogues import split_dialogues
 from speechcue_hf.errors import ModelError
+from speechcue_hf.prompts.specification import load_prompt
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -123,13 +124,19 @@ def _check(rows: Dataset, tokenizer: PreTrainedTokenizerBase, config: BiosErcCon
 def _example(
     rows: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase, config: BiosErcConfig, token_limit: int
 ) -> dict[str, Any]:
-    turns = _tokens([_spoken(row, config) for row in rows], tokenizer)
-    read = _whole_dialogue if config.reading == "dialogue" else _windows
     numbers: dict[str | None, int] = {}
+    speakers = [numbers.setdefault(row["speaker"], len(numbers)) for row in rows]
+    spoken = _spoken(rows, speakers, config)
+    if config.design == "paper":
+        read = _paper_windows(spoken, config, token_limit, tokenizer)
+    elif config.reading == "dialogue":
+        read = _whole_dialogue(_tokens(spoken, tokenizer), config, token_limit, tokenizer)
+    else:
+        read = _windows(_tokens(spoken, tokenizer), config, token_limit, tokenizer)
     example = {
         "dialogue_id": rows[0]["dialogue_id"],
-        **read(turns, config, token_limit, tokenizer),
-        "speakers": [numbers.setdefault(row["speaker"], len(numbers)) for row in rows],
+        **read,
+        "speakers": speakers,
         "labels": [UNLABELLED if row["emotion"] is None else row["emotion"] for row in rows],
     }
     if config.cues == "z_scores":
@@ -141,14 +148,21 @@ def _example(
     return example
 
 
-def _spoken(row: Mapping[str, Any], config: BiosErcConfig) -> str:
-    return f"{row['speaker']}: {row['text']}" if config.speaker_names and row["speaker"] else row["text"]
+def _spoken(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int], config: BiosErcConfig) -> list[str]:
+    """What the encoder reads of each turn, the speaker's name before it if it reads names."""
+    names = [row["speaker"] for row in rows]
+    if config.design == "paper":
+        known = load_prompt("bioserc").speaker_names
+        names = [known.get(name, f"SPEAKER_{number}") for name, number in zip(names, numbers, strict=True)]
+    named = zip(names, (row["text"] for row in rows), strict=True)
+    return [f"{name}: {text}" if config.speaker_names and name else text for name, text in named]
 
 
-def _tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[Tokens]:
+def _tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, *, spaced: bool = True) -> list[Tokens]:
+    """Token ids of texts, without marks."""
     # RoBERTa's tokens differ after a blank: with one before each text, a turn has the same tokens wherever it stands.
-    spaced = [f" {text}" if text.strip() else "" for text in texts]
-    ids: list[Tokens] = tokenizer(spaced, add_special_tokens=False, verbose=False)["input_ids"]
+    read = [(f" {text}" if text.strip() else "") if spaced else text for text in texts]
+    ids: list[Tokens] = tokenizer(read, add_special_tokens=False, verbose=False)["input_ids"]
     return ids
 
 
@@ -158,6 +172,25 @@ def _windows(
     """One text for each utterance."""
     windows = [_window(turns, turn, config, token_limit, tokenizer) for turn in range(len(turns))]
     return {name: [window[name] for window in windows] for name in ("input_ids", "spans", "shortened")}
+
+
+def _paper_windows(
+    spoken: Sequence[str], config: BiosErcConfig, token_limit: int, tokenizer: PreTrainedTokenizerBase
+) -> dict[str, list[Any]]:
+    """One text for each utterance as BiosERC writes it: its marks are averaged with it, and its end may be cut off."""
+    mark = tokenizer.sep_token
+    windows: dict[str, list[Any]] = {"input_ids": [], "spans": [], "shortened": []}
+    for turn in range(len(spoken)):
+        around = range(max(0, turn - config.context_before), min(len(spoken), turn + config.context_after + 1))
+        text = "".join(f" {mark} {spoken[it]} {mark}" if it == turn else f" {spoken[it]}" for it in around)
+        whole: Tokens = tokenizer(text, verbose=False)["input_ids"]
+        ids: Tokens = tokenizer(text, truncation=True, max_length=token_limit)["input_ids"]
+        # Where the text was cut, the mark at its end may be the second, or the only one.
+        marks = [place for place, token in enumerate(ids) if token == tokenizer.sep_token_id][:2]
+        windows["input_ids"].append(ids)
+        windows["spans"].append([marks[0], marks[-1] + 1])
+        windows["shortened"].append(len(ids) < len(whole))
+    return windows
 
 
 def _whole_dialogue(
@@ -213,10 +246,12 @@ def _window(
     return {"input_ids": ids, "spans": span, "shortened": shortened}
 
 
-def _texts(texts: Sequence[str | None], tokenizer: PreTrainedTokenizerBase, token_limit: int) -> list[Tokens]:
+def _texts(
+    texts: Sequence[str | None], tokenizer: PreTrainedTokenizerBase, token_limit: int, *, spaced: bool = True
+) -> list[Tokens]:
     """Whole texts; no tokens for one that is not there."""
     start, mark = tokenizer.cls_token_id, tokenizer.sep_token_id
-    encoded = _tokens([text or "" for text in texts], tokenizer)
+    encoded = _tokens([text or "" for text in texts], tokenizer, spaced=spaced)
     return [[start, *ids[: token_limit - 2], mark] if text else [] for text, ids in zip(texts, encoded, strict=True)]
 
 
@@ -236,7 +271,7 @@ def _biographies(
     return {
         "own_biography": own,
         "visible_biographies": visible,
-        "biography_ids": _texts(list(texts) or [None], tokenizer, token_limit),
+        "biography_ids": _texts(list(texts) or [None], tokenizer, token_limit, spaced=config.design != "paper"),
     }
 
 

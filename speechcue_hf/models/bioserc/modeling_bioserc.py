@@ -1,8 +1,8 @@
 """BiosERC's encoder classifier: every utterance of a dialogue gets its emotion, from itself and the turns around it.
 
 After Xue et al., "BiosERC: Integrating Biography Speakers Supported by LLMs for ERC Tasks" (ICANN 2024), with masks
-that hold for any number of dialogues in a batch and, by default, hide later turns. Also loaded from the Hub as remote
-code, so it imports nothing of this package but its configuration.
+that hold for any number of dialogues in a batch and, by default, hide later turns; as released where the design is
+``"paper"``. Also loaded from the Hub as remote code, so it imports nothing of this package but its configuration.
 """
 
 from __future__ import annotations
@@ -22,15 +22,56 @@ ROWS_PER_PASS = 32
 """Texts that go through the encoder together, sorted by length first, so that few of their tokens are padding."""
 
 
+FARTHEST = 8.0
+"""Standardised inputs are clipped here: a single odd value of an encoder would outweigh all others."""
+
+POSITIONS = 0.3
+"""Scale of the positions beside the utterances, in the standardised design."""
+
+
+class Standardisation(nn.Module):
+    """Inputs less their mean over the training rows, in standard deviations of those; 0 where there is no value."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("deviation", torch.ones(width))
+
+    def fit(self, rows: Tensor) -> None:
+        """Take mean and standard deviation of each column of rows, NaN where there is no value.
+
+        Args:
+            rows: Shape ``(rows, width)``. A column that does not vary is only centred.
+        """
+        rows = rows.double()
+        mean = rows.nanmean(0).nan_to_num(0.0)
+        deviation = (rows - mean).square().nanmean(0).sqrt()
+        self.mean.copy_(mean)
+        self.deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Standardise values of shape ``(..., width)``."""
+        standardised = (values - self.mean) / self.deviation
+        return standardised.clamp(-FARTHEST, FARTHEST).nan_to_num(0.0)
+
+
+_SPEAKERS = ("same_speaker", "other_speakers")
+
+
 class MaskedAttention(nn.Module):
     """Multi-head attention that each query limits to the keys it may see; a query that may see none gets zeros."""
 
-    def __init__(self, query_width: int, key_width: int, width: int, heads: int, dropout: float) -> None:
+    def __init__(
+        self, query_width: int, key_width: int, width: int, *, heads: int, dropout: float, mixes: bool = True
+    ) -> None:
         super().__init__()
         self.query = nn.Linear(query_width, width)
         self.key = nn.Linear(key_width, width)
         self.value = nn.Linear(key_width, width)
-        self.output = nn.Linear(width, width)
+        self.output = nn.Linear(width, width) if mixes else nn.Identity()
         self.heads = heads
         self.dropout = dropout
 
@@ -72,33 +113,59 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
 
     def __init__(self, config: BiosErcConfig) -> None:
         super().__init__(config)
-        width, heads, labels = config.encoder_config.hidden_size, config.num_attention_heads, len(config.label_names)
-        self.encoder = _without_pooler(AutoModel.from_config(config.encoder_config))
-        self.utterance = nn.Linear(width, width)
+        paper, width = config.design == "paper", config.layer_width
+        read, half, labels = config.encoder_config.hidden_size, width // 2, len(config.label_names)
+        shape: dict[str, Any] = {"heads": config.num_attention_heads, "dropout": config.dropout, "mixes": not paper}
+        inputs, views = {"utterance": read}, {"utterance": width, "dialogue": width} | dict.fromkeys(_SPEAKERS, half)
+        self.encoder = _set_pooler(AutoModel.from_config(config.encoder_config), config)
+        self.utterance = nn.Linear(read, width)
         if config.cues != "none":
+            inputs["cues"] = len(config.cue_names) if config.cues == "z_scores" else read
             # Beside each z-score stands whether it was measured.
-            self.cues = nn.Linear(2 * len(config.cue_names) if config.cues == "z_scores" else width, width, bias=False)
+            self.cues = nn.Linear(2 * inputs["cues"] if config.cues == "z_scores" else read, width, bias=False)
         self.dropout = nn.Dropout(config.dropout)
-        self.dialogue = nn.TransformerEncoderLayer(width, heads, 4 * width, config.dropout, batch_first=True)
-        self.same_speaker = MaskedAttention(width, width, width // 2, heads, config.dropout)
-        self.other_speakers = MaskedAttention(width, width, width // 2, heads, config.dropout)
-        views = {"utterance": width, "dialogue": width, "same_speaker": width // 2, "other_speakers": width // 2}
-        if config.biographies == "attention":
-            self.biographies = MaskedAttention(2 * width, width, width // 2, heads, config.dropout)
+        self.dialogue = _dialogue_layer(config)
+        spoken = half if paper else width
+        self.same_speaker = MaskedAttention(spoken, spoken, half, **shape)
+        self.other_speakers = MaskedAttention(spoken, spoken, half, **shape)
         if config.biographies != "none":
-            views["biography"] = width if config.biographies == "static" else width // 2
+            inputs["biography"] = views["biography"] = read
+        if config.biographies == "attention":
+            views["biography"] = width if paper else half
+            self.biographies = MaskedAttention(width + read, read, views["biography"], **shape)
+        if config.design == "standardised":
+            self.inputs = nn.ModuleDict({name: Standardisation(size) for name, size in inputs.items()})
+            self.input_dropout = nn.Dropout(config.input_dropout)
+            self.speaker_change = nn.Embedding(3, width)
+            self.norm = nn.LayerNorm(width)
+        if paper:
+            self.narrowed = nn.ModuleDict({name: nn.Linear(width, half) for name in _SPEAKERS})
         self.heads = nn.ModuleDict({name: nn.Linear(size, labels) for name, size in views.items()})
         self.post_init()
         self.freeze()
 
+    def _init_weights(self, module: nn.Module) -> None:
+        """Start as PyTorch's layers do, by what they read: starts of 0.02 would leave the narrower views near zero."""
+        if self.config.design == "plain":
+            super()._init_weights(module)
+        elif isinstance(module, nn.MultiheadAttention):
+            module._reset_parameters()
+        elif hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+
     @classmethod
-    def from_encoder(cls, source: str, *, revision: str = "main", **settings: Any) -> BiosErcForUtteranceClassification:
+    def from_encoder(
+        cls, source: str, *, revision: str = "main", design: str = "standardised", **settings: Any
+    ) -> BiosErcForUtteranceClassification:
         """Put a new classifier on a pretrained encoder.
+
+        In the standardised design, :meth:`fit_inputs` is to be called before training.
 
         Args:
             source: Hub id or folder of the encoder, or of a classifier of this class, whose encoder is taken.
             revision: Branch, tag or commit on the Hub.
-            **settings: Of :class:`BiosErcConfig`, but ``encoder_config``.
+            design: Of the layers over it, as :class:`BiosErcConfig` has it.
+            **settings: The others of :class:`BiosErcConfig`, but ``encoder_config``.
 
         Returns:
             The model, in single precision, its heads random.
@@ -112,8 +179,8 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
         encoder = (pretrained.encoder if isinstance(pretrained, cls) else pretrained).requires_grad_(True)
         # Otherwise the saved config would tell where the encoder lay on this machine.
         encoder.config._name_or_path = ""
-        model = cls(BiosErcConfig(encoder_config=encoder.config, **settings))
-        model.encoder = _without_pooler(encoder)
+        model = cls(BiosErcConfig(encoder_config=encoder.config, design=design, **settings))
+        model.encoder = _set_pooler(encoder, model.config)
         model.freeze()
         if model.config.reading == "dialogue" and not _hides_tokens(model.encoder):
             raise ValueError(
@@ -124,11 +191,20 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
-        """Load as any model of transformers, with the encoder's lower layers frozen again."""
-        loaded = super().from_pretrained(*args, **kwargs)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        """Load as any model of transformers, with the encoder's lower layers frozen again.
+
+        Raises:
+            ValueError: If it is a checkpoint that leaves out the frozen encoder.
+        """
+        wants_report = kwargs.pop("output_loading_info", False)
+        model, report = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        if any(name.startswith("encoder.") for name in report["missing_keys"]):
+            raise ValueError(
+                "this is a checkpoint, which leaves out the frozen encoder: load the folder of the finished run, or "
+                "go on with the run"
+            )
         model.freeze()
-        return loaded
+        return (model, report) if wants_report else model
 
     def freeze(self) -> None:
         """Take the encoder's embeddings and lowest layers out of training, as ``config.frozen_layers`` says."""
@@ -140,6 +216,18 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
             if not stacks:
                 raise ValueError(f"the encoder's layers share weights: freeze 0 or {layers} of them, not {frozen}")
             stacks[0][frozen:].requires_grad_(True)
+            if self.config.pools_biographies:
+                self.encoder.pooler.requires_grad_(True)
+
+    def fit_inputs(self, **rows: Tensor) -> None:
+        """Standardise what the layers read by training rows; nothing to do in the designs that take it as it is.
+
+        Args:
+            **rows: ``utterance`` and, as the model reads them, ``cues`` (z-scores, or vectors of descriptions) and
+                ``biography``, each of shape ``(rows, width)``.
+        """
+        for name, standardisation in self.inputs.items() if self.config.design == "standardised" else ():
+            standardisation.fit(_absent_as_nan(rows[name]))
 
     def train(self, mode: bool = True) -> BiosErcForUtteranceClassification:
         """Switch between training and evaluation; a wholly frozen encoder stays in evaluation."""
@@ -158,22 +246,23 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
             positions = tables[0].num_embeddings - tables[0].padding_idx - 1
         return min(positions, self.config.max_tokens or positions)
 
-    def encode(self, input_ids: Tensor, attention_mask: Tensor, span_mask: Tensor) -> Tensor:
+    def encode(self, input_ids: Tensor, attention_mask: Tensor, span_mask: Tensor | None) -> Tensor:
         """Read texts with the encoder, each with the mean over its span.
 
         Args:
             input_ids: Token ids, shape ``(dialogues, texts, tokens)``.
             attention_mask: 0 on padding; all 0 for a text that is not there, shape ``(dialogues, texts, tokens)``.
-            span_mask: 1 on the tokens that are averaged, shape ``(dialogues, texts, tokens)``.
+            span_mask: 1 on the tokens that are averaged, shape ``(dialogues, texts, tokens)``; None: the output of the
+                encoder's layer over the first token, in place of a mean.
 
         Returns:
             Shape ``(dialogues, texts, encoder width)``; zeros for a text that is not there.
         """
         lengths = attention_mask.sum(-1).flatten()
         order = lengths.argsort(stable=True)[int((lengths == 0).sum()) :]
-        flat = [tensor.flatten(0, 1) for tensor in (input_ids, attention_mask, span_mask)]
+        flat = [None if it is None else it.flatten(0, 1) for it in (input_ids, attention_mask, span_mask)]
         parts = [
-            self._mean(*(tensor[rows, : int(lengths[rows].max())] for tensor in flat))
+            self._vectors(*(None if it is None else it[rows, : int(lengths[rows].max())] for it in flat))
             for rows in order.split(ROWS_PER_PASS)
         ]
         means = torch.cat(parts) if len(order) else self.utterance.weight.new_zeros(0, self.utterance.in_features)
@@ -267,29 +356,59 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
                 _needed("span_mask", span_mask),
                 token_turns,
             )
-        hidden = self.utterance(utterance_vectors)
+        hidden = self.utterance(self._standardised("utterance", utterance_vectors))
         if self.config.cues != "none":
             hidden = hidden + self._voice(cues, description_ids, description_mask, description_vectors)
-        utterances = self.dropout(torch.tanh(hidden))
+        paper = self.config.design == "paper"
+        utterances = torch.tanh(hidden) if paper else self.dropout(torch.tanh(hidden))
         views = self._views(utterances, speakers)
         if self.config.biographies != "none":
+            texts = self.encode_texts("biography", biography_ids, biography_mask, biography_vectors)
             views["biography"] = self._biography_view(
                 utterances,
-                self._texts("biography", biography_ids, biography_mask, biography_vectors),
+                self._standardised("biography", _absent_as_nan(texts)),
                 _needed("own_biography", own_biography),
                 _needed("visible_biographies", visible_biographies),
             )
-        logits = sum(self.heads[name](view) for name, view in views.items())
+        logits = sum(self.heads[name](self.dropout(view) if paper else view) for name, view in views.items())
         loss = None if labels is None else _mean_cross_entropy(logits, labels)
         return TokenClassifierOutput(loss=loss, logits=logits)
+
+    def encode_texts(self, name: str, ids: Tensor | None, mask: Tensor | None, vectors: Tensor | None) -> Tensor:
+        """Vectors of whole texts, unless they are given: the mean over their tokens, or pooled biographies.
+
+        Args:
+            name: ``"description"`` or ``"biography"``.
+            ids: Shape ``(dialogues, texts, tokens)``.
+            mask: 0 on padding, same shape.
+            vectors: In place of these two.
+
+        Returns:
+            Shape ``(dialogues, texts, encoder width)``; zeros for a text that is not there.
+
+        Raises:
+            ValueError: If neither is given.
+        """
+        if vectors is not None:
+            return vectors
+        known = _needed(f"{name}_mask", mask)
+        pooled = name == "biography" and self.config.pools_biographies
+        return self.encode(_needed(f"{name}_ids", ids), known, None if pooled else known)
+
+    def _standardised(self, name: str, values: Tensor) -> Tensor:
+        """Inputs as the layers read them, 0 where there is no value."""
+        if self.config.design == "standardised":
+            return self.input_dropout(self.inputs[name](values))
+        return values.nan_to_num(0.0)
 
     def _voice(self, cues: Tensor | None, ids: Tensor | None, mask: Tensor | None, vectors: Tensor | None) -> Tensor:
         """What the speech cues of each utterance add to it."""
         if self.config.cues == "z_scores":
             measured = _needed("cues", cues)
-            read = torch.cat([measured.nan_to_num(0.0), measured.isfinite().to(measured.dtype)], dim=-1)
+            read = torch.cat([self._standardised("cues", measured), measured.isfinite().to(measured.dtype)], dim=-1)
         else:
-            read = self._texts("description", ids, mask, vectors)
+            texts = self.encode_texts("description", ids, mask, vectors)
+            read = self._standardised("cues", _absent_as_nan(texts))
         added: Tensor = self.cues(read)
         return added
 
@@ -303,14 +422,18 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
         same = speakers.unsqueeze(1) == speakers.unsqueeze(2)
         # Padding sees itself, since a softmax over nothing would be NaN.
         hidden = ~(visible | torch.eye(len(turns), dtype=torch.bool, device=speakers.device))
-        placed = utterances + sinusoidal_positions(turns, utterances.shape[-1]).to(utterances.dtype)
-        dialogue = self.dialogue(placed, src_mask=hidden.repeat_interleave(self.config.num_attention_heads, dim=0))
-        return {
-            "utterance": utterances,
-            "dialogue": dialogue,
-            "same_speaker": self.same_speaker(dialogue, dialogue, visible & same),
-            "other_speakers": self.other_speakers(dialogue, dialogue, visible & ~same),
-        }
+        places = sinusoidal_positions(turns, utterances.shape[-1]).to(utterances.dtype)
+        if self.config.design == "standardised":
+            places = POSITIONS * places + self.speaker_change(_speaker_changes(speakers))
+        masks = hidden.repeat_interleave(self.config.num_attention_heads, dim=0)
+        dialogue = self.dialogue(utterances + places, src_mask=masks)
+        if self.config.design == "standardised":
+            dialogue = self.norm(dialogue)
+        views = {"utterance": utterances, "dialogue": dialogue}
+        for name, sees in zip(_SPEAKERS, (visible & same, visible & ~same), strict=True):
+            read = self.narrowed[name](utterances) if self.config.design == "paper" else dialogue
+            views[name] = getattr(self, name)(read, read, sees)
+        return views
 
     def _biography_view(self, utterances: Tensor, biographies: Tensor, own: Tensor, visible: Tensor) -> Tensor:
         """The speaker's own biography, or what utterance and own biography attend to among all."""
@@ -321,17 +444,14 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
         attended: Tensor = self.biographies(torch.cat([utterances, mine], dim=-1), biographies, visible)
         return attended
 
-    def _texts(self, name: str, ids: Tensor | None, mask: Tensor | None, vectors: Tensor | None) -> Tensor:
-        """Vectors of whole texts."""
-        if vectors is not None:
-            return vectors
-        known = _needed(f"{name}_mask", mask)
-        return self.encode(_needed(f"{name}_ids", ids), known, known)
-
-    def _mean(self, input_ids: Tensor, attention_mask: Tensor, span_mask: Tensor) -> Tensor:
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        weights = span_mask.to(states.dtype).unsqueeze(-1)
-        means: Tensor = (states * weights).sum(1) / weights.sum(1)
+    def _vectors(self, input_ids: Tensor, attention_mask: Tensor, span_mask: Tensor | None) -> Tensor:
+        """One vector for each text."""
+        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+        if span_mask is None:
+            pooled: Tensor = output.pooler_output
+            return pooled
+        weights = span_mask.to(output.last_hidden_state.dtype).unsqueeze(-1)
+        means: Tensor = (output.last_hidden_state * weights).sum(1) / weights.sum(1)
         return means
 
 
@@ -388,11 +508,38 @@ def _hides_tokens(encoder: Any) -> bool:
     return torch.allclose(states[0, 0], states[1, 0], atol=1e-5)
 
 
-def _without_pooler(encoder: Any) -> Any:
-    """Drop the layer over the first token that some encoders bring: nothing would use or train it."""
-    if "pooler" in dict(encoder.named_children()):
+def _set_pooler(encoder: Any, config: BiosErcConfig) -> Any:
+    """Drop the layer over the first token that some encoders bring, unless the model reads biographies by it."""
+    has_pooler = dict(encoder.named_children()).get("pooler") is not None
+    if config.pools_biographies and not has_pooler:
+        raise ValueError(
+            f"a {encoder.config.model_type!r} encoder has no layer over its first token, by which design 'paper' reads "
+            "biographies: take BERT or RoBERTa, or another design"
+        )
+    if has_pooler and not config.pools_biographies:
         encoder.pooler = None
     return encoder
+
+
+def _dialogue_layer(config: BiosErcConfig) -> nn.TransformerEncoderLayer:
+    """The layer in which the turns of a dialogue see each other."""
+    width, heads = config.layer_width, config.num_attention_heads
+    if config.design == "paper":
+        # What PyTorch makes unless it is told otherwise: BiosERC does not tell it.
+        return nn.TransformerEncoderLayer(width, heads, batch_first=True)
+    better: dict[str, Any] = {"norm_first": True, "activation": "gelu"} if config.design == "standardised" else {}
+    return nn.TransformerEncoderLayer(width, heads, 4 * width, config.dropout, batch_first=True, **better)
+
+
+def _absent_as_nan(vectors: Tensor) -> Tensor:
+    """Vectors of texts, NaN in place of the zeros of one that is not there."""
+    return vectors.masked_fill((vectors == 0).all(-1, keepdim=True), torch.nan)
+
+
+def _speaker_changes(speakers: Tensor) -> Tensor:
+    """0 for a dialogue's first turn, 1 where another speaks than before, 2 where the same goes on."""
+    goes_on = 1 + (speakers[:, 1:] == speakers[:, :-1]).long()
+    return functional.pad(goes_on, (1, 0))
 
 
 BiosErcForUtteranceClassification.register_for_auto_class("AutoModelForSequenceClassification")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from transformers import AlbertConfig, AutoConfig, AutoModel, AutoModelForSequenceClassification
+from transformers import AlbertConfig, AutoConfig, AutoModel, AutoModelForSequenceClassification, DistilBertConfig
 
 from speechcue_hf.models.bioserc import BiosErcConfig, BiosErcForUtteranceClassification
 from speechcue_hf.models.bioserc.dialogues import collate, dialogue_examples
@@ -56,6 +56,9 @@ def make(kind: str = "bert", **settings: Any) -> tuple[BiosErcForUtteranceClassi
         # Weights of 0.02 would leave every view near zero, and any mistake in it unseen.
         if not name.startswith("encoder."):
             torch.nn.init.normal_(parameter, std=0.25)
+    for name, buffer in model.named_buffers():
+        if name.startswith("inputs."):
+            buffer.copy_(torch.rand_like(buffer) + 0.1)
     return model.eval(), tokenizer
 
 
@@ -65,7 +68,19 @@ VARIANTS = [
     {"cues": "z_scores", "cue_names": ["cue_z"], **ATTENTION},
     {"cues": "description", "biographies": "static", "biography_scope": "history"},
     {"causal": False, "context_after": 2, **ATTENTION},
+    {
+        "design": "standardised",
+        "width": 16,
+        "input_dropout": 0.3,
+        "cues": "z_scores",
+        "cue_names": ["cue_z"],
+        **ATTENTION,
+    },
+    {"design": "standardised", "cues": "description", "biographies": "static", "biography_scope": "history"},
+    {"design": "paper", "biographies": "static", "biography_scope": "history"},
+    {"design": "paper", "causal": False, **ATTENTION},
 ]
+NAMES = ["plain", "attention", "static", "future", "narrow", "standardised", "paper", "paper attention"]
 
 
 AT_ONCE = {"reading": "dialogue", "speaker_names": True, "context_before": 3, "cues": "description", **ATTENTION}
@@ -105,11 +120,23 @@ class Formulas:
             states = self.encoder(torch.tensor([ids])).last_hidden_state[0]
         return states[start:end].mean(0).numpy()
 
-    def read_text(self, text: str | None) -> np.ndarray:
+    def read_text(self, text: str | None) -> np.ndarray | None:
         if not text:
-            return np.zeros(self.weights["utterance.weight"].shape[0], dtype=np.float32)
+            return None
+        if self.config.design == "paper":
+            with torch.inference_mode():
+                return self.encoder(**self.tokenizer(text, return_tensors="pt")).pooler_output[0].numpy()
         ids = self.tokenizer(f" {text}")["input_ids"]
         return self.read(ids, 0, len(ids))
+
+    def standardised(self, name: str, value: np.ndarray | None) -> np.ndarray:
+        """As the layers read it; 0 for what is not there."""
+        if value is None:
+            return np.zeros(self.weights["utterance.weight"].shape[1])
+        if self.config.design != "standardised":
+            return np.nan_to_num(value)
+        mean, deviation = (self.weights[f"inputs.{name}.{it}"] for it in ("mean", "deviation"))
+        return np.nan_to_num(np.clip((value - mean) / deviation, -8, 8))
 
     def attend(self, query: np.ndarray, keys: list[np.ndarray], values: list[np.ndarray]) -> np.ndarray:
         size = len(query) // self.heads
@@ -123,17 +150,24 @@ class Formulas:
         if not seen:
             return np.zeros(width)
         keys, values = ([self.linear(f"{name}.{part}", it) for it in seen] for part in ("key", "value"))
-        return self.linear(f"{name}.output", self.attend(self.linear(f"{name}.query", query), keys, values))
+        mixed = self.attend(self.linear(f"{name}.query", query), keys, values)
+        return mixed if self.config.design == "paper" else self.linear(f"{name}.output", mixed)
 
     def transformer(self, inputs: list[np.ndarray], turn: int, seen: list[int]) -> np.ndarray:
         weight, bias = (self.weights[f"dialogue.self_attn.in_proj_{it}"] for it in ("weight", "bias"))
-        width = len(inputs[0])
+        width, before = len(inputs[0]), self.config.design == "standardised"
+        read = [self.norm("dialogue.norm1", it) for it in inputs] if before else inputs
         query, key, value = (
-            [weight[part : part + width] @ it + bias[part : part + width] for it in inputs]
+            [weight[part : part + width] @ it + bias[part : part + width] for it in read]
             for part in (0, width, 2 * width)
         )
         mixed = self.attend(query[turn], [key[it] for it in seen], [value[it] for it in seen])
-        first = self.norm("dialogue.norm1", inputs[turn] + self.linear("dialogue.self_attn.out_proj", mixed))
+        first = inputs[turn] + self.linear("dialogue.self_attn.out_proj", mixed)
+        if before:
+            inner = self.linear("dialogue.linear1", self.norm("dialogue.norm2", first))
+            inner = inner * np.vectorize(lambda it: (1 + math.erf(it / math.sqrt(2))) / 2)(inner)
+            return self.norm("norm", first + self.linear("dialogue.linear2", inner))
+        first = self.norm("dialogue.norm1", first)
         inner = np.maximum(self.linear("dialogue.linear1", first), 0)
         return self.norm("dialogue.norm2", first + self.linear("dialogue.linear2", inner))
 
@@ -141,47 +175,55 @@ class Formulas:
         config, turns = self.config, range(len(rows))
         utterances = []
         for turn in turns:
-            hidden = self.linear("utterance", self.read(windows["input_ids"][turn], *windows["spans"][turn]))
+            read = self.read(windows["input_ids"][turn], *windows["spans"][turn])
+            hidden = self.linear("utterance", self.standardised("utterance", read))
             if config.cues == "z_scores":
                 cue = rows["cue_z"][turn]
-                hidden = hidden + self.linear("cues", np.array([cue or 0.0, float(cue is not None)]))
+                scaled = self.standardised("cues", np.array([np.nan if cue is None else cue]))
+                hidden = hidden + self.linear("cues", np.array([*scaled, float(cue is not None)]))
             if config.cues == "description":
-                hidden = hidden + self.linear("cues", self.read_text(rows["speech_description"][turn]))
+                told = self.standardised("cues", self.read_text(rows["speech_description"][turn]))
+                hidden = hidden + self.linear("cues", told)
             utterances.append(np.tanh(hidden))
         width = len(utterances[0])
         rates = [10000 ** (-2 * pair / width) for pair in range(width // 2)]
         waves = [[wave(turn * rate) for rate in rates for wave in (math.sin, math.cos)] for turn in turns]
         placed = [utterance + np.array(wave) for utterance, wave in zip(utterances, waves, strict=True)]
+        if config.design == "standardised":
+            said_by = rows["speaker"]
+            change = [0, *(1 + (said_by[turn] == said_by[turn - 1]) for turn in turns[1:])]
+            told = self.weights["speaker_change.weight"]
+            placed = [utterances[it] + 0.3 * np.array(waves[it]) + told[change[it]] for it in turns]
         seen = [[it for it in turns if it <= turn or not config.causal] for turn in turns]
         contexts = [self.transformer(placed, turn, seen[turn]) for turn in turns]
         result = []
         for turn, speaker in enumerate(rows["speaker"]):
-            same = [contexts[it] for it in seen[turn] if rows["speaker"][it] == speaker]
-            others = [contexts[it] for it in seen[turn] if rows["speaker"][it] != speaker]
-            views = {
-                "utterance": utterances[turn],
-                "dialogue": contexts[turn],
-                "same_speaker": self.masked("same_speaker", contexts[turn], same, width // 2),
-                "other_speakers": self.masked("other_speakers", contexts[turn], others, width // 2),
-            }
+            views = {"utterance": utterances[turn], "dialogue": contexts[turn]}
+            for name, is_same in (("same_speaker", True), ("other_speakers", False)):
+                read = contexts
+                if config.design == "paper":
+                    read = [self.linear(f"narrowed.{name}", utterance) for utterance in utterances]
+                kept = [read[it] for it in seen[turn] if (rows["speaker"][it] == speaker) is is_same]
+                views[name] = self.masked(name, read[turn], kept, width // 2)
             if config.biographies != "none":
                 views["biography"] = self.biography(rows, turn, utterances[turn])
             result.append(sum(self.linear(f"heads.{name}", view) for name, view in views.items()))
         return np.array(result)
 
     def biography(self, rows: Dataset, turn: int, utterance: np.ndarray) -> np.ndarray:
-        mine = self.read_text(rows["biography"][turn])
+        mine = self.standardised("biography", self.read_text(rows["biography"][turn]))
         if self.config.biographies == "static":
             return mine
         newest: dict[str | None, str] = {}
         for row in rows.select(range(turn + 1)):
             newest |= {row["speaker"]: row["biography"]} if row["biography"] else {}
-        seen = [self.read_text(text) for text in dict.fromkeys(newest.values())]
-        return self.masked("biographies", np.concatenate([utterance, mine]), seen, len(utterance) // 2)
+        seen = [self.standardised("biography", self.read_text(text)) for text in dict.fromkeys(newest.values())]
+        width = len(utterance) if self.config.design == "paper" else len(utterance) // 2
+        return self.masked("biographies", np.concatenate([utterance, mine]), seen, width)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("settings", VARIANTS, ids=["plain", "attention", "static", "future"])
+@pytest.mark.parametrize("settings", VARIANTS, ids=NAMES)
 def test_logits_are_those_of_the_formulas(kind: str, settings: dict[str, Any]) -> None:
     model, tokenizer = make(kind, **settings)
     rows = conversation()
@@ -195,7 +237,7 @@ def test_logits_are_those_of_the_formulas(kind: str, settings: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("settings", [*VARIANTS, AT_ONCE], ids=["plain", "attention", "static", "future", "at once"])
+@pytest.mark.parametrize("settings", [*VARIANTS, AT_ONCE], ids=[*NAMES, "at once"])
 def test_a_batch_gives_what_each_dialogue_gives_by_itself(kind: str, settings: dict[str, Any]) -> None:
     model, tokenizer = make(kind, **settings)
     rows = conversation()
@@ -228,7 +270,11 @@ def with_other_turns(rows: Dataset, first: int, last: int) -> Dataset:
     return rows.map(change, with_indices=True)
 
 
-@pytest.mark.parametrize("settings", [*VARIANTS[:3], AT_ONCE], ids=["plain", "attention", "static", "at once"])
+@pytest.mark.parametrize(
+    "settings",
+    [*VARIANTS[:3], *VARIANTS[4:7], AT_ONCE],
+    ids=["plain", "attention", "static", "narrow", "standardised", "paper", "at once"],
+)
 def test_other_later_turns_change_no_bit_in_a_padded_batch(settings: dict[str, Any]) -> None:
     model, tokenizer = make("bert", **settings)
     rows = conversation()
@@ -268,7 +314,7 @@ def test_any_number_of_speakers_and_turns_fits() -> None:
     assert np.isfinite(logits).all()
 
 
-@pytest.mark.parametrize("settings", VARIANTS, ids=["plain", "attention", "static", "future"])
+@pytest.mark.parametrize("settings", VARIANTS, ids=NAMES)
 def test_the_loss_reaches_every_head(settings: dict[str, Any]) -> None:
     model, tokenizer = make("roberta", **settings)
     model(**batch_of(conversation(), model, tokenizer)).loss.backward()
@@ -291,10 +337,16 @@ def test_loss_leaves_unlabelled_utterances_out() -> None:
     assert loss.item() == 0 and all(it.grad.isfinite().all() for it in model.parameters() if it.grad is not None)
 
 
-SAVED = [("bert", VARIANTS[1]), ("roberta", VARIANTS[1]), ("bert", VARIANTS[2]), ("roberta", AT_ONCE)]
+SAVED = [
+    ("bert", VARIANTS[1]),
+    ("roberta", VARIANTS[4]),
+    ("bert", VARIANTS[2]),
+    ("bert", VARIANTS[6]),
+    ("roberta", AT_ONCE),
+]
 
 
-@pytest.mark.parametrize(("kind", "settings"), SAVED, ids=["bert", "roberta", "static", "at once"])
+@pytest.mark.parametrize(("kind", "settings"), SAVED, ids=["bert", "narrow", "static", "paper", "at once"])
 def test_saved_model_loads_to_equal_logits_and_freezes_again(
     kind: str, settings: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -355,6 +407,22 @@ print(json.dumps(model(**inputs).logits.tolist()))
     np.testing.assert_allclose(logits, logits_of(conversation(), model, tokenizer), atol=1e-5)
 
 
+def test_inputs_are_standardised_by_what_is_there() -> None:
+    model, _ = make("bert", design="standardised", cues="z_scores", cue_names=["a_z", "b_z"])
+    rows = torch.tensor([[1.0, 5.0], [3.0, 5.0], [math.nan, math.nan], [8.0, 5.0]])
+    vectors = torch.randn(9, 32) * 7 + 3
+    model.fit_inputs(utterance=torch.cat([vectors, torch.zeros(2, 32)]), cues=rows)
+    known = np.array([1.0, 3.0, 8.0])
+    expected = np.array([[(it - known.mean()) / known.std(), 0.0] for it in (1.0, 3.0, 4.0, 8.0)])
+    expected[2] = 0.0
+    np.testing.assert_allclose(model.inputs["cues"](rows).numpy(), expected, atol=1e-6)
+    scaled = model.inputs["utterance"](vectors).numpy()
+    # A vector of zeros is a text that is not there.
+    np.testing.assert_allclose(scaled.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(scaled.std(0), 1, atol=1e-5)
+    assert model.inputs["utterance"](1e6 * vectors).abs().max() == 8
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_pretrained_encoder_keeps_its_weights_and_its_path_to_itself(kind: str, tmp_path: Path) -> None:
     folder = save_tiny_encoder(kind, tmp_path / "encoder")
@@ -392,18 +460,33 @@ def test_encoder_of_a_finished_classifier_is_taken_and_all_of_it_trained(kind: s
     ("settings", "message"),
     [
         ({"frozen_layers": 3}, "frozen_layers must be 0 to 2"),
-        ({"num_attention_heads": 5}, "num_attention_heads must divide half the encoder's width, 16"),
+        ({"num_attention_heads": 5}, "num_attention_heads must divide half the layers' width, 16"),
         ({"context_after": -1}, "cannot be negative"),
         ({"max_tokens": 0}, "max_tokens must be at least 8, marks among them, got 0"),
         ({"reading": "turns"}, "reading must be one of 'windows', 'dialogue', got 'turns'"),
         ({"biographies": "attention"}, "biographies and biography_scope go together"),
         ({"biographies": "all"}, "biographies must be one of 'none', 'static', 'attention', got 'all'"),
         ({"cues": "z_scores"}, "cue_names name the columns of z-scores"),
+        ({"design": "own"}, "design must be one of 'standardised', 'paper', 'plain', got 'own'"),
+        ({"input_dropout": 0.3}, "input_dropout is of standardised inputs, design 'plain' has none"),
+        (
+            {"design": "paper", "width": 16},
+            "design 'paper' is BiosERC's own: without cues, reading windows, width left",
+        ),
+        ({"design": "paper", "reading": "dialogue"}, "design 'paper' is BiosERC's own"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         BiosErcConfig(**{"encoder_config": tiny_config("bert", tiny_tokenizer("bert")), **settings})
+
+
+def test_paper_needs_a_layer_over_the_first_token_to_read_biographies() -> None:
+    distil = DistilBertConfig(vocab_size=40, dim=32, n_layers=2, n_heads=2, hidden_dim=32, max_position_embeddings=48)
+    settings = {"encoder_config": distil, "num_attention_heads": 4, "design": "paper"}
+    assert BiosErcForUtteranceClassification(BiosErcConfig(**settings))
+    with pytest.raises(ValueError, match="a 'distilbert' encoder has no layer over its first token"):
+        BiosErcForUtteranceClassification(BiosErcConfig(**settings, biographies="static", biography_scope="dialogue"))
 
 
 def test_how_far_a_model_looks_ahead_is_recorded() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from speechcue_hf.models.bioserc import vectors as vectors_module
 from speechcue_hf.models.bioserc.dialogues import collate, dialogue_examples
 from speechcue_hf.models.bioserc.vectors import cache_vectors
 from tests.models.bioserc.test_modeling_bioserc import VARIANTS, conversation, logits_of, make
@@ -47,3 +48,26 @@ def test_vectors_of_a_trained_encoder_are_refused() -> None:
     examples = dialogue_examples(conversation(), tokenizer, model.config, model.token_limit)
     with pytest.raises(ValueError, match="the encoder is trained, so its vectors change"):
         cache_vectors(examples, model)
+
+
+def test_encoding_that_was_killed_goes_on_after_the_last_whole_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors_module, "DIALOGUES_PER_FILE", 1)
+    model, tokenizer = make("bert", frozen_layers=2)
+    rows = conversation()
+    examples = dialogue_examples(rows, tokenizer, model.config, model.token_limit)
+    expected = [cache_vectors(examples.select([it]), model)["utterance_vectors"][0] for it in range(2)]
+    read = []
+    encode = type(model).encode_utterances
+
+    def cut(*args: Any) -> torch.Tensor:
+        read.append(1)
+        if len(read) == 2:
+            raise KeyboardInterrupt
+        return encode(*args)
+
+    monkeypatch.setattr(type(model), "encode_utterances", cut)
+    with pytest.raises(KeyboardInterrupt):
+        cache_vectors(examples, model)
+    monkeypatch.setattr(type(model), "encode_utterances", lambda *args: read.append(1) or encode(*args))
+    assert cache_vectors(examples, model)["utterance_vectors"][:] == expected
+    assert len(read) == 3, "the first dialogue is not encoded again"

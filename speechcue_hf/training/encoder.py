@@ -160,7 +160,7 @@ def _start(model: EncoderSettings, commit: str | None, train: Dataset, training:
     revision = commit or "main"
     tokenizer = AutoTokenizer.from_pretrained(model.encoder, revision=revision)
     settings = _model_settings(model, train)
-    network = BiosErcForUtteranceClassification.from_encoder(model.encoder, revision=revision, **settings)
+    network: Any = BiosErcForUtteranceClassification.from_encoder(model.encoder, revision=revision, **settings)
     if training.device.type == "cpu":
         # On texts of a few dozen tokens PyTorch's fused attention takes a CPU longer than the plain one.
         network.encoder.set_attn_implementation("eager")

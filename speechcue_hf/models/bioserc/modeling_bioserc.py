@@ -148,10 +148,9 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
         """Start as PyTorch's layers do, by what they read: starts of 0.02 would leave the narrower views near zero."""
         if self.config.design == "plain":
             super()._init_weights(module)
-        elif isinstance(module, nn.MultiheadAttention):
-            module._reset_parameters()
-        elif hasattr(module, "reset_parameters"):
-            module.reset_parameters()
+        else:
+            starts: Any = getattr(module, "reset_parameters", getattr(module, "_reset_parameters", lambda: None))
+            starts()
 
     @classmethod
     def from_encoder(
@@ -197,7 +196,8 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
             ValueError: If it is a checkpoint that leaves out the frozen encoder.
         """
         wants_report = kwargs.pop("output_loading_info", False)
-        model, report = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        loaded: Any = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        model, report = loaded
         if any(name.startswith("encoder.") for name in report["missing_keys"]):
             raise ValueError(
                 "this is a checkpoint, which leaves out the frozen encoder: load the folder of the finished run, or "
@@ -226,8 +226,9 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
             **rows: ``utterance`` and, as the model reads them, ``cues`` (z-scores, or vectors of descriptions) and
                 ``biography``, each of shape ``(rows, width)``.
         """
-        for name, standardisation in self.inputs.items() if self.config.design == "standardised" else ():
-            standardisation.fit(_absent_as_nan(rows[name]))
+        if self.config.design == "standardised":
+            for name in self.inputs:
+                self._standardisation(name).fit(_absent_as_nan(rows[name]))
 
     def train(self, mode: bool = True) -> BiosErcForUtteranceClassification:
         """Switch between training and evaluation; a wholly frozen encoder stays in evaluation."""
@@ -260,11 +261,13 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
         """
         lengths = attention_mask.sum(-1).flatten()
         order = lengths.argsort(stable=True)[int((lengths == 0).sum()) :]
-        flat = [None if it is None else it.flatten(0, 1) for it in (input_ids, attention_mask, span_mask)]
-        parts = [
-            self._vectors(*(None if it is None else it[rows, : int(lengths[rows].max())] for it in flat))
-            for rows in order.split(ROWS_PER_PASS)
-        ]
+        ids, exists = input_ids.flatten(0, 1), attention_mask.flatten(0, 1)
+        averaged = None if span_mask is None else span_mask.flatten(0, 1)
+        parts = []
+        for rows in order.split(ROWS_PER_PASS):
+            longest = int(lengths[rows].max())
+            spans = None if averaged is None else averaged[rows, :longest]
+            parts.append(self._vectors(ids[rows, :longest], exists[rows, :longest], spans))
         means = torch.cat(parts) if len(order) else self.utterance.weight.new_zeros(0, self.utterance.in_features)
         empty = means.new_zeros(len(lengths), means.shape[-1])
         return empty.index_copy(0, order, means).view(*input_ids.shape[:2], -1)
@@ -395,11 +398,18 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
         pooled = name == "biography" and self.config.pools_biographies
         return self.encode(_needed(f"{name}_ids", ids), known, None if pooled else known)
 
+    def _standardisation(self, name: str) -> Standardisation:
+        """That of one input."""
+        inputs: Any = self.inputs
+        standardisation: Standardisation = inputs[name]
+        return standardisation
+
     def _standardised(self, name: str, values: Tensor) -> Tensor:
         """Inputs as the layers read them, 0 where there is no value."""
-        if self.config.design == "standardised":
-            return self.input_dropout(self.inputs[name](values))
-        return values.nan_to_num(0.0)
+        if self.config.design != "standardised":
+            return values.nan_to_num(0.0)
+        kept: Tensor = self.input_dropout(self._standardisation(name)(values))
+        return kept
 
     def _voice(self, cues: Tensor | None, ids: Tensor | None, mask: Tensor | None, vectors: Tensor | None) -> Tensor:
         """What the speech cues of each utterance add to it."""

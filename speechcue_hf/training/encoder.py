@@ -77,7 +77,9 @@ class DialogueTrainer(SelectingTrainer):
         if self.args.one_cycle and self.lr_scheduler is None:
             optimizer = optimizer or self.optimizer
             highest = [group["lr"] for group in optimizer.param_groups]
-            rise = self.args.get_warmup_steps(num_training_steps) / num_training_steps or RISE
+            warmup = self.args.get_warmup_steps(num_training_steps)
+            # PyTorch divides by the length of rise and fall less one step.
+            rise = min(max(warmup, 2) / num_training_steps, 0.9) if warmup and num_training_steps > 2 else RISE
             # Without cycling momentum: the betas are those of the settings.
             schedule: Any = torch.optim.lr_scheduler.OneCycleLR(
                 optimizer, highest, total_steps=num_training_steps, pct_start=rise, cycle_momentum=False

@@ -5,8 +5,11 @@ import runpy
 import sys
 from pathlib import Path
 
+import datasets
 import pytest
 
+from speechcue_hf.cli import main
+from speechcue_hf.corpora.parquet import read_dataset, write_dataset
 from speechcue_hf.models.bioserc import BiosErcConfig
 from speechcue_hf.training.recipes import parse_recipe
 from tests.models.bioserc.tiny_encoders import save_tiny_encoder
@@ -73,3 +76,24 @@ def test_recipe_trains_as_users_start_it(
     assert (tmp_path / "run" / "seed-1" / "describer.json").is_file()
     assert len(record["loss"]["class_weights"]) == 3
     assert record["best"]["step"] == 3
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_small_recipe_runs_out_of_the_box(
+    corpus: str,
+    described_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    encoder = save_tiny_encoder("bert", tmp_path / "encoder")
+    heard = read_dataset(described_folder).map(lambda row, it: {"f0_mean_hz_z": float(it % 5)}, with_indices=True)
+    write_dataset(heard, tmp_path / "data")
+    line = ["train", str(tmp_path / "data"), "--config", f"bioserc/encoder/small_{corpus}", "-o", str(tmp_path / "run")]
+    assert main([*line, f"encoder={encoder}", "frozen_layers=2", "num_train_epochs=2", "seeds=[0,1]"]) == 0
+    assert "weighted_f1" in capsys.readouterr().out
+    record = json.loads((tmp_path / "run" / "seed-1" / "training.json").read_text())
+    assert record["encoder"]["design"] == "standardised"
+    assert bool(record["encoder"]["cue_names"]) is (corpus != "emorynlp")
+    assert record["parameters"]["trained"] < record["parameters"]["all"]

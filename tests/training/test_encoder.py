@@ -338,6 +338,26 @@ def test_encoder_has_a_learning_rate_of_its_own_and_norms_do_not_decay(encoders:
         assert (group["weight_decay"] == 0) == (name.endswith("bias") or "orm" in name)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_one_cycle_of_a_few_steps_is_a_cycle(
+    steps: int, described_corpus: DatasetDict, encoders: Path, tmp_path: Path
+) -> None:
+    training = settings(tmp_path, one_cycle=True, warmup_steps=0.1, max_steps=steps)
+    output = train(described_corpus, encoders / "bert", training, frozen_layers=2)
+    assert read_record(output)["steps"] == steps
+
+
+def test_one_cycle_rises_as_long_as_the_warm_up(described_corpus: DatasetDict, encoders: Path, tmp_path: Path) -> None:
+    highest = {}
+    for share in (0.25, 0.75):
+        training = settings(tmp_path / str(share), one_cycle=True, warmup_steps=share)
+        output = train(described_corpus, encoders / "bert", training, frozen_layers=2)
+        rates = [line["learning_rate"] for line in read_record(output)["log"] if "learning_rate" in line]
+        highest[share] = rates.index(max(rates)) / len(rates)
+    assert highest[0.25] == pytest.approx(0.25, abs=0.1)
+    assert highest[0.75] == pytest.approx(0.75, abs=0.1)
+
+
 def test_one_cycle_rises_and_falls_to_nothing(described_corpus: DatasetDict, encoders: Path, tmp_path: Path) -> None:
     training = settings(tmp_path, one_cycle=True)
     output = train(described_corpus, encoders / "bert", training, frozen_layers=2)

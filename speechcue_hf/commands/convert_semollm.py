@@ -29,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the model")
     parser.add_argument("--lora-alpha", type=float, help="scale of the LoRA, if the file holds one")
     parser.add_argument("--allow-unplaced", action="store_true", help="go on without weights that have no place")
+    parser.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="take from --wavlm and --llm what the file lacks of its WavLM, or of a language model that it has in part",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -42,6 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.llm,
         lora_alpha=arguments.lora_alpha,
         allow_unplaced=arguments.allow_unplaced,
+        allow_missing=arguments.allow_missing,
     )
     model.save_pretrained(arguments.output)
     processor.save_pretrained(arguments.output)
@@ -52,12 +58,16 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _report(conversion: Conversion) -> str:
+    from speechcue_hf.models.released_semollm import describe_missing
+
     used = Counter(name.split(".")[0] for name in conversion.used)
     lines = [
         f"used: {len(conversion.used)} ({', '.join(f'{part} {count}' for part, count in sorted(used.items()))})",
         f"merged into the language model: {len(conversion.merged)} of a LoRA",
         f"no weights, made anew: {len(conversion.constants)}",
         f"not in the file, as the given parts have them: {len(conversion.kept)}",
+        *([f"  among them {describe_missing(conversion)}"] if conversion.missing else []),
         f"without a place: {len(conversion.unplaced)}",
+        *(f"  {name}" for name in conversion.unplaced),
     ]
-    return "\n".join([*lines, *(f"  {name}" for name in conversion.unplaced)])
+    return "\n".join(lines)

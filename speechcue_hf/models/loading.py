@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from speechcue_hf.errors import ModelError, PromptError
 from speechcue_hf.records import BASE_MODEL_FOLDER, read_json
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from speechcue_hf.models.semollm import SEmoLLMProcessor
 
 logger = logging.getLogger(__name__)
+
+SENTENCEPIECE_BLANK = "▁"
+"""What SentencePiece has in place of a blank, and puts before each text; byte-level vocabularies do not have it."""
 
 _FIX = "take another copy of the model"
 
@@ -103,12 +106,10 @@ def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTraine
 
     Raises:
         OSError: If there is no tokenizer of that name.
+        ModelError: If packages are missing that its files are read with.
         PromptError: If the tokenizer has no chat template.
     """
-    from transformers import AutoTokenizer
-
-    name, at = _place(source, revision)
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(name, revision=at)
+    tokenizer = read_tokenizer(source, revision)
     if tokenizer.chat_template is None:
         raise PromptError(
             f"The tokenizer of {Path(source).name} has no chat template, so it cannot render a prompt: "
@@ -117,6 +118,49 @@ def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTraine
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def read_tokenizer(
+    source: str | Path, revision: str | None = None, *, legacy: bool | None = None
+) -> PreTrainedTokenizerBase:
+    """Read the tokenizer of a language model, of SentencePiece's ``tokenizer.model`` alone if need be.
+
+    Saved and loaded again, it makes the same tokens of a text.
+
+    Args:
+        source: As for :func:`load_model`.
+        revision: Branch, tag or commit on the Hub.
+        legacy: Of a Llama's SentencePiece tokenizer, in place of its own setting: whether a text behind a special token
+            begins as a text alone does, with the blank that SentencePiece puts first. A byte-level one has no such
+            blank and stays as it is.
+
+    Raises:
+        OSError: If there is no tokenizer of that name.
+        ModelError: If packages are missing that its files are read with.
+    """
+    from transformers import AutoTokenizer, LlamaTokenizer, PreTrainedTokenizerFast
+
+    name, at = _place(source, revision)
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(name, revision=at)
+        # Where no file names its class, AutoTokenizer makes one that never puts the first blank.
+        nameless = type(tokenizer) is PreTrainedTokenizerFast and _has_sentencepiece_alone(name, at)
+        asked = legacy is not None and SENTENCEPIECE_BLANK in tokenizer.get_vocab()
+        if (nameless or asked) and model_type(name, at) == "llama":
+            settings: dict[str, Any] = {} if legacy is None else {"legacy": legacy}
+            tokenizer = LlamaTokenizer.from_pretrained(name, revision=at, **settings)
+    except (ValueError, ImportError) as error:
+        missing = _missing_for_sentencepiece()
+        if missing and _has_sentencepiece_alone(name, at):
+            raise ModelError(
+                f"{Path(source).name} has its tokenizer in tokenizer.model alone, which is read with {missing}: "
+                f"pip install {missing} (the extra [audio-model] has both sentencepiece and protobuf)"
+            ) from error
+        raise
+    if hasattr(tokenizer, "legacy"):
+        # Transformers 5 leaves it out of what it saves.
+        tokenizer.init_kwargs["legacy"] = tokenizer.legacy
+    return cast("PreTrainedTokenizerBase", tokenizer)
 
 
 def model_type(source: str | Path, revision: str | None = None) -> str | None:
@@ -181,6 +225,20 @@ def find_beside(source: str | Path, name: str, revision: str | None = None) -> P
 
     found = cached_file(str(source), name, revision=revision, _raise_exceptions_for_missing_entries=False)
     return None if found is None else Path(found)
+
+
+def _has_sentencepiece_alone(name: str, revision: str) -> bool:
+    """Whether a model has ``tokenizer.model`` and no ``tokenizer.json``."""
+    found = [find_beside(name, file, revision) for file in ("tokenizer.model", "tokenizer.json")]
+    return found[0] is not None and found[1] is None
+
+
+def _missing_for_sentencepiece() -> str:
+    """Packages that ``tokenizer.model`` is read with and that are not installed, as pip takes them."""
+    from transformers.utils.import_utils import is_protobuf_available, is_sentencepiece_available
+
+    needed = {"sentencepiece": is_sentencepiece_available(), "protobuf": is_protobuf_available()}
+    return " ".join(package for package, installed in needed.items() if not installed)
 
 
 def _place(source: str | Path, revision: str | None) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +17,16 @@ from torch import Tensor
 from speechcue_hf.errors import CheckpointError
 from speechcue_hf.models.semollm import SEmoLLMForConditionalGeneration, SEmoLLMProcessor
 from speechcue_hf.models.semollm.assembly import assemble_semollm, qformer_name
-from speechcue_hf.models.semollm.processing_semollm import PAPER_TEMPLATE, with_audio_parts
 
 logger = logging.getLogger(__name__)
 
 ADAPTER = "model.speech_adapter."
+SPEECH_ENCODER = "model.speech_encoder.encoder."
+LANGUAGE_MODEL = ("model.language_model.", "lm_head.")
 QFORMER = f"{ADAPTER}projector.qformer."
 
 RENAMES = (
-    (r"^wavlm\.", "model.speech_encoder.encoder."),
+    (r"^wavlm\.", SPEECH_ENCODER),
     # Weight norm as torch named it before parametrizations.
     (r"\.pos_conv_embed\.conv\.weight_g$", ".pos_conv_embed.conv.parametrizations.weight.original0"),
     (r"\.pos_conv_embed\.conv\.weight_v$", ".pos_conv_embed.conv.parametrizations.weight.original1"),
@@ -38,6 +40,13 @@ RENAMES = (
     (r"\.base_layer\.", "."),
 )
 """Patterns of released names to ours; the Q-Former's inner names are :func:`qformer_name`'s."""
+
+RELEASED_PARTS = {
+    SPEECH_ENCODER: "wavlm.",
+    "model.language_model.": "llama_model.model.",
+    "lm_head.": "llama_model.lm_head.",
+}
+"""Beginnings of our names, for the pretrained parts, and of the released ones."""
 
 CONSTANTS = ("position_ids", "rotary_emb.inv_freq")
 """Ends of names that are no weights: counters and frequencies that a model makes itself."""
@@ -61,6 +70,7 @@ class Conversion:
         merged: LoRA names, merged into the weights they belong to.
         unplaced: Released names that our model has no place for.
         kept: Our names that the checkpoint lacks, and which are as the pretrained parts have them.
+        missing: Those of them that belong to the WavLM, or to a language model that the checkpoint has in part.
     """
 
     used: dict[str, str] = field(default_factory=dict)
@@ -68,12 +78,23 @@ class Conversion:
     merged: list[str] = field(default_factory=list)
     unplaced: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
 
 def convert_released(
-    checkpoint: Path, wavlm: str, bert: str, llm: str, *, lora_alpha: float | None = None, allow_unplaced: bool = False
+    checkpoint: Path,
+    wavlm: str,
+    bert: str,
+    llm: str,
+    *,
+    lora_alpha: float | None = None,
+    allow_unplaced: bool = False,
+    allow_missing: bool = False,
 ) -> tuple[SEmoLLMForConditionalGeneration, SEmoLLMProcessor, Conversion]:
     """Read a released checkpoint into a model put together from the parts it was trained on.
+
+    The processor gives the model what the released code gives it: clips as they are, not normalised, whatever the
+    WavLM's own feature extractor does; and prompt and answer in the tokens that each has alone, a BOS between them.
 
     Args:
         checkpoint: The file, as ``torch.save`` wrote it; only tensors and plain values are read from it.
@@ -82,24 +103,35 @@ def convert_released(
         llm: Hub id or folder of the Llama.
         lora_alpha: Scale that the LoRA was trained with; the file does not tell it.
         allow_unplaced: Whether to go on without the weights that have no place.
+        allow_missing: Whether to take from ``wavlm`` what the checkpoint lacks of its WavLM, and from ``llm`` what it
+            lacks of a language model that it has in part. A language model of which it has nothing, as one that was
+            frozen, is taken from ``llm`` anyway.
 
     Returns:
         The model, its processor (with the paper's order: speech, prompt, BOS, answer), and what became of the weights.
 
     Raises:
         CheckpointError: If the file cannot be read, is for another size, lacks a part, or has weights without a place.
+        ModelError: If packages are missing that the tokenizer is read with.
         OSError: If a part cannot be found.
     """
     released = read_checkpoint(checkpoint)
-    model, processor = assemble_semollm(
-        wavlm, llm, bert, chat_template=with_audio_parts(PAPER_TEMPLATE), **_sizes(released, checkpoint.name)
-    )
+    model, processor = assemble_semollm(wavlm, llm, bert, paper_order=True, **_sizes(released, checkpoint.name))
+    processor.feature_extractor.do_normalize = False
     conversion = _place_weights(model, released, checkpoint.name, lora_alpha)
     if conversion.unplaced and not allow_unplaced:
         raise CheckpointError(
             f"{checkpoint.name}: {len(conversion.unplaced)} weights have no place in the model: "
             f"{', '.join(conversion.unplaced)}. If the model can do without them, convert again with --allow-unplaced"
         )
+    if conversion.missing:
+        lacks = f"{checkpoint.name}: has no weights for {describe_missing(conversion)}"
+        if not allow_missing:
+            raise CheckpointError(
+                f"{lacks}. If it was trained with those that --wavlm and --llm have, convert again with "
+                "--allow-missing, which takes them from there"
+            )
+        logger.warning("%s: those of --wavlm and --llm are in their place", lacks)
     return model, processor, conversion
 
 
@@ -141,6 +173,7 @@ def _place_weights(
     new = [key for key in conversion.kept if key.startswith(ADAPTER) and not FROM_BERT.search(key)]
     if new:
         raise CheckpointError(f"{name}: has no weights for {', '.join(new)}, which would stay random")
+    conversion.missing = _missing(conversion, tied=model.config.tie_word_embeddings)
     return conversion
 
 
@@ -156,6 +189,37 @@ def our_name(released: str) -> str:
     for pattern, replacement in RENAMES:
         released = re.sub(pattern, replacement, released)
     return released
+
+
+def describe_missing(conversion: Conversion) -> str:
+    """Say which parts of WavLM and language model a checkpoint lacks, by the names that it has for them."""
+    whole = Counter(map(_part, [*conversion.used.values(), *conversion.kept]))
+    lacking = Counter(map(_part, conversion.missing))
+    parts = [
+        part if count == whole[part] else f"{part} ({count} of its {whole[part]} weights)"
+        for part, count in lacking.items()
+    ]
+    if not any(name.startswith(SPEECH_ENCODER) for name in conversion.used.values()):
+        parts = ["all of wavlm", *(part for part in parts if not part.startswith("wavlm."))]
+    return ", ".join(parts)
+
+
+def _part(name: str) -> str:
+    """Released name of the numbered layer, or else the module, that one of our weights belongs to."""
+    for ours, released in RELEASED_PARTS.items():
+        if name.startswith(ours):
+            name = released + name.removeprefix(ours)
+    layer = re.match(r".+?\.\d+(?=\.)", name)
+    return layer[0] if layer else re.sub(r"\.(weight|bias|parametrizations\..+)$", "", name)
+
+
+def _missing(conversion: Conversion, *, tied: bool) -> list[str]:
+    """What the checkpoint lacks of the WavLM, and of a language model that it has in part."""
+    parts = [SPEECH_ENCODER]
+    if any(name.startswith(LANGUAGE_MODEL) for name in conversion.used.values()):
+        parts += LANGUAGE_MODEL
+    names = [name for name in conversion.kept if name.startswith(tuple(parts))]
+    return [name for name in names if not (tied and name.startswith("lm_head."))]
 
 
 def _sizes(released: Mapping[str, Tensor], name: str) -> dict[str, Any]:

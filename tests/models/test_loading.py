@@ -7,9 +7,10 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from speechcue_hf.errors import PromptError
-from speechcue_hf.models.loading import load_model, load_tokenizer
-from speechcue_hf.models.tiny import build_tiny_model
+from speechcue_hf.models.loading import load_model, load_tokenizer, read_tokenizer
+from speechcue_hf.models.tiny import CHAT_TEMPLATE, build_tiny_model
 from speechcue_hf.records import BASE_MODEL_FOLDER
+from tests.models.sentencepiece_llama import write_sentencepiece_llama
 
 
 @pytest.fixture
@@ -67,6 +68,36 @@ def test_tokenizer_without_padding_token_pads_with_its_end_token(tmp_path: Path)
     tokenizer.pad_token = None
     tokenizer.save_pretrained(tmp_path)
     assert load_tokenizer(tmp_path).pad_token == "<|im_end|>"
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_a_sentencepiece_tokenizer_makes_the_same_tokens_once_saved(tmp_path: Path, legacy: bool) -> None:
+    """Transformers leaves ``legacy`` out: after a special token ``A`` would be another token than before."""
+    settings = {"tokenizer_class": "LlamaTokenizer", "legacy": legacy, "chat_template": CHAT_TEMPLATE}
+    pieces = write_sentencepiece_llama(tmp_path / "llm", ["Ann: hello", "A"], settings)
+    tokenizer = load_tokenizer(tmp_path / "llm")
+    tokenizer.save_pretrained(tmp_path / "run")
+    again = load_tokenizer(tmp_path / "run")
+    again.save_pretrained(tmp_path / "copy")
+    third = load_tokenizer(tmp_path / "copy")
+    behind = pieces.encode("A") if legacy else [pieces.piece_to_id("A")]
+    for loaded in (tokenizer, again, third):
+        assert loaded("<s>A", add_special_tokens=False)["input_ids"] == [1, *behind]
+        assert loaded("Ann: hello", add_special_tokens=False)["input_ids"] == pieces.encode("Ann: hello")
+
+
+def test_a_llamas_tokenizer_model_alone_puts_the_first_blank(tmp_path: Path) -> None:
+    """AutoTokenizer does not, where no file names the tokenizer's class."""
+    pieces = write_sentencepiece_llama(tmp_path, ["Ann: hello"])
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    for loaded in (read_tokenizer(tmp_path), read_tokenizer(tmp_path, legacy=True)):
+        assert loaded("hello", add_special_tokens=False)["input_ids"] == pieces.encode("hello")
+
+
+def test_the_tokenizer_of_another_kind_of_model_keeps_its_class(tmp_path: Path) -> None:
+    write_sentencepiece_llama(tmp_path, ["Ann: hello"])
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gemma"}))
+    assert type(read_tokenizer(tmp_path, legacy=True)).__name__ == "GemmaTokenizer"
 
 
 def test_missing_model_is_an_oserror(tmp_path: Path) -> None:

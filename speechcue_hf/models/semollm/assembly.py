@@ -20,11 +20,12 @@ from transformers import (
 )
 
 from speechcue_hf.errors import ModelError
+from speechcue_hf.models.loading import read_tokenizer
 
 from .configuration_semollm import SEmoLLMConfig
 from .modeling_semollm import SEmoLLMForConditionalGeneration
 from .pretraining_semollm import LossWeights, SEmoLLMForPretraining
-from .processing_semollm import SEmoLLMProcessor, add_audio_token
+from .processing_semollm import PAPER_TEMPLATE, SEmoLLMProcessor, add_audio_token, with_audio_parts
 from .qformer_semollm import SEmoLLMQFormer
 from .speech_semollm import SpeechAdapter
 
@@ -59,7 +60,8 @@ def assemble_semollm(
     speech_encoder: str,
     language_model: str,
     qformer: str | None = None,
-    chat_template: str | None = None,
+    *,
+    paper_order: bool = False,
     **settings: Any,
 ) -> tuple[SEmoLLMForConditionalGeneration, SEmoLLMProcessor]:
     """Put a model together from pretrained parts; what lies between them is new.
@@ -69,7 +71,7 @@ def assemble_semollm(
         language_model: Hub id or folder of the language model.
         qformer: Hub id or folder of the BERT that the Q-Former starts as (``bert-base-uncased`` in the paper); one with
             random parameters when ``None``.
-        chat_template: In place of the language model's own; see :func:`.processing_semollm.with_audio_parts`.
+        paper_order: Whether prompts are in the paper's order even if the language model has a chat template.
         **settings: Further settings of :class:`SEmoLLMConfig`.
 
     Returns:
@@ -77,9 +79,10 @@ def assemble_semollm(
 
     Raises:
         OSError: If there is no model of that name.
+        ModelError: If packages are missing that the tokenizer is read with.
         ValueError: If the parts or settings do not fit together.
     """
-    tokenizer = AutoTokenizer.from_pretrained(language_model)
+    tokenizer = _read_tokenizer(language_model, paper_order)
     audio_token_id = add_audio_token(tokenizer)
     speech, text = _load_speech_encoder(speech_encoder), AutoModelForCausalLM.from_pretrained(language_model)
     bert = None if qformer is None else AutoModel.from_pretrained(qformer)
@@ -95,7 +98,8 @@ def assemble_semollm(
     if bert is not None:
         start_from_bert(model.model.speech_adapter.projector.qformer, bert.state_dict())
     feature_extractor = AutoFeatureExtractor.from_pretrained(speech_encoder)
-    return model, SEmoLLMProcessor.from_config(config, feature_extractor, tokenizer, chat_template)
+    template = with_audio_parts(PAPER_TEMPLATE) if paper_order else None
+    return model, SEmoLLMProcessor.from_config(config, feature_extractor, tokenizer, template)
 
 
 def start_stage1(
@@ -155,10 +159,11 @@ def start_stage2(
 
     Raises:
         OSError: If there is no such model.
+        ModelError: If packages are missing that the tokenizer is read with.
     """
+    tokenizer = _read_tokenizer(language_model)
     pretrained = SEmoLLMForPretraining.from_pretrained(folder)
     text: Any = AutoModelForCausalLM.from_pretrained(language_model, dtype=dtype)
-    tokenizer = AutoTokenizer.from_pretrained(language_model)
     settings = pretrained.config.to_dict()
     settings["qformer_config"]["use_qformer_text_input"] = False
     settings |= {"text_config": text.config.to_dict(), "audio_token_id": add_audio_token(tokenizer)}
@@ -296,6 +301,13 @@ def qformer_name(name: str) -> str:
     for pattern, replacement in BERT_TO_QFORMER:
         name = re.sub(pattern, replacement, name)
     return name
+
+
+def _read_tokenizer(language_model: str, paper_order: bool = False) -> Any:
+    """Read a language model's tokenizer; in the paper's order prompt and answer get the tokens each has alone."""
+    tokenizer: Any = read_tokenizer(language_model)
+    in_order = paper_order or not tokenizer.chat_template
+    return read_tokenizer(language_model, legacy=True) if in_order else tokenizer
 
 
 def _load_speech_encoder(source: str) -> nn.Module:

@@ -93,6 +93,9 @@ class SEmoLLMProcessor(ProcessorMixin):
         self.max_seconds = max_seconds
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
+        if hasattr(tokenizer, "legacy"):
+            # Transformers 5 leaves it out of what a Llama's tokenizer saves, which then reads prompts differently.
+            tokenizer.init_kwargs["legacy"] = tokenizer.legacy
         if chat_template is None:
             chat_template = with_audio_parts(tokenizer.chat_template or PAPER_TEMPLATE, audio_token)
         super().__init__(feature_extractor, tokenizer, chat_template=chat_template)

@@ -6,14 +6,21 @@ import pytest
 import torch
 from peft import PeftModel, get_peft_model
 from safetensors.torch import load_file
-from transformers import CONFIG_MAPPING, AutoModel, AutoModelForCausalLM, BertConfig, BertModel
+from transformers import CONFIG_MAPPING, AutoModel, AutoModelForCausalLM, AutoProcessor, BertConfig, BertModel
 
 from speechcue_hf.errors import ModelError
 from speechcue_hf.models.semollm import SEmoLLMConfig, SEmoLLMForConditionalGeneration
-from speechcue_hf.models.semollm.assembly import assemble_semollm, join_parts, lora_settings, start_stage1
-from speechcue_hf.models.tiny import build_tiny_model
+from speechcue_hf.models.semollm.assembly import (
+    assemble_semollm,
+    join_parts,
+    lora_settings,
+    start_stage1,
+    start_stage2,
+)
+from speechcue_hf.models.tiny import CHAT_TEMPLATE, build_tiny_model
 from speechcue_hf.models.tiny_semollm import build_tiny_parts
 from tests.models.semollm.conftest import PROMPTS, Built
+from tests.models.sentencepiece_llama import write_sentencepiece_llama
 
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
 LANGUAGE_MODELS = {
@@ -98,6 +105,27 @@ def test_stage_1_starts_as_the_speech_encoder_and_the_bert(parts: Path) -> None:
     assert model.speech_projection.out_features == model.text_projection.out_features == 256
     assert processor.tokenizer.bos_token == "[DEC]"
     assert len(model.qformer.word_embeddings.weight) >= len(processor.tokenizer)
+
+
+@pytest.mark.parametrize("chat", [False, True])
+def test_stage_2_reads_a_llama_as_the_released_code_unless_it_chats(parts: Path, tmp_path: Path, chat: bool) -> None:
+    model, processor = start_stage1(str(parts / "speech_encoder"), str(parts / "qformer"), num_query_tokens=3)
+    model.save_pretrained(tmp_path / "stage1")
+    processor.save_pretrained(tmp_path / "stage1")
+    settings = {"tokenizer_class": "LlamaTokenizer", "legacy": False}
+    pieces = write_sentencepiece_llama(
+        tmp_path / "llm", PROMPTS, settings | ({"chat_template": CHAT_TEMPLATE} if chat else {})
+    )
+    sizes = SIZES | {"num_key_value_heads": 2, "vocab_size": pieces.vocab_size()}
+    AutoModelForCausalLM.from_config(CONFIG_MAPPING["llama"](**sizes)).save_pretrained(tmp_path / "llm")
+    model, processor = start_stage2(str(tmp_path / "stage1"), str(tmp_path / "llm"))
+    model.save_pretrained(tmp_path / "stage2")
+    processor.save_pretrained(tmp_path / "stage2")
+    assert processor.tokenizer.legacy is not chat
+    for its in (processor, AutoProcessor.from_pretrained(tmp_path / "stage2")):
+        ids = its.tokenizer("<|audio|>How<s>do</s>", add_special_tokens=False)["input_ids"]
+        alone = pieces.encode("How"), pieces.encode("do")
+        assert (ids == [its.audio_token_id, *alone[0], 1, *alone[1], 2]) is not chat
 
 
 def test_a_qformer_that_is_to_start_as_no_bert_is_refused(parts: Path) -> None:

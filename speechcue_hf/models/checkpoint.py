@@ -44,8 +44,9 @@ def read_tensors(path: Path, key: str) -> dict[str, Tensor]:
         # PyTorch's second sentence advises to load it with what it may run.
         cause = str(error).splitlines()[0].partition(". ")[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path.name}: cannot be read as tensors and plain values only ({cause})") from error
-    state = content.get(key, content) if isinstance(content, dict) else {}
-    tensors = {name.removeprefix("module."): value for name, value in state.items() if isinstance(value, Tensor)}
+    state = content.get(key, content) if isinstance(content, dict) else None
+    named = state.items() if isinstance(state, dict) else ()
+    tensors = {name.removeprefix("module."): value for name, value in named if isinstance(value, Tensor)}
     if not tensors:
         raise CheckpointError(f"{path.name}: holds no state dict, neither as it is nor under {key!r}")
     return tensors

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from speechcue_hf.errors import CheckpointError
+from speechcue_hf.models.checkpoint import read_tensors
 from speechcue_hf.models.semollm import SEmoLLMForConditionalGeneration, SEmoLLMProcessor
 from speechcue_hf.models.semollm.assembly import assemble_semollm, qformer_name
 
@@ -97,7 +97,7 @@ def convert_released(
     WavLM's own feature extractor does; and prompt and answer in the tokens that each has alone, a BOS between them.
 
     Args:
-        checkpoint: The file, as ``torch.save`` wrote it; only tensors and plain values are read from it.
+        checkpoint: The file, as ``torch.save`` wrote it; only its tensors are read.
         wavlm: Hub id or folder of the WavLM.
         bert: Hub id or folder of the BERT that the Q-Former started as.
         llm: Hub id or folder of the Llama.
@@ -115,7 +115,7 @@ def convert_released(
         ModelError: If packages are missing that the tokenizer is read with.
         OSError: If a part cannot be found.
     """
-    released = read_checkpoint(checkpoint)
+    released = read_tensors(checkpoint, "model")
     model, processor = assemble_semollm(wavlm, llm, bert, paper_order=True, **_sizes(released, checkpoint.name))
     processor.feature_extractor.do_normalize = False
     conversion = _place_weights(model, released, checkpoint.name, lora_alpha)
@@ -133,24 +133,6 @@ def convert_released(
             )
         logger.warning("%s: those of --wavlm and --llm are in their place", lacks)
     return model, processor, conversion
-
-
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a checkpoint by name, less distributed training's prefix, without running anything it holds.
-
-    Raises:
-        CheckpointError: If it is no checkpoint, or holds more than tensors and plain values.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path.name}: cannot be read as tensors and plain values only ({cause})") from error
-    state = content.get("model", content) if isinstance(content, dict) else {}
-    tensors = {name.removeprefix("module."): value for name, value in state.items() if isinstance(value, Tensor)}
-    if not tensors:
-        raise CheckpointError(f"{path.name}: holds no state dict, neither as it is nor under 'model'")
-    return tensors
 
 
 def _place_weights(

@@ -24,8 +24,7 @@ from transformers import (
 )
 
 from speechcue_hf.cli import main
-from speechcue_hf.errors import CheckpointError
-from speechcue_hf.models.released_semollm import convert_released, our_name, read_checkpoint
+from speechcue_hf.models.released_semollm import our_name
 from speechcue_hf.models.semollm import SEmoLLMForConditionalGeneration
 from speechcue_hf.models.tiny import train_tokenizer
 from speechcue_hf.training.semollm_batches import AnswerCollator
@@ -416,23 +415,5 @@ def test_checkpoint_for_another_size_is_refused(
     assert f"43.pth: {message}" in capsys.readouterr().err
 
 
-class _Mischief:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return print, ("this must not run",)
-
-
-def test_only_tensors_are_read(parts: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for content, message in (({"model": _Mischief()}, "plain values only"), ({"epoch": 3}, "no state dict")):
-        torch.save(content, tmp_path / "bad.pth")
-        with pytest.raises(CheckpointError, match=rf"bad\.pth: .*{message}"):
-            read_checkpoint(tmp_path / "bad.pth")
-    assert capsys.readouterr().out == ""
-    (tmp_path / "bad.pth").write_bytes(b"no checkpoint")
-    with pytest.raises(CheckpointError, match=r"bad\.pth"):
-        convert_released(tmp_path / "bad.pth", *(str(parts[name]) for name in ("wavlm", "bert", "llm")))
-
-
-def test_older_names_of_weight_norm_and_of_distributed_training(tmp_path: Path) -> None:
+def test_older_names_of_weight_norm() -> None:
     assert our_name("wavlm.encoder.pos_conv_embed.conv.weight_g").endswith("conv.parametrizations.weight.original0")
-    torch.save({"module.query_tokens": torch.zeros(1)}, tmp_path / "a.pth")
-    assert list(read_checkpoint(tmp_path / "a.pth")) == ["query_tokens"]

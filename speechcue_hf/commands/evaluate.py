@@ -14,10 +14,8 @@ from speechcue_hf.records import (
     PREDICTIONS_FILE,
     RESULTS_FILE,
     SEEDS_FILE,
-    CorpusIdentity,
     ResultsRecord,
     SeedsRecord,
-    find_record,
     read_record,
     write_record,
 )
@@ -114,10 +112,11 @@ def print_spread(record: SeedsRecord, path: Path) -> None:
 
 def _run_once(arguments: argparse.Namespace) -> ResultsRecord:
     from speechcue_hf.corpora.identity import metadata_of
+    from speechcue_hf.corpora.parquet import identity_of
     from speechcue_hf.evaluation.report import write_report
 
     results, predictions = _score_predictions(arguments) if arguments.predictions else _score_model(arguments)
-    identity = find_record(CorpusIdentity, arguments.dataset) if arguments.dataset else None
+    identity = identity_of(arguments.dataset) if arguments.dataset else None
     results = replace(results, corpus=metadata_of(identity), split=arguments.split)
     write_report(arguments.output, results, predictions)
     print_summary(results)

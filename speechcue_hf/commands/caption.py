@@ -17,6 +17,7 @@ from speechcue_hf.records import (
     DESCRIBER_FILE,
     MEASUREMENT_FILE,
     CaptionsRecord,
+    beside,
     write_record,
 )
 
@@ -52,15 +53,15 @@ def run(arguments: argparse.Namespace) -> None:
     from speechcue_hf.cues.describe import SpeechDescriber
 
     tasks = [caption_task(name) for name in dict.fromkeys(arguments.tasks or ["style"])]
-    describer = SpeechDescriber.from_pretrained(arguments.dataset)
-    captions, generator = caption_dataset(read_dataset(arguments.dataset), tasks, describer.levels), None
+    dataset, describer = read_dataset(arguments.dataset), SpeechDescriber.from_pretrained(beside(arguments.dataset))
+    captions, generator = caption_dataset(dataset, tasks, describer.levels), None
     if arguments.model is not None:
         captions, generator = _write(captions, arguments)
     record = caption_record(
         captions, tasks, describer_sha256=describer.fingerprint, baseline=describer.baseline, generator=generator
     )
     write_dataset(captions, arguments.output)
-    carry_identity(arguments.dataset, arguments.output)
+    carry_identity(arguments.dataset, dataset, arguments.output)
     carry_records(arguments.dataset, arguments.output, [MEASUREMENT_FILE, DESCRIBER_FILE])
     write_record(record, arguments.output)
     print_summary(captions, record, arguments.output)

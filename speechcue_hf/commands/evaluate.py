@@ -16,6 +16,7 @@ from speechcue_hf.records import (
     SEEDS_FILE,
     ResultsRecord,
     SeedsRecord,
+    beside,
     read_record,
     write_record,
 )
@@ -186,7 +187,7 @@ def _score_explanations(
     if not isinstance(classifier, SpeechClassifier):
         raise EvaluationError("--explain needs a model that hears: this one writes no explanation, leave it out.")
     labelled = rows.select([place for place, emotion in enumerate(rows["emotion"]) if emotion is not None])
-    describer = SpeechDescriber.from_pretrained(arguments.dataset)
+    describer = SpeechDescriber.from_pretrained(beside(arguments.dataset))
     bert_model = (arguments.bertscore[0], int(arguments.bertscore[1])) if arguments.bertscore else None
     return score_explanations(labelled, table["explanation"], classifier, describer, bert_model)
 

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     if "turn_taking" in settings.groups:
         dataset = DatasetDict({split: add_turn_taking(rows) for split, rows in dataset.items()})
     _write_settings(settings, arguments.output)
-    carry_identity(arguments.dataset, arguments.output)
+    carry_identity(arguments.dataset, dataset, arguments.output)
     carry_records(arguments.dataset, arguments.output, [BIOGRAPHIES_FILE])
     for split, rows in dataset.items():
         path = arguments.output / shard_name(str(split), arguments.shard, arguments.num_shards)

@@ -245,9 +245,9 @@ def sources_of(rows: Dataset) -> dict[str, str]:
         {'demo': 'default'}
     """
     info = rows.info
-    named = [found.groups() for part in paragraphs([info.description]) if (found := _SOURCE.fullmatch(part))]
+    named = [found for part in paragraphs([info.description]) if (found := _SOURCE.fullmatch(part))]
     if named:
-        return dict(named)
+        return {found[1]: found[2] for found in named}
     if info.dataset_name and info.dataset_name.startswith(_DATASET_NAME):
         return {info.dataset_name.removeprefix(_DATASET_NAME): info.config_name or "default"}
     return _sources_of_ids(rows)

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
+from functools import cache
 from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
@@ -150,15 +151,20 @@ def read_dataset(folder: str | Path) -> DatasetDict:
     return dataset
 
 
-def identity_of(place: Path) -> CorpusIdentity | None:
-    """Which corpus a dataset folder or a file of rows is from: as ``corpus.json`` says, or else the rows themselves."""
-    return find_record(CorpusIdentity, place) or identify(read_dataset(place))
+def identity_of(place: Path, dataset: DatasetDict | None = None) -> CorpusIdentity | None:
+    """Which corpus rows are from: as the ``corpus.json`` beside them says, or else they themselves.
+
+    Args:
+        place: A dataset folder, or a file of rows.
+        dataset: What was read from it; None reads it, if need be.
+    """
+    return find_record(CorpusIdentity, place) or identify(read_dataset(place) if dataset is None else dataset)
 
 
-def carry_identity(source: Path, target: Path) -> None:
-    """Give a dataset folder the ``corpus.json`` of what it was made from, or one that says what its rows say."""
+def carry_identity(source: Path, dataset: DatasetDict, target: Path) -> None:
+    """Give a dataset folder the ``corpus.json`` of what it was made from, or one that says what the rows say."""
     carry_records(source, target, [CORPUS_FILE])
-    if not (target / CORPUS_FILE).is_file() and (identity := identity_of(source)):
+    if not (target / CORPUS_FILE).is_file() and (identity := identity_of(source, dataset)):
         write_record(identity, target)
 
 
@@ -190,7 +196,7 @@ def _files_of_splits(place: Path) -> dict[str, list[Path]]:
     files = [place] if place.is_file() else _parquet_in(place) or _parquet_below(place)
     if not files:
         what = f"{place} holds no Parquet" if place.is_dir() else f"there is no {place}"
-        raise CorpusError(f"{what}: make a dataset folder with `speechcue prepare`")
+        raise CorpusError(f"{what}: make it with `speechcue prepare`")
     named = {path: _split_of(path, place) for path in files}
     nameless = [path for path, split in named.items() if split is None]
     if nameless and len(nameless) < len(files):
@@ -199,7 +205,7 @@ def _files_of_splits(place: Path) -> dict[str, list[Path]]:
             f"train-{nameless[0].name}, or move it out of the folder"
         )
     if nameless:
-        logger.info("%s names no split, so its rows are train", place if place.is_file() else f"No file of {place}")
+        _tell_train(place)
     splits: dict[str, list[Path]] = {}
     for path, split in named.items():
         splits.setdefault(split or "train", []).append(path)
@@ -207,6 +213,12 @@ def _files_of_splits(place: Path) -> dict[str, list[Path]]:
         if len(folders := sorted({str(path.parent) for path in paths})) > 1:
             raise CorpusError(f"{place} holds the split {split!r} in {' and in '.join(folders)}: name one of these")
     return splits
+
+
+@cache
+def _tell_train(place: Path) -> None:
+    """Say once how files are read that name no split."""
+    logger.info("%s names no split: its rows are taken as train", place if place.is_file() else f"no file of {place}")
 
 
 def _own_files(folder: Path) -> dict[str, list[Path]]:

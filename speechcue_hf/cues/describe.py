@@ -326,11 +326,12 @@ class SpeechDescriber(Record):
     def _compare(self, batch: Batch, values: FloatArray) -> tuple[FloatArray, RowStatistics, list[str]]:
         """What is compared of each row (its values, or their distance from its past), with what, and whose that is."""
         past = self._past_of(batch, values)
-        has_past = np.asarray(np.isfinite(past).any(axis=1))
+        has_past = _any_known(past)
         chosen = self._chosen(batch, has_past)
         statistics = row_statistics(self.groups, self.cues, chosen)
-        compared = np.where(has_past[:, None], values - past, values)
-        usual = np.where(has_past[:, None], past, statistics.usual)
+        own = np.array(has_past, dtype=bool)[:, None]
+        compared = np.where(own, values - past, values)
+        usual = np.where(own, past, statistics.usual)
         return compared, statistics._replace(usual=usual), [group.partition(": ")[0] for group in chosen]
 
     def _past_of(self, batch: Batch, values: FloatArray) -> FloatArray:
@@ -339,11 +340,11 @@ class SpeechDescriber(Record):
             return _past(batch, values, self.min_past)
         return np.full_like(values, np.nan)
 
-    def _chosen(self, batch: Batch, has_past: np.ndarray) -> list[str]:
+    def _chosen(self, batch: Batch, has_past: Sequence[bool]) -> list[str]:
         """The group that each row is compared with."""
         return [
             PAST if own else next(group for group in candidates if group in self.groups)
-            for own, candidates in zip(has_past.tolist(), _candidates(batch, self.baseline, len(has_past)), strict=True)
+            for own, candidates in zip(has_past, _candidates(batch, self.baseline, len(has_past)), strict=True)
         ]
 
     def compared_with(self, batch: Batch) -> Counter[str]:
@@ -361,9 +362,9 @@ class SpeechDescriber(Record):
         """
         _check_batch(batch, self.cues, self.baseline)
         values = measured_values(batch, self.cues)
-        chosen = self._chosen(batch, np.isfinite(self._past_of(batch, values)).any(axis=1))
-        measured = np.isfinite(values).any(axis=1).tolist()
-        return Counter(group.partition(": ")[0] for group, there in zip(chosen, measured, strict=True) if there)
+        chosen = self._chosen(batch, _any_known(self._past_of(batch, values)))
+        kinds = [group.partition(": ")[0] for group in chosen]
+        return Counter(kind for kind, measured in zip(kinds, _any_known(values), strict=True) if measured)
 
 
 def describe_dataset(dataset: AnyDataset, describer: SpeechDescriber) -> AnyDataset:
@@ -439,6 +440,12 @@ def measured_values(batch: Batch, cues: Sequence[str]) -> FloatArray:
     values = np.array([batch[cue] for cue in cues], dtype=np.float64).T
     paper = np.array([cue in PAPER_COLUMNS for cue in cues])
     return np.where(np.isfinite(values) & ~(paper & (values == 0)), values, np.nan)
+
+
+def _any_known(values: FloatArray) -> list[bool]:
+    """Whether anything is known of each row."""
+    known: list[bool] = np.asarray(np.isfinite(values).any(axis=1)).tolist()
+    return known
 
 
 def _check_split(train: Dataset) -> None:

@@ -136,7 +136,7 @@ def publish_corpus(
     """
     dataset = read_dataset(folder)
     first = next(iter(dataset.values()))
-    corpus = corpus_of(identity_of(folder), first["utterance_id"])
+    corpus = corpus_of(identity_of(folder, dataset), first["utterance_id"])
     folders, columns = [folder], first.column_names
     whole = everybody_is_licensed or columns_that_may_leave(corpus, columns) == columns
     if any(status != "none" for rows in dataset.values() for status in rows.unique("audio_status")):
@@ -188,11 +188,12 @@ def _configs(folders: Sequence[Path], prompts: Sequence[str], columns: Sequence[
 
 def _config(folder: Path, columns: Sequence[str] | None) -> _Config:
     dataset = read_dataset(folder)
+    identity = identity_of(folder, dataset)
     if columns is not None:
         dataset = DatasetDict({split: _selected(rows, columns, folder) for split, rows in dataset.items()})
     there = _all_columns(dataset)
     name = next((name for name, column in _NAMED_BY.items() if column in there), "utterances")
-    return _Config(name, dataset, folder, identity_of(folder))
+    return _Config(name, dataset, folder, identity)
 
 
 def _selected(rows: Any, columns: Sequence[str], folder: Path) -> Any:

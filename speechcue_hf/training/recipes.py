@@ -194,10 +194,10 @@ def _values(
     for name, place in places.items():
         if name not in hints:
             raise TrainingError(f"the setting {str(name)!r} {_fix(str(name), kind)} ({place})")
-        read = _parsed if name in given else fitted
+        hint = hints[name]
         try:
-            values[name] = read(name, given.get(name, settings.get(name)), hints[name])
-            _check_choice(name, values[name], hints[name])
+            values[name] = _parsed(name, given[name], hint) if name in given else fitted(name, settings[name], hint)
+            _check_choice(name, values[name], hint)
         except (TypeError, ValueError) as error:
             raise TrainingError(f"{error} ({place})") from error
     return values

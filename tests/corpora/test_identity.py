@@ -104,7 +104,7 @@ def test_rows_keep_their_corpus_in_files_of_plain_datasets(demo, tmp_path):
 
 
 def test_own_recordings_keep_their_origin_when_joined(tmp_path):
-    (tmp_path / "metadata.csv").write_text("file_name,text,emotion\n,Hello.,glad\n,No.,sad\n")
+    (tmp_path / "metadata.csv").write_text("file_name,utterance_id,text,emotion\n,a,Hello.,glad\n,b,No.,sad\n")
     own = load_dataset("speechcue/folder", data_dir=str(tmp_path))
     joined = each(own, JOINED["columns"])
     assert identify(joined).corpus == identify(own).corpus == "folder"

@@ -115,7 +115,9 @@ class Run:
 
 def main() -> None:
     """Train what is not trained yet, then print the scores and what the cues make of them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--corpus", nargs="+", choices=INPUTS, default=list(INPUTS))
     parser.add_argument("--input", nargs="+", choices=INPUTS["meld"], default=INPUTS["meld"])

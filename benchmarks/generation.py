@@ -43,7 +43,9 @@ DELAY = 0.1
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("--dialogues", type=int, default=6, help="test dialogues, at even distances")
     parser.add_argument("--new-tokens", type=int, default=32, help="tokens of each text")
     parser.add_argument("--batch-size", type=int, default=8, help="texts written at a time")

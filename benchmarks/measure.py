@@ -154,7 +154,7 @@ def _row(path: Path) -> dict[str, dict[str, object]]:
 
 def main() -> None:
     """Print all tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--count", type=int, default=60, help="clips for the figures of one core")
     parser.add_argument("--parallel", type=int, default=400, help="clips for the figures of two cores")
     parser.add_argument("--clips", type=Path, help=argparse.SUPPRESS)

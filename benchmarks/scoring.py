@@ -44,7 +44,9 @@ MEASUREMENTS = {
 
 def main() -> None:
     """Print token counts, then times."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("--dialogues", type=int, default=12, help="test dialogues that are timed")
     parser.add_argument("--batch-size", type=int, default=8, help="prompts in one pass, where each runs by itself")
     parser.add_argument("--tokens-per-pass", type=int, default=256, help="tokens in one pass, with shared beginnings")

@@ -57,7 +57,9 @@ RATES = {1: 3e-3, 2: 3e-3, 3: 2e-3}
 
 def main() -> None:
     """Print the scores, or the times of an epoch."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[1, 2, 3], help="of parameters and of the order of rows"
     )

@@ -199,7 +199,9 @@ def publish(folder: Path, arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Make the corpus, and publish it with ``--push-to-hub``."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("folder", type=Path, help="folder of the corpus to write")
     add_push_arguments(parser)
     parser.set_defaults(licence="cc0-1.0")

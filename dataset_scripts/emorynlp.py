@@ -16,7 +16,7 @@ from speechcue_hf.commands.publish import add_push_arguments, push
 
 def main() -> None:
     """Load the release, compare it with its counts, and write it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("release", help="the folder with emorynlp_*_final.csv or emotion-detection-*.json")
     parser.add_argument("output", type=Path, help="dataset folder to write")
     add_push_arguments(parser)

@@ -19,7 +19,7 @@ from speechcue_hf.commands.publish import add_push_arguments, push
 
 def main() -> None:
     """Load what the metadata names and write it with the clips."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("conversations", help="folder with metadata.csv, .jsonl or .parquet")
     parser.add_argument("output", type=Path, help="dataset folder to write")
     parser.add_argument("--labels", nargs="+", help="emotions in the order of their class ids; default: by name")

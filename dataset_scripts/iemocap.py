@@ -16,7 +16,7 @@ from speechcue_hf.commands.publish import add_push_arguments, push
 
 def main() -> None:
     """Load with the split of the chosen task and write with the clips."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("release", help="the folder IEMOCAP_full_release")
     parser.add_argument("output", type=Path, help="dataset folder to write")
     parser.add_argument("--config", default="erc-6", choices=("erc-6", "ser-4", "all"))

@@ -108,7 +108,9 @@ def make(folder: Path, counts: dict[str, int], seed: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("folder", type=Path, help="folder of the corpus to write")
     parser.add_argument("--seed", type=int, default=0, help="of sentences, voices and levels")
     for name, count in COUNTS.items():

@@ -16,7 +16,7 @@ from speechcue_hf.commands.publish import add_push_arguments, push
 
 def main() -> None:
     """Load the subsets that are there and write them with the clips."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("release", help="the folder LibriTTS, with train-clean-100 or other subsets in it")
     parser.add_argument("output", type=Path, help="dataset folder to write")
     parser.add_argument("--num-proc", type=int, default=1, help="processes, and files of each split")

@@ -16,7 +16,7 @@ from speechcue_hf.commands.publish import add_push_arguments, push
 
 def main() -> None:
     """Load what the lists name and write it with the clips."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("lists", help="folder with train.tsv, validation.tsv and test.tsv, or one list")
     parser.add_argument("output", type=Path, help="dataset folder to write")
     parser.add_argument("--num-proc", type=int, default=1, help="processes, and files of each split")

@@ -32,7 +32,9 @@ def measure_with_ray(dataset: Dataset, settings: MeasurementSettings) -> ray.dat
 
 def main() -> None:
     """Read a split, measure it, and write Parquet files."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("dataset", type=Path, help="dataset folder, as `speechcue prepare` writes it")
     parser.add_argument("output", type=Path, help="folder for the Parquet files")
     parser.add_argument("--split", default="train")

@@ -92,7 +92,10 @@ def _parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
     """Parser of all commands, with the arguments of the chosen ones only: the others need not be imported."""
     verbose = argparse.ArgumentParser(add_help=False)
     verbose.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="log in detail")
-    parser = argparse.ArgumentParser(prog="speechcue", description="Emotion recognition in conversation.")
+    # What is clear today as an abbreviation is not once there is another option, or a recipe's setting, like it.
+    parser = argparse.ArgumentParser(
+        prog="speechcue", description="Emotion recognition in conversation.", allow_abbrev=False
+    )
     parser.add_argument("--version", action="version", version=f"speechcue_hf {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log in detail, and show where an error arose")
     if len(chosen) == len(COMMANDS):
@@ -111,6 +114,7 @@ def _parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
             description=help_line[0].upper() + help_line[1:] + ".",
             epilog=module.EXAMPLES if module else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
         if module:
             module.add_arguments(command)

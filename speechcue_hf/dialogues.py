@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from speechcue_hf.corpora.catalogue import corpus_of_info
+from speechcue_hf.corpora.catalogue import corpus_of_rows
 from speechcue_hf.errors import DialogueError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def split_dialogues(rows: Dataset) -> list[range]:
     """
     if missing := [name for name in ("dialogue_id", "turn") if name not in rows.column_names]:
         raise DialogueError(f"the rows have no column {missing[0]!r}, so nothing says in which order turns follow")
-    corpus = corpus_of_info(rows.info.dataset_name)
+    corpus = corpus_of_rows(rows)
     names = ("dialogue_id", "turn") if corpus and corpus.order_fixed else ("dialogue_id", "turn", "start")
     return dialogues({name: rows[name][:] for name in names if name in rows.column_names})
 

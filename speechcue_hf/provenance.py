@@ -16,6 +16,7 @@ from speechcue_hf.records import (
     DISTRIBUTIONS_FILE,
     BiographiesRecord,
     Shown,
+    beside,
     find_record,
 )
 
@@ -36,10 +37,10 @@ class Provenance:
 
     @classmethod
     def of(cls, folder: Path) -> Provenance:
-        """Read what lies beside the rows of a dataset folder."""
+        """Read what lies beside the rows of a dataset folder, or of a file of rows."""
         describer = find_record(SpeechDescriber, folder)
         fingerprint = None if describer is None else describer.fingerprint
-        return cls(folder, fingerprint, find_record(BiographiesRecord, folder))
+        return cls(beside(folder), fingerprint, find_record(BiographiesRecord, folder))
 
     @property
     def shown(self) -> dict[str, Any]:

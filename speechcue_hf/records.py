@@ -445,9 +445,15 @@ def parse_record(kind: type[Kind], values: Mapping[str, Any], name: str) -> Kind
         raise RecordError(f"{name}: {error}: {kind.FIX}") from error
 
 
-def find_record(kind: type[Kind], folder: Path) -> Kind | None:
-    """Read a record that may not be there; otherwise as :func:`read_record`."""
+def find_record(kind: type[Kind], place: Path) -> Kind | None:
+    """Read a record that may not be there, from a folder or beside a file of rows; otherwise as :func:`read_record`."""
+    folder = beside(place)
     return read_record(kind, folder) if (folder / kind.FILE).is_file() else None
+
+
+def beside(place: Path) -> Path:
+    """The folder in which the records of rows are looked for: the one that is given, or that of the file that is."""
+    return place.parent if place.is_file() else place
 
 
 def write_record(record: Record, folder: Path, name: str | None = None) -> Path:

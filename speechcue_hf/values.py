@@ -55,8 +55,28 @@ def meant(name: str, known: Iterable[str]) -> str:
         'learning_rte does not exist: did you mean learning_rate?'
     """
     known = list(known)
-    near = get_close_matches(name, known, n=1)
-    return f"does not exist: did you mean {near[0]}?" if near else f"does not exist: there are {', '.join(known)}"
+    near = nearest(name, known)
+    return f"does not exist: did you mean {near}?" if near else f"does not exist: there are {', '.join(known)}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The names that somebody may have meant: at most three that begin like this one, or the one that looks like it.
+
+    Args:
+        name: The name that does not exist.
+        known: Those that exist.
+
+    Returns:
+        The names, as in a sentence; None where none is near.
+
+    Example:
+        >>> known = ["learning_rate", "seed"]
+        >>> nearest("learn", known), nearest("sead", known), nearest("x", known)
+        ('learning_rate', 'seed', None)
+    """
+    known = list(known)
+    near = [it for it in known if name and it.startswith(name)][:3] or get_close_matches(name, known, n=1)
+    return _either(near) if near else None
 
 
 def _converted(value: Any, hint: Any) -> Any:

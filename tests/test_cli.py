@@ -1,4 +1,5 @@
 import argparse
+import ast
 import os
 import shlex
 import subprocess
@@ -130,3 +131,50 @@ def test_a_log_gets_no_bars(tmp_path):
     command = [sys.executable, "-m", "speechcue_hf.cli", "prepare", "demo", "-o", str(tmp_path / "demo")]
     shown = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert (shown.returncode, shown.stderr) == (0, "")
+
+
+def _parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """A parser and those of its commands."""
+    kinds = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return [parser, *(it for kind in kinds for below in kind.choices.values() for it in _parsers(below))]
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_no_abbreviation_is_taken_for_an_option(name):
+    for parser in _parsers(cli._parser([name])):
+        for action in parser._actions:
+            for option in action.option_strings:
+                shorter = option[:-1]
+                if option.startswith("--") and len(shorter) > 2 and shorter not in parser._option_string_actions:
+                    assert parser._parse_optional(shorter) is None or not any(
+                        found[0] for found in _found(parser, shorter)
+                    ), option
+
+
+def _found(parser: argparse.ArgumentParser, option: str) -> list[tuple]:
+    """What a parser makes of an option: one tuple in Python up to 3.11, a list of them later."""
+    found = parser._parse_optional(option)
+    return [found] if isinstance(found, tuple) else found
+
+
+SCRIPTS = [path for folder in ("dataset_scripts", "recipes", "benchmarks") for path in Path(folder).glob("*.py")]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=str)
+def test_scripts_take_no_abbreviation_either(path):
+    made = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("ArgumentParser", "add_parser"))
+    ]
+    for call in made:
+        assert {"allow_abbrev": False}.items() <= {
+            keyword.arg: getattr(keyword.value, "value", None) for keyword in call.keywords
+        }.items()
+
+
+def test_an_abbreviated_option_is_wrong_usage(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["compare", "a", "b", "--draw", "10"])
+    assert stop.value.code == 2
+    assert "--draw" in capsys.readouterr().err

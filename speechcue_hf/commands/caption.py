@@ -14,10 +14,10 @@ from speechcue_hf.commands.generator_options import add_generator_arguments, loa
 from speechcue_hf.records import (
     CAPTION_STORE_FILE,
     CAPTIONS_FILE,
-    CORPUS_FILE,
     DESCRIBER_FILE,
     MEASUREMENT_FILE,
     CaptionsRecord,
+    beside,
     write_record,
 )
 
@@ -49,19 +49,20 @@ def run(arguments: argparse.Namespace) -> None:
     """Write captions by template or, with ``--model``, by a chat model, and say what was made."""
     from speechcue_hf.captions.build import caption_dataset, caption_record
     from speechcue_hf.corpora.identity import carry_records
-    from speechcue_hf.corpora.parquet import read_dataset, write_dataset
+    from speechcue_hf.corpora.parquet import carry_identity, read_dataset, write_dataset
     from speechcue_hf.cues.describe import SpeechDescriber
 
     tasks = [caption_task(name) for name in dict.fromkeys(arguments.tasks or ["style"])]
-    describer = SpeechDescriber.from_pretrained(arguments.dataset)
-    captions, generator = caption_dataset(read_dataset(arguments.dataset), tasks, describer.levels), None
+    dataset, describer = read_dataset(arguments.dataset), SpeechDescriber.from_pretrained(beside(arguments.dataset))
+    captions, generator = caption_dataset(dataset, tasks, describer.levels), None
     if arguments.model is not None:
         captions, generator = _write(captions, arguments)
     record = caption_record(
         captions, tasks, describer_sha256=describer.fingerprint, baseline=describer.baseline, generator=generator
     )
     write_dataset(captions, arguments.output)
-    carry_records(arguments.dataset, arguments.output, [CORPUS_FILE, MEASUREMENT_FILE, DESCRIBER_FILE])
+    carry_identity(arguments.dataset, dataset, arguments.output)
+    carry_records(arguments.dataset, arguments.output, [MEASUREMENT_FILE, DESCRIBER_FILE])
     write_record(record, arguments.output)
     print_summary(captions, record, arguments.output)
 

@@ -14,10 +14,9 @@ from speechcue_hf.records import (
     PREDICTIONS_FILE,
     RESULTS_FILE,
     SEEDS_FILE,
-    CorpusIdentity,
     ResultsRecord,
     SeedsRecord,
-    find_record,
+    beside,
     read_record,
     write_record,
 )
@@ -114,10 +113,11 @@ def print_spread(record: SeedsRecord, path: Path) -> None:
 
 def _run_once(arguments: argparse.Namespace) -> ResultsRecord:
     from speechcue_hf.corpora.identity import metadata_of
+    from speechcue_hf.corpora.parquet import identity_of
     from speechcue_hf.evaluation.report import write_report
 
     results, predictions = _score_predictions(arguments) if arguments.predictions else _score_model(arguments)
-    identity = find_record(CorpusIdentity, arguments.dataset) if arguments.dataset else None
+    identity = identity_of(arguments.dataset) if arguments.dataset else None
     results = replace(results, corpus=metadata_of(identity), split=arguments.split)
     write_report(arguments.output, results, predictions)
     print_summary(results)
@@ -187,7 +187,7 @@ def _score_explanations(
     if not isinstance(classifier, SpeechClassifier):
         raise EvaluationError("--explain needs a model that hears: this one writes no explanation, leave it out.")
     labelled = rows.select([place for place, emotion in enumerate(rows["emotion"]) if emotion is not None])
-    describer = SpeechDescriber.from_pretrained(arguments.dataset)
+    describer = SpeechDescriber.from_pretrained(beside(arguments.dataset))
     bert_model = (arguments.bertscore[0], int(arguments.bertscore[1])) if arguments.bertscore else None
     return score_explanations(labelled, table["explanation"], classifier, describer, bert_model)
 

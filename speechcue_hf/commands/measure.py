@@ -13,13 +13,13 @@ from pyarrow.parquet import read_table
 
 from speechcue_hf.commands.arguments import add_dataset, add_list, positive_int, print_next
 from speechcue_hf.corpora.identity import carry_records
-from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_shard
+from speechcue_hf.corpora.parquet import carry_identity, read_dataset, shard_name, write_shard
 from speechcue_hf.cues.measure import measure_clips
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.cues.table import groups
 from speechcue_hf.cues.turns import add_turn_taking
 from speechcue_hf.errors import SpeechcueError
-from speechcue_hf.records import BIOGRAPHIES_FILE, CORPUS_FILE, MEASUREMENT_FILE, find_record, write_record
+from speechcue_hf.records import BIOGRAPHIES_FILE, MEASUREMENT_FILE, find_record, write_record
 from speechcue_hf.values import meant
 
 EXAMPLES = """examples:
@@ -56,7 +56,8 @@ def run(arguments: argparse.Namespace) -> None:
     if "turn_taking" in settings.groups:
         dataset = DatasetDict({split: add_turn_taking(rows) for split, rows in dataset.items()})
     _write_settings(settings, arguments.output)
-    carry_records(arguments.dataset, arguments.output, [CORPUS_FILE, BIOGRAPHIES_FILE])
+    carry_identity(arguments.dataset, dataset, arguments.output)
+    carry_records(arguments.dataset, arguments.output, [BIOGRAPHIES_FILE])
     for split, rows in dataset.items():
         path = arguments.output / shard_name(str(split), arguments.shard, arguments.num_shards)
         shard = rows.shard(arguments.num_shards, arguments.shard, contiguous=True)

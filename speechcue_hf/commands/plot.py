@@ -74,10 +74,10 @@ def _folder_rows(
 
 
 def _described(rows: Dataset, describer: SpeechDescriber | None) -> Dataset:
-    from speechcue_hf.cues.describe import describe_dataset
+    from speechcue_hf.cues.describe import describe_rows
     from speechcue_hf.cues.measure import measure_dataset
 
     if describer is None:
         return rows
     measured = measure_dataset(rows, describer.measurement_settings()) if "audio" in rows.column_names else rows
-    return describe_dataset(measured, describer)
+    return describe_rows(measured, describer)

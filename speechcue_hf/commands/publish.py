@@ -25,11 +25,13 @@ Log in with `hf auth login` before. What fails leaves the repository as it was; 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     kinds = parser.add_subparsers(dest="kind", metavar="dataset | model", required=True)
-    dataset = kinds.add_parser("dataset", help="dataset folders, each as a config of one repository")
+    dataset = kinds.add_parser(
+        "dataset", help="dataset folders, each as a config of one repository", allow_abbrev=False
+    )
     dataset.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="dataset folder")
     dataset.add_argument("--prompt", nargs="+", default=[], help="publish the last folder's prompts too, as sft-PROMPT")
     add_list(dataset, "--columns", metavar="COLUMN", help="publish only these columns")
-    model = kinds.add_parser("model", help="the folder of a run, with its card")
+    model = kinds.add_parser("model", help="the folder of a run, with its card", allow_abbrev=False)
     model.add_argument("folder", type=Path, metavar="DIR", help="folder that training wrote")
     for kind in (dataset, model):
         kind.add_argument("--repo-id", required=True, help="user/name; it is made if need be")

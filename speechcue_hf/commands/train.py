@@ -62,7 +62,8 @@ def _print_summary(training: TrainingRecord, folder: Path) -> None:
     scores = ", ".join(f"{name.removeprefix('eval_')} {best[name]:.4f}" for name in best if name != "step")
     trained_on = rows["with_caption"] if training.kind == "speech" else rows["all"] - rows["unlabelled"]
     print(f"Trained {training.base_model} on {trained_on} rows in {training.steps} steps.")
-    print(f"Kept step {best['step']}, on the selection split: {scores}.")
+    if best["step"] is not None:
+        print(f"Kept step {best['step']}, on the selection split: {scores}.")
     if training.kind != "speech":
         texts = "utterances" if training.kind == "encoder" else "prompts"
         print(f"{rows['shortened']} {texts} were shortened to {training.token_budget} tokens, no row was dropped.")

@@ -13,7 +13,7 @@ import datasets
 import pyarrow as pa
 from datasets.builder import Key
 
-from speechcue_hf.corpora.catalogue import Corpus, corpora
+from speechcue_hf.corpora.catalogue import Corpus, corpora, named_source
 from speechcue_hf.corpora.clips import clip_status, known_clips
 from speechcue_hf.corpora.published import commit_of, join_published, read_published
 from speechcue_hf.corpora.schema import Utterance, dialogues_of, utterance_features, utterance_table
@@ -110,9 +110,9 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
         return folder
 
     def _info(self) -> datasets.DatasetInfo:
+        joined = () if self._published is None else (f"{self.config.published}@{self.config.published_revision}",)
         return datasets.DatasetInfo(
-            # The one field of free text that map and filter keep.
-            description="" if self._published is None else f"{self.config.published}@{self.config.published_revision}",
+            description="\n\n".join((named_source(self.CORPUS, self.config.name), *joined)),
             features=self._features(),
             license=self.corpus.licence,
             homepage=self.corpus.homepage,

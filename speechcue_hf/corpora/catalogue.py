@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -15,7 +18,13 @@ NAMESPACE = "speechcue/"
 """Before the name of a corpus in ``load_dataset``."""
 
 _DATASET_NAME = NAMESPACE.replace("/", "_")
-"""What the namespace becomes in the info of a dataset, which ``map`` and ``filter`` keep."""
+"""What the namespace becomes in the name of a dataset in its info."""
+
+_SOURCE = re.compile(rf"{NAMESPACE}(\S+) (\S+)")
+"""How the description of a dataset names a corpus and its config: see :func:`sources_of`."""
+
+TOGETHER = "+"
+"""Between the names of corpora whose rows stand in one dataset."""
 
 ENTRY_POINTS = "speechcue_hf.corpora"
 """Group of entry points under which other packages name their corpora; each leads to a :class:`Corpus`."""
@@ -35,6 +44,9 @@ class Corpus:
             itself.
         utterance_ids: Pattern that begins its utterance ids, by which rows are known whatever a record says; None where
             ids tell nothing.
+        all_ids: Pattern of its whole utterance ids: rows of which nothing says where they come from are its own if all
+            their ids are like that.
+        configs: Number of labels → the config that has so many, where there are several.
         order_fixed: Whether the release says in which order turns follow, so that their times need not rise.
         options: Settings of its config beside those that all corpora have, such as ``fold``.
         needs_folder: Whether users bring a copy of their own.
@@ -52,6 +64,8 @@ class Corpus:
     hub_licence: str = "other"
     may_leave: Literal["everything", "cues"] = "everything"
     utterance_ids: str | None = None
+    all_ids: str | None = None
+    configs: Mapping[int, str] = field(default_factory=dict, hash=False)
     order_fixed: bool = False
     options: tuple[str, ...] = ()
     needs_folder: bool = True
@@ -66,6 +80,8 @@ CORPORA = (
         licence="IEMOCAP licence of the University of Southern California, to each user",
         may_leave="cues",
         utterance_ids=r"Ses0[1-5][FM]_(impro|script)\d\d",
+        all_ids=r"Ses0[1-5][FM]_(impro|script)\d\d\w*_[FM](\d+|XX\d*)",
+        configs={4: "ser-4", 6: "erc-6", 11: "all"},
         order_fixed=True,
         options=("fold",),
         homepage="https://sail.usc.edu/iemocap/",
@@ -79,6 +95,7 @@ CORPORA = (
         "speechcue_hf.corpora.meld",
         licence="GPL-3.0 (annotations)",
         hub_licence="gpl-3.0",
+        all_ids=r"(train|dev|test)_dia\d+_utt\d+",
         order_fixed=True,
         homepage="https://affective-meld.github.io",
         citation=(
@@ -91,6 +108,7 @@ CORPORA = (
         "speechcue_hf.corpora.emorynlp",
         licence="Apache-2.0",
         hub_licence="apache-2.0",
+        all_ids=r"s\d\d_e\d\d_c\d\d_u\d{3}",
         order_fixed=True,
         homepage="https://github.com/emorynlp/emotion-detection",
         citation=(
@@ -104,6 +122,7 @@ CORPORA = (
         "speechcue_hf.corpora.dailydialog",
         licence="CC-BY-NC-SA-4.0",
         hub_licence="cc-by-nc-sa-4.0",
+        all_ids=r"(train|validation|test)_\d{5}_u\d\d",
         order_fixed=True,
         homepage="http://yanran.li/dailydialog",
         citation=(
@@ -117,6 +136,7 @@ CORPORA = (
         "speechcue_hf.corpora.libritts",
         licence="CC-BY-4.0",
         hub_licence="cc-by-4.0",
+        all_ids=r"\d+_\d+_\d{6}_\d{6}",
         order_fixed=True,
         homepage="https://www.openslr.org/60",
         citation=(
@@ -126,7 +146,14 @@ CORPORA = (
         ),
     ),
     Corpus("wav_list", "speechcue_hf.corpora.wav_list"),
-    Corpus("demo", "speechcue_hf.corpora.demo", licence="CC0-1.0", hub_licence="cc0-1.0", needs_folder=False),
+    Corpus(
+        "demo",
+        "speechcue_hf.corpora.demo",
+        licence="CC0-1.0",
+        hub_licence="cc0-1.0",
+        all_ids=r"(bicycle|concert|dinner|dog|exam|flight|keys|moving|neighbours|party|printer|promotion)_0[0-7]",
+        needs_folder=False,
+    ),
     Corpus("folder", "speechcue_hf.corpora.folder"),
 )
 """Those of this package."""
@@ -152,8 +179,32 @@ def add_corpus(corpus: Corpus) -> None:
 
 
 def find_corpus(name: str | None) -> Corpus | None:
-    """The corpus of a name; None if there is none."""
-    return corpora().get(name or "")
+    """The corpus of a name, or, of several that are joined by ``+``, all of them as one; None if there is none.
+
+    Example:
+        >>> find_corpus("iemocap+meld").may_leave
+        'cues'
+    """
+    found = [corpora().get(part) for part in (name or "").split(TOGETHER)]
+    parts = [corpus for corpus in found if corpus is not None]
+    if len(parts) < len(found):
+        return None
+    return parts[0] if len(parts) == 1 else _together(parts)
+
+
+def _together(parts: Sequence[Corpus]) -> Corpus:
+    """Corpora as one, of which no more may leave than of each."""
+    hub_licences = {corpus.hub_licence for corpus in parts}
+    return Corpus(
+        name=TOGETHER.join(corpus.name for corpus in parts),
+        loader="",
+        licence="; ".join(dict.fromkeys(corpus.licence for corpus in parts if corpus.licence)),
+        hub_licence=hub_licences.pop() if len(hub_licences) == 1 else "other",
+        may_leave="cues" if any(corpus.may_leave == "cues" for corpus in parts) else "everything",
+        order_fixed=all(corpus.order_fixed for corpus in parts),
+        homepage=" ".join(corpus.homepage for corpus in parts if corpus.homepage),
+        citation=" ".join(corpus.citation for corpus in parts if corpus.citation),
+    )
 
 
 def dataset_name(corpus: str) -> str:
@@ -161,14 +212,61 @@ def dataset_name(corpus: str) -> str:
     return _DATASET_NAME + corpus
 
 
-def corpus_of_info(name: str | None) -> Corpus | None:
-    """The corpus that rows come from, by the ``dataset_name`` in their info; None for rows that no loader here made.
+def named_source(corpus: str, config: str) -> str:
+    """What the description of a dataset says of its corpus.
+
+    Of all that is in the info of a dataset, ``concatenate_datasets`` keeps the free texts only, those of all that it
+    joins, one paragraph each; so this is what rows are known by.
+    """
+    return f"{NAMESPACE}{corpus} {config}"
+
+
+def is_source(paragraph: str) -> bool:
+    """Whether a paragraph of a description names a corpus, and not what was joined to it."""
+    return _SOURCE.fullmatch(paragraph) is not None
+
+
+def paragraphs(texts: Iterable[str | None]) -> list[str]:
+    """The different paragraphs of texts that ``concatenate_datasets`` may have put together, in order."""
+    return [*dict.fromkeys(part for text in texts for part in (text or "").split("\n\n") if part)]
+
+
+def sources_of(rows: Dataset) -> dict[str, str]:
+    """The corpora that rows come from, each with its config; empty for rows of nobody.
+
+    They are named by the info of rows that a loader made, whatever ``datasets`` did with them. Where a file does not
+    keep that, as Parquet and pandas do not, rows whose ids are all like those of one corpus are taken for its own.
+
+    Args:
+        rows: From a loader of this package, or from files.
 
     Example:
-        >>> corpus_of_info("speechcue_meld").name
-        'meld'
+        >>> sources_of(load_dataset("speechcue/demo", split="train"))
+        {'demo': 'default'}
     """
-    return find_corpus(name.removeprefix(_DATASET_NAME)) if name and name.startswith(_DATASET_NAME) else None
+    info = rows.info
+    named = [found for part in paragraphs([info.description]) if (found := _SOURCE.fullmatch(part))]
+    if named:
+        return {found[1]: found[2] for found in named}
+    if info.dataset_name and info.dataset_name.startswith(_DATASET_NAME):
+        return {info.dataset_name.removeprefix(_DATASET_NAME): info.config_name or "default"}
+    return _sources_of_ids(rows)
+
+
+def corpus_of_rows(rows: Dataset) -> Corpus | None:
+    """The corpus that rows come from, several as one; None for rows of nobody."""
+    return find_corpus(TOGETHER.join(sorted(sources_of(rows))))
+
+
+def _sources_of_ids(rows: Dataset) -> dict[str, str]:
+    if "utterance_id" not in rows.column_names or not len(rows):
+        return {}
+    ids = rows.with_format(None)["utterance_id"]
+    labels = len(getattr(rows.features.get("emotion"), "names", ()))
+    for corpus in corpora().values():
+        if corpus.all_ids and all(re.fullmatch(corpus.all_ids, str(name)) for name in ids):
+            return {corpus.name: corpus.configs.get(labels, "default")}
+    return {}
 
 
 def corpus_of_ids(utterance_ids: Iterable[str]) -> Corpus | None:

@@ -11,36 +11,55 @@ from pathlib import Path
 from datasets import ClassLabel, DatasetDict
 
 from speechcue_hf import __version__
-from speechcue_hf.corpora.catalogue import corpus_of_info, dataset_name
-from speechcue_hf.records import CorpusIdentity
+from speechcue_hf.corpora.catalogue import (
+    TOGETHER,
+    dataset_name,
+    find_corpus,
+    is_source,
+    named_source,
+    paragraphs,
+    sources_of,
+)
+from speechcue_hf.records import CorpusIdentity, beside
 
 
 def identify(dataset: DatasetDict) -> CorpusIdentity | None:
     """Say where a dataset comes from; None for rows that no loader of this package made.
 
+    Rows of several corpora have the names of all, joined by ``+``, and so have their configs.
+
     Args:
-        dataset: From ``load_dataset("speechcue/<corpus>")`` or from a dataset folder, mapped or not.
+        dataset: From ``load_dataset("speechcue/<corpus>")`` or from a dataset folder, changed by whatever ``datasets``
+            offers (``map``, ``filter``, ``concatenate_datasets``) or not; or from a file that says nothing, if its ids
+            are those of a corpus.
 
     Example:
         >>> identify(load_dataset("speechcue/demo")).task
         'demo-6-erc'
     """
-    first = next(iter(dataset.values()))
-    corpus, emotion = corpus_of_info(first.info.dataset_name), first.features.get("emotion")
-    if corpus is None or not isinstance(emotion, ClassLabel):
+    sources = {name: config for rows in dataset.values() for name, config in sources_of(rows).items()}
+    if not sources:
         return None
+    name = TOGETHER.join(sorted(sources))
+    corpus, first = find_corpus(name), next(iter(dataset.values()))
+    emotion = first.features.get("emotion")
     return CorpusIdentity(
-        corpus=corpus.name,
-        config=first.info.config_name or "default",
-        licence=first.info.license,
-        homepage=first.info.homepage,
-        citation=first.info.citation,
-        labels=tuple(emotion.names),
+        corpus=name,
+        config=TOGETHER.join(sources[part] for part in sorted(sources)),
+        licence="; ".join(_told(dataset, "license")) or (corpus.licence if corpus else ""),
+        homepage=" ".join(_told(dataset, "homepage")) or (corpus.homepage if corpus else ""),
+        citation=" ".join(_told(dataset, "citation")) or (corpus.citation if corpus else ""),
+        labels=tuple(emotion.names) if isinstance(emotion, ClassLabel) else (),
         utterances={str(split): len(rows) for split, rows in dataset.items()},
         revision=_revision(dataset),
-        joined=first.info.description,
+        joined=", ".join(part for part in _told(dataset, "description") if not is_source(part)),
         package_version=__version__,
     )
+
+
+def _told(dataset: DatasetDict, name: str) -> list[str]:
+    """What the infos of all splits say, each thing once."""
+    return paragraphs(getattr(rows.info, name) for rows in dataset.values())
 
 
 def metadata_of(identity: CorpusIdentity | None) -> dict[str, str] | None:
@@ -55,34 +74,38 @@ def restore_identity(dataset: DatasetDict, identity: CorpusIdentity) -> None:
         dataset: The splits; changed in place.
         identity: The record beside the files.
     """
+    several = TOGETHER in identity.corpus
+    configs = identity.config.split(TOGETHER) if several else [identity.config]
+    sources = zip(identity.corpus.split(TOGETHER), configs, strict=True)
+    description = "\n\n".join([*(named_source(*source) for source in sources), *filter(None, [identity.joined])])
     for rows in dataset.values():
         rows.info.dataset_name = dataset_name(identity.corpus)
         rows.info.config_name = identity.config
         rows.info.license = identity.licence
         rows.info.homepage = identity.homepage
         rows.info.citation = identity.citation
-        rows.info.description = identity.joined
+        rows.info.description = description
 
 
 def carry_records(source: Path, target: Path, names: Iterable[str]) -> None:
     """Give a dataset folder the records of the folder that it was made from.
 
     Args:
-        source: Folder that was read.
+        source: Folder that was read, or the file in it that was.
         target: Folder that was written; a record of an earlier time goes, whether the source has one or not.
         names: File names of the records, such as ``corpus.json``.
     """
     for name in names:
         (target / name).unlink(missing_ok=True)
-        if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
+        if (beside(source) / name).is_file():
+            shutil.copyfile(beside(source) / name, target / name)
 
 
 def _revision(dataset: DatasetDict) -> str:
     digest = hashlib.sha256()
     for split in sorted(map(str, dataset)):
         digest.update(f"{split}\n".encode())
-        rows = dataset[split]
+        rows = dataset[split].with_format(None)
         columns = [name for name in ("dialogue_id", "utterance_id", "turn", "text", "emotion") if name in rows.features]
         for row in zip(*(rows[name] for name in columns), strict=True):
             digest.update(json.dumps(row, ensure_ascii=False).encode() + b"\n")

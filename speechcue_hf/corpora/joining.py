@@ -10,7 +10,7 @@ from speechcue_hf.errors import CorpusError
 
 
 def put_beside(rows: Dataset, columns: Dataset) -> Dataset:
-    """Put columns beside rows, whose info stays as it is; ``concatenate_datasets`` alone forgets the corpus.
+    """Put columns beside rows, whose info stays as it is; ``concatenate_datasets`` alone keeps its free texts only.
 
     Args:
         rows: The rows.

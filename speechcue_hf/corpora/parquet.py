@@ -1,28 +1,35 @@
-"""Dataset folders: Parquet that plain ``load_dataset(folder)`` reads; a killed run leaves no half folder."""
+"""Dataset folders: Parquet that plain ``load_dataset(folder)`` reads; a killed run leaves no half folder.
+
+Parquet of any name is read, too, and what ``save_to_disk`` wrote. Which split a file is of its name says, as for
+``load_dataset``; where that takes some files and leaves others out without a word, it is an error here.
+"""
 
 from __future__ import annotations
 
 import io
 import logging
 import os
+import re
 import shutil
 from collections.abc import Sequence
+from functools import cache
 from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Audio, Dataset, DatasetDict, Features, load_dataset
+from datasets import Audio, Dataset, DatasetDict, Features, load_dataset, load_from_disk
+from datasets.config import DATASET_STATE_JSON_FILENAME, DATASETDICT_JSON_FILENAME
 from datasets.exceptions import DatasetGenerationError
 from datasets.table import embed_table_storage
 
 from speechcue_hf.audio import Clip, decode
-from speechcue_hf.corpora.identity import identify, restore_identity
+from speechcue_hf.corpora.identity import carry_records, identify, restore_identity
 from speechcue_hf.corpora.schema import SPLITS
 from speechcue_hf.errors import AudioError, CorpusError
 from speechcue_hf.progress import counting
-from speechcue_hf.records import CORPUS_FILE, CorpusIdentity, find_record, write_record
+from speechcue_hf.records import CORPUS_FILE, PREDICTIONS_FILE, CorpusIdentity, find_record, write_record
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +37,14 @@ VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
 
 UNFINISHED = ".unfinished"
 """Folder inside a dataset folder for what is being written; ``load_dataset`` looks into no folder of such a name."""
+
+_OWN_NAME = re.compile(r"(?P<split>.+)-\d{5}-of-\d{5}\.parquet")
+_SPLIT_WORDS = {
+    "train": {"train", "training"},
+    "validation": {"validation", "valid", "val", "dev"},
+    "test": {"test", "testing", "eval", "evaluation"},
+}
+"""Split → the words by which ``load_dataset`` knows it in the name of a file or folder."""
 
 ROWS_PER_GROUP = 256
 """Rows held in memory at a time; 256 clips of a few seconds are some 50 MB."""
@@ -77,12 +92,17 @@ def write_dataset(dataset: DatasetDict, folder: str | Path, num_proc: int = 1) -
 
     Raises:
         ValueError: If ``num_proc`` is not positive.
-        CorpusError: If the folder holds other splits, which would be taken for a part of this dataset.
+        CorpusError: If the folder holds other splits or files, which would be taken for a part of this dataset.
     """
     if num_proc < 1:
         raise ValueError(f"num_proc must be 1 or more, got {num_proc}")
     folder = Path(folder)
-    earlier = _files_of_splits(folder)
+    earlier = _own_files(folder)
+    if others := [path for path in _parquet_in(folder) if not _OWN_NAME.fullmatch(path.name)]:
+        raise CorpusError(
+            f"{folder} holds {others[0].name}, which is no part of this dataset and would be read with it: "
+            "remove it, or choose another folder"
+        )
     if foreign := sorted(set(earlier) - set(map(str, dataset))):
         raise CorpusError(
             f"{folder} holds the split {foreign[0]!r} of an earlier writing, which is no part of this dataset "
@@ -110,46 +130,137 @@ def read_dataset(folder: str | Path) -> DatasetDict:
     """Read a dataset folder.
 
     Args:
-        folder: A folder that :func:`write_dataset` or a command of this package wrote.
+        folder: A folder that :func:`write_dataset` or a command of this package wrote; Parquet of any name, a file or a
+            folder of files; or what ``save_to_disk`` wrote. A file belongs to the split that is a word of its name or
+            of the name of a folder on the way to it: ``train``, ``training``; ``validation``, ``valid``, ``val``,
+            ``dev``; ``test``, ``testing``, ``eval``, ``evaluation``. If no file names a split, all are ``train``, in
+            the order of their names. A folder without files of its own is read from those below it.
 
     Returns:
         Its splits, with the features that were written; their info names the corpus if the folder does.
 
     Raises:
-        CorpusError: If the folder holds no Parquet of the expected name, not all shards of a split, a damaged file,
-            a split without rows, or files with other columns.
+        CorpusError: If there is no Parquet, a file's split is not clear, not all shards of a split are there, a file is
+            damaged, a split has no rows, or files have other columns.
         RecordError: If its ``corpus.json`` is damaged or of a newer release.
     """
-    folder = Path(folder)
-    files = _files_of_splits(folder)
-    if not files:
-        raise CorpusError(f"{folder} holds no <split>-00000-of-00001.parquet: make it with `speechcue prepare`")
-    for split, shards in files.items():
-        _check_shards(folder, split, shards)
-    # In the order in which load_dataset(folder) gives them: others follow by name.
-    ordered = {name: files[name] for name in (*SPLITS, *files) if name in files}
-    try:
-        dataset = load_dataset("parquet", data_files={name: list(map(str, paths)) for name, paths in ordered.items()})
-    except DatasetGenerationError as error:
-        cause = " ".join(str(error.__cause__ or error).split())
-        raise CorpusError(f"the files of {folder} are no one dataset, make them again together: {cause}") from error
-    if identity := find_record(CorpusIdentity, folder):
+    place = Path(folder)
+    dataset = _saved_to_disk(place) or _read_parquet(place)
+    if identity := find_record(CorpusIdentity, place):
         restore_identity(dataset, identity)
     return dataset
 
 
-def _files_of_splits(folder: Path) -> dict[str, list[Path]]:
+def identity_of(place: Path, dataset: DatasetDict | None = None) -> CorpusIdentity | None:
+    """Which corpus rows are from: as the ``corpus.json`` beside them says, or else they themselves.
+
+    Args:
+        place: A dataset folder, or a file of rows.
+        dataset: What was read from it; None reads it, if need be.
+    """
+    return find_record(CorpusIdentity, place) or identify(read_dataset(place) if dataset is None else dataset)
+
+
+def carry_identity(source: Path, dataset: DatasetDict, target: Path) -> None:
+    """Give a dataset folder the ``corpus.json`` of what it was made from, or one that says what the rows say."""
+    carry_records(source, target, [CORPUS_FILE])
+    if not (target / CORPUS_FILE).is_file() and (identity := identity_of(source, dataset)):
+        write_record(identity, target)
+
+
+def _saved_to_disk(folder: Path) -> DatasetDict | None:
+    """What ``save_to_disk`` wrote; None if the folder holds something else."""
+    if (folder / DATASETDICT_JSON_FILENAME).is_file():
+        return load_from_disk(str(folder))
+    if (folder / DATASET_STATE_JSON_FILENAME).is_file():
+        rows = load_from_disk(str(folder))
+        return DatasetDict({str(rows.split or "train"): rows})
+    return None
+
+
+def _read_parquet(place: Path) -> DatasetDict:
+    files = _files_of_splits(place)
+    for split, paths in files.items():
+        _check_shards(place, split, paths)
+    # In the order in which load_dataset(folder) gives them: others follow by name.
+    ordered = {name: files[name] for name in (*SPLITS, *files) if name in files}
+    try:
+        return load_dataset("parquet", data_files={name: list(map(str, paths)) for name, paths in ordered.items()})
+    except DatasetGenerationError as error:
+        cause = " ".join(str(error.__cause__ or error).split())
+        raise CorpusError(f"the files of {place} are no one dataset, make them again together: {cause}") from error
+
+
+def _files_of_splits(place: Path) -> dict[str, list[Path]]:
     """Split name → its files, by name."""
+    files = [place] if place.is_file() else _parquet_in(place) or _parquet_below(place)
+    if not files:
+        what = f"{place} holds no Parquet" if place.is_dir() else f"there is no {place}"
+        raise CorpusError(f"{what}: make it with `speechcue prepare`")
+    named = {path: _split_of(path, place) for path in files}
+    nameless = [path for path, split in named.items() if split is None]
+    if nameless and len(nameless) < len(files):
+        raise CorpusError(
+            f"{nameless[0]} names no split, and other files there do: rename it, such as to "
+            f"train-{nameless[0].name}, or move it out of the folder"
+        )
+    if nameless:
+        _tell_train(place)
+    splits: dict[str, list[Path]] = {}
+    for path, split in named.items():
+        splits.setdefault(split or "train", []).append(path)
+    for split, paths in splits.items():
+        if len(folders := sorted({str(path.parent) for path in paths})) > 1:
+            raise CorpusError(f"{place} holds the split {split!r} in {' and in '.join(folders)}: name one of these")
+    return splits
+
+
+@cache
+def _tell_train(place: Path) -> None:
+    """Say once how files are read that name no split."""
+    logger.info("%s names no split: its rows are taken as train", place if place.is_file() else f"no file of {place}")
+
+
+def _own_files(folder: Path) -> dict[str, list[Path]]:
+    """Split name → the files of it that :func:`write_dataset` wrote."""
     files: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob("*-?????-of-?????.parquet")):
-        files.setdefault(path.name[: -len("-00000-of-00001.parquet")], []).append(path)
+    for path in _parquet_in(folder):
+        if own := _OWN_NAME.fullmatch(path.name):
+            files.setdefault(own["split"], []).append(path)
     return files
+
+
+def _parquet_in(folder: Path) -> list[Path]:
+    """Parquet of rows in a folder, by name; predictions, which may lie beside rows, are none."""
+    return sorted(path for path in folder.glob("*.parquet") if path.name[0] != "." and path.name != PREDICTIONS_FILE)
+
+
+def _parquet_below(folder: Path) -> list[Path]:
+    """Parquet in the folders below one, as ``push_to_hub`` lays it out in ``data/``, hidden ones left out."""
+    below = sorted(path for path in folder.rglob("*.parquet") if path.name != PREDICTIONS_FILE)
+    return [path for path in below if not any(part[0] in "._" for part in path.relative_to(folder).parts)]
+
+
+def _split_of(path: Path, place: Path) -> str | None:
+    """The split that a file names, or the folder that it lies in; None where neither does."""
+    if own := _OWN_NAME.fullmatch(path.name):
+        return own["split"]
+    folders = path.relative_to(place).parent.parts if place.is_dir() else ()
+    for name in (path.stem, *reversed(folders)):
+        words = {word for word in re.split(r"[^a-z]+", name.lower()) if word}
+        splits = [split for split, of_split in _SPLIT_WORDS.items() if words & of_split]
+        if len(splits) > 1:
+            raise CorpusError(f"{path} names {' and '.join(splits)}: rename it, so that it says of which split it is")
+        if splits:
+            return splits[0]
+    return None
 
 
 def _check_shards(folder: Path, split: str, shards: Sequence[Path]) -> None:
     """Refuse a split that lacks a shard, has shards of two writings, a damaged one, or no rows at all."""
-    count = int(shards[0].stem[-5:])
-    if [path.name for path in shards] != [shard_name(split, index, count) for index in range(count)]:
+    counts = [int(path.stem[-5:]) for path in shards if _OWN_NAME.fullmatch(path.name)]
+    count = counts[0] if counts else 0
+    if counts and [path.name for path in shards] != [shard_name(split, index, count) for index in range(count)]:
         raise CorpusError(
             f"{folder} holds {len(shards)} files of split {split!r}, which are not its {count} shards: "
             "run the missing shards, or remove those of another --num-shards"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -47,6 +48,20 @@ _NEEDED = {"speaker": ("speaker",), "gender": ("gender",), "overall": (), "runni
 _HELD_OUT = frozenset({"test", "validation", "valid", "val", "dev", "eval"})
 _PLACES = {"model": DESCRIBER_FILE, "dataset": f"described/{DESCRIBER_FILE}"}
 """Kind of repository → where the describer lies there."""
+_FALLS_BACK = {
+    "speaker": ("speaker", "the train split has too few rows of a speaker, or none"),
+    "gender": ("gender", "a gender is not known, or the train split has too few rows of it"),
+    "overall": ("overall", ""),
+    "running": (PAST, "a speaker has taken too few turns in the dialogue before"),
+}
+"""Baseline → what it compares rows with, and where it cannot."""
+_COMPARED = {
+    "speaker": "the same speaker",
+    "gender": "speakers of the same gender",
+    OVERALL: "all speakers",
+    PAST: "the speaker's own past",
+}
+"""What rows are compared with, in words."""
 _MEASURE_FIRST = "Measure the dataset first: measure_dataset(dataset), or `speechcue measure DIR -o OUT`."
 
 
@@ -310,22 +325,53 @@ class SpeechDescriber(Record):
 
     def _compare(self, batch: Batch, values: FloatArray) -> tuple[FloatArray, RowStatistics, list[str]]:
         """What is compared of each row (its values, or their distance from its past), with what, and whose that is."""
-        past = np.full_like(values, np.nan)
-        if PAST in self.groups and self.groups[PAST].rows:
-            past = _past(batch, values, self.min_past)
-        has_past = np.asarray(np.isfinite(past).any(axis=1))
-        chosen = [
-            PAST if own else next(group for group in candidates if group in self.groups)
-            for own, candidates in zip(has_past.tolist(), _candidates(batch, self.baseline, len(values)), strict=True)
-        ]
+        past = self._past_of(batch, values)
+        has_past = _any_known(past)
+        chosen = self._chosen(batch, has_past)
         statistics = row_statistics(self.groups, self.cues, chosen)
-        compared = np.where(has_past[:, None], values - past, values)
-        usual = np.where(has_past[:, None], past, statistics.usual)
+        own = np.array(has_past, dtype=bool)[:, None]
+        compared = np.where(own, values - past, values)
+        usual = np.where(own, past, statistics.usual)
         return compared, statistics._replace(usual=usual), [group.partition(": ")[0] for group in chosen]
+
+    def _past_of(self, batch: Batch, values: FloatArray) -> FloatArray:
+        """What the speaker's past was, where rows are compared with that; NaN where they are not."""
+        if PAST in self.groups and self.groups[PAST].rows:
+            return _past(batch, values, self.min_past)
+        return np.full_like(values, np.nan)
+
+    def _chosen(self, batch: Batch, has_past: Sequence[bool]) -> list[str]:
+        """The group that each row is compared with."""
+        return [
+            PAST if own else next(group for group in candidates if group in self.groups)
+            for own, candidates in zip(has_past, _candidates(batch, self.baseline, len(has_past)), strict=True)
+        ]
+
+    def compared_with(self, batch: Batch) -> Counter[str]:
+        """Count the measured rows by what they are compared with; see *Fall-back* above.
+
+        Args:
+            batch: Column → values, one per row, as for describing them.
+
+        Returns:
+            ``"speaker"``, ``"gender"``, ``"overall"`` or ``"past"`` → rows. Rows without measurements are not counted.
+
+        Example:
+            >>> describer.compared_with(measured["test"][:])
+            Counter({'gender': 16})
+        """
+        _check_batch(batch, self.cues, self.baseline)
+        values = measured_values(batch, self.cues)
+        chosen = self._chosen(batch, _any_known(self._past_of(batch, values)))
+        kinds = [group.partition(": ")[0] for group in chosen]
+        return Counter(kind for kind, measured in zip(kinds, _any_known(values), strict=True) if measured)
 
 
 def describe_dataset(dataset: AnyDataset, describer: SpeechDescriber) -> AnyDataset:
     """Describe every row, whole dialogues at a time, without touching the other columns.
+
+    Where the baseline falls back, because speakers are not in the train split for example, a warning says once how many
+    rows were compared with what.
 
     ``dataset.map(describer, batched=True)`` does the same for all baselines but ``"running"``, which needs whole
     dialogues. Here only the columns the describer reads pass through ``map``, so no audio is read or written, and the
@@ -342,11 +388,17 @@ def describe_dataset(dataset: AnyDataset, describer: SpeechDescriber) -> AnyData
         DescriberError: If the dataset lacks a column.
         DialogueError: If the baseline is ``running`` and the rows are not whole dialogues in speaking order.
     """
-    if isinstance(dataset, DatasetDict):
-        return DatasetDict({split: describe_dataset(rows, describer) for split, rows in dataset.items()})
+    splits = dataset if isinstance(dataset, DatasetDict) else {_split_name(dataset) or "rows": dataset}
+    described = {split: describe_rows(rows, describer) for split, rows in splits.items()}
+    _tell_fall_back(splits, describer)
+    return DatasetDict(described) if isinstance(dataset, DatasetDict) else next(iter(described.values()))
+
+
+def describe_rows(rows: Dataset, describer: SpeechDescriber) -> Dataset:
+    """Describe rows as :func:`describe_dataset` does, without a word on what they are compared with."""
     if describer.baseline == "running":
-        split_dialogues(dataset)
-    inputs = dataset.select_columns([column for column in describer.inputs if column in dataset.column_names])
+        split_dialogues(rows)
+    inputs = _inputs(rows, describer)
     described = inputs.map(
         describer,
         batched=True,
@@ -355,7 +407,29 @@ def describe_dataset(dataset: AnyDataset, describer: SpeechDescriber) -> AnyData
         features=describer.features,
         desc="Describing speech",
     )
-    return put_beside(dataset, described)
+    return put_beside(rows, described)
+
+
+def _inputs(rows: Dataset, describer: SpeechDescriber) -> Dataset:
+    """The columns that a describer reads."""
+    return rows.select_columns([column for column in describer.inputs if column in rows.column_names])
+
+
+def _tell_fall_back(splits: Mapping[str, Dataset], describer: SpeechDescriber) -> None:
+    """Warn once, for all splits, where rows are not compared with what the baseline names."""
+    counts = {
+        split: describer.compared_with(_inputs(rows, describer).with_format(None)[:])
+        for split, rows in splits.items()
+        if len(rows)
+    }
+    wanted, reason = _FALLS_BACK[describer.baseline]
+    if any(set(count) - {wanted} for count in counts.values()):
+        compared = "; ".join(
+            f"{split} {' and '.join(f'{number:,} with {_COMPARED[kind]}' for kind, number in count.items())}"
+            for split, count in counts.items()
+            if count
+        )
+        logger.warning("the baseline %r falls back where %s. Rows compared: %s", describer.baseline, reason, compared)
 
 
 def measured_values(batch: Batch, cues: Sequence[str]) -> FloatArray:
@@ -366,6 +440,12 @@ def measured_values(batch: Batch, cues: Sequence[str]) -> FloatArray:
     values = np.array([batch[cue] for cue in cues], dtype=np.float64).T
     paper = np.array([cue in PAPER_COLUMNS for cue in cues])
     return np.where(np.isfinite(values) & ~(paper & (values == 0)), values, np.nan)
+
+
+def _any_known(values: FloatArray) -> list[bool]:
+    """Whether anything is known of each row."""
+    known: list[bool] = np.asarray(np.isfinite(values).any(axis=1)).tolist()
+    return known
 
 
 def _check_split(train: Dataset) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from datasets import Dataset
 
 from speechcue_hf.corpora.joining import put_beside
-from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
+from speechcue_hf.cues.describe import SpeechDescriber, describe_rows
 from speechcue_hf.cues.normalisation import OVERALL
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.inference.classifier import EmotionClassifier, Prediction, reads_descriptions
@@ -167,4 +167,4 @@ def _shifted(rows: Dataset, describer: SpeechDescriber, cue: str, deviations: fl
     step = deviations * describer.groups[OVERALL].cues[cue].sd
     moved = [None if value is None else value + step for value in rows[cue]]
     changed = rows.remove_columns(cue).add_column(cue, moved, feature=rows.features[cue])
-    return describe_dataset(changed, describer)
+    return describe_rows(changed, describer)

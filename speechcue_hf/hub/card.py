@@ -15,7 +15,8 @@ from datasets import ClassLabel, Dataset
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from speechcue_hf.corpora.catalogue import NAMESPACE, find_corpus
-from speechcue_hf.hub.run_records import HUB_ID, RunRecords, read_run
+from speechcue_hf.hub.run_records import RunRecords, read_run
+from speechcue_hf.models.base import HUB_ID
 from speechcue_hf.prompts.build import build_prompts, needed_columns
 from speechcue_hf.prompts.specification import PromptSpecification
 from speechcue_hf.records import ResultsRecord
@@ -85,7 +86,7 @@ def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None 
         EvaluationError: If the folder has no training record, or the results are of another prompt or describer, or of
             biographies made otherwise.
         PromptError: If the prompt beside the model is not valid.
-        DescriberError: If the prompt tells of the voice and no valid describer lies beside the model.
+        DescriberError: If the describer of the training is recorded, and no valid one lies beside the model.
     """
     run = read_run(folder)
     name = repo_id.split("/")[-1] if repo_id else folder.resolve().name
@@ -238,7 +239,12 @@ def example_prompt(prompt: PromptSpecification, names: Sequence[str]) -> list[di
 
 
 def _example_template(run: RunRecords) -> str:
-    """A model of labels is asked for emotions, a SEmoLLM without them for captions, and stage 1 for nothing."""
+    """A model of labels is asked for emotions, a SEmoLLM without them for captions, and stage 1 for nothing.
+
+    Without its describer nobody can make descriptions for a model, so it is asked about rows that have them.
+    """
+    if run.hears and run.describer is None:
+        return "described_example.py.jinja"
     if run.labels:
         return "example.py.jinja"
     return "pretraining_example.py.jinja" if run.training.stage == 1 else "caption_example.py.jinja"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -15,7 +14,8 @@ from typing import Any
 from datasets import DatasetDict
 
 from speechcue_hf.corpora.catalogue import Corpus
-from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_dataset, write_shard
+from speechcue_hf.corpora.identity import carry_records
+from speechcue_hf.corpora.parquet import identity_of, read_dataset, shard_name, write_dataset, write_shard
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.measure import measure_dataset
 from speechcue_hf.cues.settings import MeasurementSettings
@@ -31,7 +31,6 @@ from speechcue_hf.records import (
     CORPUS_FILE,
     VIEWS_FILE,
     CorpusIdentity,
-    find_record,
     write_json,
     write_record,
 )
@@ -137,7 +136,7 @@ def publish_corpus(
     """
     dataset = read_dataset(folder)
     first = next(iter(dataset.values()))
-    corpus = corpus_of(find_record(CorpusIdentity, folder), first["utterance_id"])
+    corpus = corpus_of(identity_of(folder, dataset), first["utterance_id"])
     folders, columns = [folder], first.column_names
     whole = everybody_is_licensed or columns_that_may_leave(corpus, columns) == columns
     if any(status != "none" for rows in dataset.values() for status in rows.unique("audio_status")):
@@ -189,11 +188,12 @@ def _configs(folders: Sequence[Path], prompts: Sequence[str], columns: Sequence[
 
 def _config(folder: Path, columns: Sequence[str] | None) -> _Config:
     dataset = read_dataset(folder)
+    identity = identity_of(folder, dataset)
     if columns is not None:
         dataset = DatasetDict({split: _selected(rows, columns, folder) for split, rows in dataset.items()})
     there = _all_columns(dataset)
     name = next((name for name, column in _NAMED_BY.items() if column in there), "utterances")
-    return _Config(name, dataset, folder, find_record(CorpusIdentity, folder))
+    return _Config(name, dataset, folder, identity)
 
 
 def _selected(rows: Any, columns: Sequence[str], folder: Path) -> Any:
@@ -216,7 +216,7 @@ def _prompt_config(folder: Path, prompt: str) -> _Config:
             f'the prompt {specification.name!r} cannot name a config: give it a "name" of letters, digits, - and _ only'
         )
     rows = build_prompts(read_dataset(folder), specification)
-    return _Config(f"sft-{specification.name}", rows, folder, find_record(CorpusIdentity, folder), specification)
+    return _Config(f"sft-{specification.name}", rows, folder, identity_of(folder), specification)
 
 
 def _one_corpus(configs: Sequence[_Config]) -> Corpus:
@@ -259,9 +259,9 @@ def _write_shards(rows: Any, split: str, folder: Path) -> None:
 
 
 def _stage_records(config: _Config, folder: Path) -> None:
-    for name in (CORPUS_FILE, *RECORDS):
-        if (config.folder / name).is_file():
-            shutil.copyfile(config.folder / name, folder / name)
+    carry_records(config.folder, folder, [CORPUS_FILE, *RECORDS])
+    if config.identity is not None and not (folder / CORPUS_FILE).is_file():
+        write_record(config.identity, folder)
     if config.prompt is not None:
         config.prompt.save(folder)
 

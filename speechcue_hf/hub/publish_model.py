@@ -11,10 +11,9 @@ import pyarrow.parquet as pq
 from speechcue_hf.corpora.catalogue import Corpus, corpus_of_ids, find_corpus
 from speechcue_hf.errors import LicenceError, PublishingError
 from speechcue_hf.hub.card import model_card
-from speechcue_hf.hub.run_records import HUB_ID
 from speechcue_hf.hub.scan import check_files
 from speechcue_hf.hub.upload import commit_files, repository
-from speechcue_hf.models.base import TINY_MODEL
+from speechcue_hf.models.base import HUB_ID, TINY_MODEL
 from speechcue_hf.records import (
     BASE_MODEL_FOLDER,
     BIOGRAPHIES_FILE,

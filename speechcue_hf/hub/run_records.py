@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.models.base import TINY_MODEL
+from speechcue_hf.models.base import HUB_ID, TINY_MODEL
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 from speechcue_hf.records import (
     CONFUSION_FILE,
@@ -29,9 +28,6 @@ from speechcue_hf.records import (
 )
 
 MOST_PARAMETERS_OF_A_TINY_MODEL = 1_000_000
-
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-"""Of a model; a folder of this machine has more parts or none."""
 
 _USED_BY_STAGE = {
     1: (
@@ -105,6 +101,16 @@ class RunRecords:
         return few or TINY_MODEL in (self.training.base_model, *self.parts.values())
 
     @property
+    def origin_of_base(self) -> str | None:
+        """What is known of the name of an encoder that came from a folder of this machine."""
+        training = self.training
+        if training.encoder is None or training.trained_before:
+            return None
+        if training.encoder["encoder"] != training.base_model:
+            return "as its configuration says"
+        return None if HUB_ID.fullmatch(training.base_model) else "a folder that names no model of the Hub"
+
+    @property
     def parts(self) -> dict[str, Any]:
         """The settings of SEmoLLM that this stage looked at; empty for other models."""
         used = _USED_BY_STAGE.get(self.training.stage or 0, ())
@@ -131,8 +137,10 @@ def read_run(folder: Path) -> RunRecords:
     )
     if run.results is not None:
         _check_results(run.results, training)
-    heard = run.hears or (training.kind == "speech" and (folder / DESCRIBER_FILE).is_file())
-    return replace(run, describer=_read_describer(folder, training)) if heard else run
+    # A run that was started from Python may not know its describer, and says so on the card.
+    needed = training.kind != "speech" and training.describer_sha256 is not None
+    there = (folder / DESCRIBER_FILE).is_file() and (run.hears or training.kind == "speech")
+    return replace(run, describer=_read_describer(folder, training)) if there or (run.hears and needed) else run
 
 
 def _base_on_the_hub(folder: Path) -> dict[str, Any]:

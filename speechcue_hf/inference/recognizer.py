@@ -12,7 +12,7 @@ from datasets import Dataset, Value
 
 from speechcue_hf.biographies.settings import BiographySettings, load_biography_prompt
 from speechcue_hf.biographies.write import write_biographies
-from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
+from speechcue_hf.cues.describe import SpeechDescriber, describe_rows
 from speechcue_hf.cues.measure import measure_dataset
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.generation.request import TextGenerator
@@ -179,7 +179,7 @@ class EmotionRecognizer:
         rows = rows_of(conversation, self.classifier.names, text)
         if self.describer is not None:
             measured = measure_dataset(rows, self.describer.measurement_settings())
-            rows = describe_dataset(measured, self.describer)
+            rows = describe_rows(measured, self.describer)
         if "biography" in self.classifier.columns:
             rows = self._with_biographies(rows)
         predictions = self.classifier.predict(rows)

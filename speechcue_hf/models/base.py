@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechcue_hf.errors import TrainingError
-from speechcue_hf.records import BASE_MODEL_FOLDER
+from speechcue_hf.records import BASE_MODEL_FOLDER, read_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+"""Of a model; a folder of this machine has more parts or none."""
 
 TINY_MODEL = "tiny"
 """Given as model, it means the tiny chat model that is built on the spot."""
@@ -51,8 +55,20 @@ def place_base_model(name: str, output: Path, texts: Iterable[str], seed: int) -
 
 
 def base_model_name(name: str) -> str:
-    """Hub id of a model, or the name of its folder without the path to it."""
-    return Path(name).resolve().name if Path(name).is_dir() else name
+    """Hub id of a model, in the cache of the Hub too, or the name of its folder without the path to it."""
+    if not Path(name).is_dir():
+        return name
+    folder = Path(name).absolute()
+    cached = next((part for part in reversed(folder.parts) if part.startswith("models--")), None)
+    return cached.removeprefix("models--").replace("--", "/") if cached else folder.resolve().name
+
+
+def original_name(name: str) -> str:
+    """Hub id of the model that a folder's model was loaded from, as its configuration says, or its name as it is."""
+    path = Path(name) / "config.json"
+    said = read_json(path, "take another copy of the model").get("_name_or_path") if path.is_file() else None
+    # What an earlier transformers wrote there may be a path as well.
+    return said if said and HUB_ID.fullmatch(said) and not Path(said).exists() else base_model_name(name)
 
 
 def has_plain_cache(model: PreTrainedModel) -> bool:

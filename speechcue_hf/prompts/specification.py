@@ -21,7 +21,7 @@ from jinja2 import Template, TemplateSyntaxError
 from speechcue_hf.errors import PromptError, RecordError
 from speechcue_hf.records import PROMPT_FILE, PROMPT_TEMPLATE_FILE, Record, parse_record, write_record
 from speechcue_hf.templates import foreign_template
-from speechcue_hf.values import meant
+from speechcue_hf.values import meant, nearest
 
 _PRESETS = files("speechcue_hf.prompts") / "presets"
 
@@ -199,7 +199,9 @@ def _own_settings(prompt: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any
     preset = str(prompt) in presets()
     path: Any = _PRESETS / f"{prompt}.json" if preset else Path(prompt)
     if not path.name.endswith(".json"):
-        raise PromptError(f"there is no prompt {prompt!r}: give the path of a .json file, or one of {presets()}")
+        near = nearest(str(prompt), presets())
+        fix = f"did you mean {near}?" if near else f"give the path of a .json file, or one of {presets()}"
+        raise PromptError(f"there is no prompt {str(prompt)!r}: {fix}")
     settings = _parse(_read(path), str(path))
     return {"name": path.name.removesuffix(".json"), **settings}, _PRESETS if preset else path.parent
 

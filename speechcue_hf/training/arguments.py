@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import datasets
 import torch
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled
-from transformers import TrainingArguments
+from transformers import IntervalStrategy, TrainingArguments
+from transformers.trainer_utils import SaveStrategy
 from trl import ModelConfig, SFTConfig  # type: ignore[attr-defined]
 
 from speechcue_hf.models.base import TINY_MODEL
 
 logger = logging.getLogger(__name__)
+
+_COUNTS = (
+    *("num_attention_heads", "max_tokens", "token_budget", "lora_r", "lora_alpha", "num_query_tokens"),
+    *("classifier_proj_size", "per_device_train_batch_size", "per_device_eval_batch_size"),
+    "gradient_accumulation_steps",
+)
+_AMOUNTS = (
+    *("context_before", "context_after", "frozen_layers", "num_train_epochs", "learning_rate"),
+    *("encoder_learning_rate", "weight_decay", "max_grad_norm"),
+    *("matching_weight", "contrastive_weight", "generation_weight"),
+)
+_SHARES = ("dropout", "lora_dropout", "projection_dropout", "label_smoothing_factor")
+_RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(_COUNTS, (1, math.inf)),
+    **dict.fromkeys(_AMOUNTS, (0, math.inf)),
+    **dict.fromkeys(_SHARES, (0, 1)),
+    "data_percent": (0, 100),
+    "stage": (1, 3),
+}
+"""Setting → its least value and its greatest; one that may be null is not held against it then."""
+
+_CHOICES = {"dtype": ("auto", "float32", "bfloat16", "float16"), "bnb_4bit_quant_type": ("nf4", "fp4")}
+"""Setting whose type is any text → what it may be."""
 
 
 @dataclass
@@ -149,8 +174,11 @@ class StageSettings:
 class _EpochDefaults:
     """Defaults that all trainers share: each epoch is judged, and the best one kept."""
 
-    eval_strategy: str = "epoch"
-    save_strategy: str = "epoch"
+    SCORES: ClassVar[tuple[str, ...]] = ("loss", "weighted_f1")
+    """What an epoch may be judged by."""
+
+    eval_strategy: IntervalStrategy | str = "epoch"
+    save_strategy: SaveStrategy | str = "epoch"
     save_total_limit: int | None = 1
     load_best_model_at_end: bool = True
     report_to: str | list[str] | None = "none"
@@ -226,7 +254,47 @@ class EncoderTraining(_EpochDefaults, TrainingArguments):
 class StageTraining(_EpochDefaults, TrainingArguments):
     """The trainer's settings with defaults for a stage: the epoch of least loss on the selection split is kept."""
 
+    SCORES: ClassVar[tuple[str, ...]] = ("loss",)
+
     metric_for_best_model: str | None = "loss"
     remove_unused_columns: bool = False
     logging_steps: float = 50
     output_dir: str = "runs/semollm"
+
+
+def check_settings(data: DataSettings, model: Any, training: Any) -> None:
+    """Refuse values that no run could use, before anything is loaded for it.
+
+    Args:
+        data: What is trained on.
+        model: The model: ``ModelSettings``, ``EncoderSettings`` or ``StageSettings``.
+        training: How it is trained.
+
+    Raises:
+        ValueError: If a value is none of a setting's choices or out of its range; the message names both.
+
+    Example:
+        >>> check_settings(DataSettings(seeds=[1, 1]), EncoderSettings(), None)
+        Traceback (most recent call last):
+        ValueError: seeds must be different numbers, at least one, got [1, 1]
+    """
+    for settings in filter(None, (data, model, training)):
+        hints = get_type_hints(type(settings))
+        for name in (setting.name for setting in fields(settings)):
+            _check_value(name, getattr(settings, name), hints[name])
+    if data.seeds is not None and (not data.seeds or len(set(data.seeds)) < len(data.seeds)):
+        raise ValueError(f"seeds must be different numbers, at least one, got {data.seeds}")
+    if data.data_percent == 0:
+        raise ValueError("data_percent must be over 0 and at most 100, got 0")
+    metric = None if training is None else training.metric_for_best_model
+    if metric is not None and metric.removeprefix("eval_") not in training.SCORES:
+        raise ValueError(f"metric_for_best_model must be {' or '.join(training.SCORES)}, got {metric!r}")
+
+
+def _check_value(name: str, value: Any, hint: Any) -> None:
+    choices = get_args(hint) if get_origin(hint) is Literal else _CHOICES.get(name)
+    if choices is not None and value is not None and value not in choices:
+        raise ValueError(f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, got {value!r}")
+    least, most = _RANGES.get(name, (-math.inf, math.inf))
+    if value is not None and name in _RANGES and not least <= value <= most:
+        raise ValueError(f"{name} must be {least} {'or more' if most == math.inf else f'to {most}'}, got {value}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor
 
 from speechcue_hf.errors import TrainingError
+from speechcue_hf.values import fitted, meant
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,25 @@ class Augmentation:
     largest_time_share: float = 0.2
     width_masks: int = 0
     widest_width_mask: int = 16
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Augmentation:
+        """Make one of the settings of a recipe.
+
+        Raises:
+            ValueError: If there is no such setting, or it has no such value.
+
+        Example:
+            >>> Augmentation.of({"speeds": [0.9, 1.1]}).speeds
+            (0.9, 1.1)
+        """
+        hints = get_type_hints(cls)
+        if wrong := [name for name in settings if name not in hints]:
+            raise ValueError(f"augmentation: the setting {wrong[0]!r} {meant(str(wrong[0]), hints)}")
+        try:
+            return cls(**{name: fitted(name, value, hints[name]) for name, value in settings.items()})
+        except TypeError as error:
+            raise ValueError(f"augmentation: {error}") from error
 
     def __post_init__(self) -> None:
         if any(not 0.5 <= speed <= 2.0 for speed in self.speeds):

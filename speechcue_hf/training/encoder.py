@@ -23,7 +23,7 @@ from speechcue_hf.inference.classifier import Prediction
 from speechcue_hf.inference.encoder import EncoderClassifier
 from speechcue_hf.inference.scoring import evaluation_mode
 from speechcue_hf.inference.settings import InferenceSettings
-from speechcue_hf.models.base import base_model_name
+from speechcue_hf.models.base import base_model_name, original_name
 from speechcue_hf.models.bioserc import BiosErcConfig, BiosErcForUtteranceClassification
 from speechcue_hf.models.bioserc.dialogues import UNLABELLED, collate, dialogue_examples
 from speechcue_hf.models.bioserc.vectors import cache_vectors, fit_inputs
@@ -31,7 +31,7 @@ from speechcue_hf.models.loading import find_beside, hub_commit, model_type
 from speechcue_hf.prompts.build import label_names
 from speechcue_hf.provenance import NOT_KNOWN, Provenance
 from speechcue_hf.records import TrainingRecord, read_record
-from speechcue_hf.training.arguments import DataSettings, EncoderSettings, EncoderTraining
+from speechcue_hf.training.arguments import DataSettings, EncoderSettings, EncoderTraining, check_settings
 from speechcue_hf.training.run import SelectingTrainer, check_run, check_splits, chosen_rows, train_and_record
 
 if TYPE_CHECKING:
@@ -130,8 +130,9 @@ def train_encoder(
         TrainingError: If the test split is given for selection, a split is missing or empty, splits share utterances,
             nothing is labelled, or the output folder holds an unfinished run and resuming was not asked for.
         ModelError: If the dataset lacks what the model reads.
-        ValueError: If a setting of the model does not fit the encoder.
+        ValueError: If a setting has no such value, or does not fit the encoder.
     """
+    check_settings(data, model, training)
     check_splits(dataset, data)
     checkpoint = check_run(training)
     rows = chosen_rows(dataset, data, training.seed)
@@ -326,7 +327,7 @@ def _origin(model: EncoderSettings, commit: str | None) -> dict[str, Any]:
     found = find_beside(model.encoder, TrainingRecord.FILE, commit)
     # Beside another kind of model a file of that name is not ours.
     if found is None or model_type(model.encoder, commit) != BiosErcConfig.model_type:
-        return {"base_model": base_model_name(model.encoder), "base_model_revision": commit}
+        return {"base_model": original_name(model.encoder), "base_model_revision": commit}
     before = read_record(TrainingRecord, found)
     run = {"corpus": before.corpus, "rows": before.rows["train"]["all"], "training_sha256": before.fingerprint}
     return {

@@ -15,7 +15,7 @@ from peft import PeftModel, get_peft_model
 from torch import Tensor
 from transformers import Trainer, set_seed
 
-from speechcue_hf.corpora.identity import carry_records, metadata_of
+from speechcue_hf.corpora.identity import carry_records, identify, metadata_of
 from speechcue_hf.corpora.joining import clip_places
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.models.base import TINY_MODEL, base_model_name, place_base_model
@@ -25,7 +25,7 @@ from speechcue_hf.models.semollm.pretraining_semollm import LossWeights, SEmoLLM
 from speechcue_hf.models.tiny_semollm import LANGUAGE_MODEL, QFORMER, SPEECH_ENCODER, build_tiny_parts
 from speechcue_hf.provenance import Provenance
 from speechcue_hf.records import CAPTIONS_FILE, DESCRIBER_FILE, CorpusIdentity, TrainingRecord, find_record
-from speechcue_hf.training.arguments import DataSettings, StageSettings, StageTraining
+from speechcue_hf.training.arguments import DataSettings, StageSettings, StageTraining, check_settings
 from speechcue_hf.training.augmentation import Augmentation
 from speechcue_hf.training.run import STAGE1_PARTS, check_run, check_splits, chosen_rows, train_and_record
 from speechcue_hf.training.semollm_batches import AnswerCollator, CaptionCollator, ClipLoader, StateLoader
@@ -153,6 +153,7 @@ def train_stage(
             folder holds an unfinished run, the queries collapse, or a batch does not fit into memory.
     """
     augmentation = check_stage(model)
+    check_settings(data, model, training)
     check_splits(captions, data, labelled=False)
     checkpoint = check_run(training)
     rows = DatasetDict(
@@ -183,7 +184,7 @@ def check_stage(model: StageSettings) -> Augmentation | None:
         _check_stage_before(model)
     if model.augmentation is None:
         return None
-    augmentation = Augmentation(**model.augmentation)
+    augmentation = Augmentation.of(model.augmentation)
     if augmentation.changes_style and model.stage < 3:
         raise TrainingError(
             f"stage {model.stage} learns captions that tell pitch, speed and volume, which speeds and gain_db "
@@ -316,6 +317,11 @@ def _make_trainer(
     )
 
 
+def _identity(captions: DatasetDict, folder: str | None) -> CorpusIdentity | None:
+    """The corpus of captions: as the record in their folder says, or else they themselves."""
+    return (find_record(CorpusIdentity, Path(folder)) if folder else None) or identify(captions)
+
+
 def _describe(
     model: StageSettings, rows: DatasetDict, captions: DatasetDict, data: DataSettings, output: Path
 ) -> dict[str, Any]:
@@ -324,7 +330,7 @@ def _describe(
     if model.captions is not None:
         folder = Path(model.captions)
         carry_records(folder, output, [CAPTIONS_FILE, DESCRIBER_FILE])
-        made = Provenance.of(folder).shown | {"corpus": metadata_of(find_record(CorpusIdentity, folder))}
+        made = {**Provenance.of(folder).shown}
     parts = {part: getattr(model, part) for part in PARTS[model.stage]}
     named = {part: base_model_name(getattr(model, part)) for part in (SPEECH_ENCODER, QFORMER, LANGUAGE_MODEL)}
     settings = asdict(model) | named | {"captions": None, "start_from": None, "states": None}
@@ -340,6 +346,7 @@ def _describe(
         "model": {name: value for name, value in settings.items() if value is not None},
         "states_kept": None if model.states is None else model.states_kind,
         "labels": {"names": names, "words": names},
+        "corpus": metadata_of(_identity(captions, model.captions)),
         **made,
         "sees_future": False,
         "data_percent": data.data_percent,

@@ -27,7 +27,7 @@ from speechcue_hf.prompts.build import build_prompts, label_names
 from speechcue_hf.prompts.encoding import encode_completion
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 from speechcue_hf.provenance import NOT_KNOWN, Provenance
-from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
+from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings, check_settings
 from speechcue_hf.training.run import SelectingTrainer, check_run, check_splits, chosen_rows, train_and_record
 
 if TYPE_CHECKING:
@@ -89,11 +89,13 @@ def fine_tune(
         TrainingError: If the test split is given for selection, a split is missing or empty, splits share utterances,
             the output folder holds an unfinished run and resuming was not asked for, or a row would be lost.
         PromptError: If the dataset does not fit the prompt.
+        ValueError: If a setting has no such value.
 
     Example:
         >>> fine_tune(described, FineTuning(), ModelSettings(), TrainingSettings(output_dir="runs/a"))  # doctest: +SKIP
         PosixPath('runs/a')
     """
+    check_settings(data, model, training)
     check_splits(dataset, data)
     _check_settings(model, training)
     checkpoint = check_run(training)

@@ -2,13 +2,15 @@ import json
 from dataclasses import replace
 
 import pytest
-from datasets import Dataset, DatasetDict, load_dataset
+from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset
 
 import speechcue_hf  # noqa: F401
 from speechcue_hf.cli import main
+from speechcue_hf.corpora.catalogue import find_corpus
 from speechcue_hf.corpora.identity import identify
 from speechcue_hf.corpora.parquet import read_dataset, write_dataset
-from speechcue_hf.errors import RecordError
+from speechcue_hf.dialogues import split_dialogues
+from speechcue_hf.errors import DialogueError, RecordError
 from speechcue_hf.records import CorpusIdentity, find_record
 
 
@@ -66,3 +68,92 @@ def test_damaged_file_is_named(tmp_path):
     (tmp_path / "corpus.json").write_text(json.dumps({"corpus": "meld"}))
     with pytest.raises(RecordError, match=r"corpus\.json has no 'config': prepare the corpus again"):
         find_record(CorpusIdentity, tmp_path)
+
+
+def each(dataset, change):
+    return DatasetDict({split: change(rows) for split, rows in dataset.items()})
+
+
+JOINED = {
+    "columns": lambda rows: concatenate_datasets([rows, Dataset.from_dict({"more": [1] * len(rows)})], axis=1),
+    "columns first": lambda rows: concatenate_datasets([Dataset.from_dict({"more": [1] * len(rows)}), rows], axis=1),
+    "its own columns": lambda rows: concatenate_datasets(
+        [rows.remove_columns("text"), rows.select_columns("text")], axis=1
+    ),
+    "its own rows": lambda rows: concatenate_datasets([rows.select(range(8)), rows.select(range(8, len(rows)))]),
+    "add_column": lambda rows: rows.add_column("more", [1] * len(rows)),
+    "filter": lambda rows: rows.filter(lambda row: True),
+    "torch": lambda rows: rows.with_format("torch"),
+}
+
+
+@pytest.mark.parametrize("change", JOINED.values(), ids=JOINED)
+def test_rows_keep_their_corpus_whatever_datasets_does(demo, change):
+    assert identify(each(demo, change)) == identify(demo)
+
+
+def test_rows_keep_their_corpus_in_files_of_plain_datasets(demo, tmp_path):
+    joined = each(demo, JOINED["columns"])
+    joined.save_to_disk(tmp_path / "disk")
+    for split, rows in joined.items():
+        rows.to_parquet(tmp_path / "parquet" / f"mine_{split}.parquet")
+        Dataset.from_pandas(rows.to_pandas()).to_parquet(tmp_path / "pandas" / f"{split}.parquet")
+    assert identify(read_dataset(tmp_path / "disk")) == identify(demo)
+    assert identify(read_dataset(tmp_path / "parquet")) == identify(demo)
+    assert identify(read_dataset(tmp_path / "pandas")).licence == "CC0-1.0"
+
+
+def test_own_recordings_keep_their_origin_when_joined(tmp_path):
+    (tmp_path / "metadata.csv").write_text("file_name,utterance_id,text,emotion\n,a,Hello.,glad\n,b,No.,sad\n")
+    own = load_dataset("speechcue/folder", data_dir=str(tmp_path))
+    joined = each(own, JOINED["columns"])
+    assert identify(joined).corpus == identify(own).corpus == "folder"
+    joined.save_to_disk(tmp_path / "disk")
+    assert identify(read_dataset(tmp_path / "disk")).corpus == "folder"
+
+
+@pytest.fixture
+def two(demo, tmp_path):
+    from tests.corpora import test_emorynlp
+
+    test_emorynlp.write_csv(tmp_path)
+    other = load_dataset("speechcue/emorynlp", data_dir=str(tmp_path), verify=False, cache_dir=str(tmp_path / "cache"))[
+        "train"
+    ]
+    names = ["dialogue_id", "utterance_id", "turn", "text"]
+    return concatenate_datasets([demo["train"].select_columns(names), other.select_columns(names)])
+
+
+def test_two_corpora_in_one_dataset_are_both_named(two, tmp_path):
+    identity = identify(DatasetDict(train=two))
+    assert (identity.corpus, identity.config) == ("demo+emorynlp", "default+default")
+    assert (identity.licence, identity.task) == ("CC0-1.0; Apache-2.0", "demo+emorynlp-captions")
+    write_dataset(DatasetDict(train=two), tmp_path / "both")
+    assert identify(read_dataset(tmp_path / "both")) == identity == find_record(CorpusIdentity, tmp_path / "both")
+    assert identify(DatasetDict(train=two.select(range(3)), test=two.select(range(3, 5)))).corpus == "demo+emorynlp"
+
+
+def test_of_several_corpora_no_more_may_leave_than_of_each():
+    corpus = find_corpus("demo+iemocap")
+    assert (corpus.may_leave, corpus.hub_licence, corpus.order_fixed) == ("cues", "other", False)
+    assert find_corpus("demo+nothing") is None and find_corpus(None) is None
+    assert find_corpus("emorynlp+meld").may_leave == "everything"
+
+
+def test_files_of_commands_keep_the_corpus_of_a_plain_parquet(tmp_path):
+    demo = load_dataset("speechcue/demo")
+    file = tmp_path / "rows.parquet"
+    demo["train"].to_parquet(file)
+    assert main(["measure", str(file), "-o", str(tmp_path / "measured"), "--groups", "loudness"]) == 0
+    assert find_record(CorpusIdentity, tmp_path / "measured").corpus == "demo"
+    assert main(["describe", str(tmp_path / "measured"), "-o", str(tmp_path / "described")]) == 0
+    assert find_record(CorpusIdentity, tmp_path / "described").licence == "CC0-1.0"
+
+
+def test_order_is_as_the_corpus_says_after_parquet_too(tmp_path):
+    rows = {"dialogue_id": ["Ses01F_impro01"] * 2, "turn": [0, 1], "start": [2.0, 1.0]}
+    ids = ["Ses01F_impro01_F000", "Ses01F_impro01_M000"]
+    Dataset.from_dict({**rows, "utterance_id": ids}).to_parquet(tmp_path / "rows.parquet")
+    assert split_dialogues(read_dataset(tmp_path / "rows.parquet")["train"]) == [range(0, 2)]
+    with pytest.raises(DialogueError, match="before turn 0"):
+        split_dialogues(Dataset.from_dict({**rows, "utterance_id": ["a", "b"]}))

@@ -196,3 +196,79 @@ def test_files_with_other_columns_are_no_one_dataset(tmp_path):
     write_shard(Dataset.from_dict({"words": ["hello"]}), tmp_path / shard_name("test", 0, 1))
     with pytest.raises(CorpusError, match=r"make them again together: .*words"):
         read_dataset(tmp_path)
+
+
+def put(path: Path, *names: str) -> Path:
+    """Write rows as plain datasets does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Dataset.from_dict({"name": list(names)}).to_parquet(path)
+    return path
+
+
+def names_of(place: Path) -> dict[str, list[str]]:
+    return {split: rows["name"][:] for split, rows in read_dataset(place).items()}
+
+
+def test_a_parquet_file_of_any_name_is_read(tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        assert names_of(put(tmp_path / "rows.parquet", "a", "b")) == {"train": ["a", "b"]}
+        read_dataset(tmp_path / "rows.parquet")
+    assert caplog.text.count("rows.parquet names no split: its rows are taken as train") == 1
+    assert names_of(put(tmp_path / "my_dev.parquet", "c")) == {"validation": ["c"]}
+
+
+@pytest.mark.parametrize(
+    ("files", "splits"),
+    [
+        (["one.parquet", "two.parquet"], {"train": ["one", "two"]}),
+        (["my_train.parquet", "val.parquet"], {"train": ["my_train"], "validation": ["val"]}),
+        (["a-dev.parquet", "eval.parquet"], {"validation": ["a-dev"], "test": ["eval"]}),
+        (["meld-train-1.parquet", "meld-train-2.parquet"], {"train": ["meld-train-1", "meld-train-2"]}),
+        (["training/x.parquet", "testing/y.parquet"], {"train": ["x"], "test": ["y"]}),
+        (["data/train-00000-of-00001.parquet", ".cache/train.parquet"], {"train": ["train-00000-of-00001"]}),
+        (["constrained.parquet", "predictions.parquet"], {"train": ["constrained"]}),
+    ],
+)
+def test_a_folder_of_parquet_is_read_by_what_its_names_say(tmp_path, files, splits):
+    for name in files:
+        put(tmp_path / name, Path(name).stem)
+    assert names_of(tmp_path) == splits
+    if "predictions.parquet" not in files:
+        plain = load_dataset(str(tmp_path))
+        assert {split: rows["name"][:] for split, rows in plain.items()} == splits
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["train.parquet", "more.parquet"], r"more\.parquet names no split, and other files there do: rename it"),
+        (["train_and_test.parquet"], "names train and test: rename it"),
+        (["a/train.parquet", "b/train.parquet"], r"holds the split 'train' in .*a and in .*b: name one of these"),
+        (["train-00000-of-00001.parquet", "train.parquet"], "which are not its 1 shards"),
+    ],
+)
+def test_files_whose_split_is_not_clear_are_refused(tmp_path, files, message):
+    for name in files:
+        put(tmp_path / name, name)
+    with pytest.raises(CorpusError, match=message):
+        read_dataset(tmp_path)
+
+
+def test_nothing_is_written_beside_files_that_would_be_read_with_it(tmp_path):
+    put(tmp_path / "mine.parquet", "a")
+    with pytest.raises(CorpusError, match=r"holds mine\.parquet, which is no part of this dataset"):
+        write_dataset(DatasetDict(train=rows_of(None)), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.parquet"]
+
+
+def test_what_plain_datasets_saved_to_disk_is_read(tmp_path):
+    rows = Dataset.from_dict({"name": ["a"]})
+    DatasetDict(train=rows, test=rows).save_to_disk(tmp_path / "both")
+    assert names_of(tmp_path / "both") == {"train": ["a"], "test": ["a"]}
+    rows.save_to_disk(tmp_path / "one")
+    assert names_of(tmp_path / "one") == {"train": ["a"]}
+
+
+def test_a_place_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(CorpusError, match=r"there is no .*nowhere: make it"):
+        read_dataset(tmp_path / "nowhere")

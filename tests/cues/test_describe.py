@@ -385,3 +385,25 @@ def test_running_without_speaker_has_no_past(train):
     describer = SpeechDescriber.fit(train, baseline="running", min_past=1)
     dialogue = rows(8, speaker=[None] * 8, gender=[None] * 8)
     assert all("average" in text for text in describe_dataset(dialogue, describer)["speech_description"])
+
+
+@pytest.mark.parametrize(("baseline", "said"), [("speaker", True), ("gender", False), ("overall", False)])
+def test_a_baseline_that_falls_back_says_once_how_many_rows_it_compared_with_what(baseline, said, caplog):
+    train = rows()
+    test = rows(16, seed=1, split="test").map(lambda row: {"speaker": f"new {row['speaker']}"})
+    describer = SpeechDescriber.fit(train, baseline=baseline)
+    with caplog.at_level("WARNING"):
+        describe_dataset(DatasetDict(train=train, test=test), describer)
+    messages = [record.getMessage() for record in caplog.records if "falls back" in record.getMessage()]
+    assert len(messages) == said
+    if said:
+        compared = "train 80 with the same speaker; test 16 with speakers of the same gender"
+        assert messages[0].endswith(f"Rows compared: {compared}")
+        assert describer.compared_with(test[:]) == {"gender": 16}
+
+
+def test_rows_that_were_not_measured_are_not_counted_as_compared():
+    describer, silent = SpeechDescriber.fit(rows()), [None] * 16
+    batch = rows(16, seed=1, split="test")[:]
+    assert describer.compared_with(batch) == {"speaker": 16}
+    assert not describer.compared_with({**batch, **dict.fromkeys(describer.cues, silent)})

@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 
 from speechcue_hf.cli import main
 from speechcue_hf.cues.describe import SpeechDescriber
-from speechcue_hf.errors import EvaluationError, RecordError
+from speechcue_hf.errors import DescriberError, EvaluationError, RecordError
 from speechcue_hf.hub.card import example_prompt, model_card
 from speechcue_hf.hub.publish_model import publish_model
 from speechcue_hf.hub.run_records import read_run
@@ -324,3 +324,32 @@ def test_a_base_model_that_was_published_later_is_named_by_its_id(run):
     assert model_card(run).data.base_model is None
     change(run / "adapter_config.json", base_model_name_or_path="me/base")
     assert model_card(run).data.base_model == "me/base"
+
+
+def test_a_run_that_was_started_from_python_has_a_card(run, dataset_folder, monkeypatch, capsys):
+    """Nobody told it how its rows were made, so no describer lies beside it."""
+    (run / "describer.json").unlink()
+    change(run / "training.json", describer_sha256=None)
+    (run / "results.json").unlink()
+    (run / "data").mkdir()
+    (run / "data" / "described").symlink_to(dataset_folder)
+    assert main(["card", str(run)]) == 0
+    card = model_card(run).content
+    assert "No record of this model says how the voice was measured" in card
+    assert "`describer.save_pretrained(folder)` puts it there" in card and "EmotionRecognizer" not in card
+    monkeypatch.chdir(run)
+    capsys.readouterr()
+    exec(code(card), {})
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 6 and all(re.fullmatch(r".+ -> (angry|happy|neutral)", line) for line in said)
+
+
+def test_a_describer_that_the_training_names_must_be_there(run):
+    (run / "describer.json").unlink()
+    with pytest.raises(DescriberError, match=r"holds no describer\.json"):
+        model_card(run)
+
+
+def test_without_a_choice_of_the_best_step_none_is_named(run):
+    change(run / "training.json", best={"step": None})
+    assert "| steps | 2 |" in model_card(run).content

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from speechcue_hf.errors import TrainingError
-from speechcue_hf.models.base import place_base_model
+from speechcue_hf.models.base import base_model_name, original_name, place_base_model
 from speechcue_hf.models.loading import load_model
 
 TEXTS = ["Ann: hello", "happy"]
@@ -30,3 +30,11 @@ def test_local_model_is_linked_and_not_mistaken_for_another(tmp_path: Path) -> N
     for other in (models[1], "tiny"):
         with pytest.raises(TrainingError, match="run already holds a run on another base model"):
             place_base_model(other, tmp_path / "run", TEXTS, seed=0)
+
+
+def test_a_model_in_the_cache_of_the_hub_has_its_id(tmp_path):
+    folder = tmp_path / "models--FacebookAI--roberta-large" / "snapshots" / ("a" * 40)
+    folder.mkdir(parents=True)
+    assert base_model_name(str(folder)) == original_name(str(folder)) == "FacebookAI/roberta-large"
+    assert base_model_name("FacebookAI/roberta-large") == "FacebookAI/roberta-large"
+    assert base_model_name(str(tmp_path)) == tmp_path.name

@@ -15,6 +15,7 @@ from datasets import Dataset, DatasetDict
 from safetensors.torch import load_file
 
 from speechcue_hf import records
+from speechcue_hf.cli import main
 from speechcue_hf.errors import ModelError, TrainingError
 from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
 from speechcue_hf.records import TrainingRecord
@@ -378,3 +379,28 @@ def test_unlabelled_utterances_are_read_but_not_counted(
     )
     output = train(described_corpus, encoders / "bert", settings(tmp_path, max_steps=1), frozen_layers=2)
     assert read_record(output)["rows"]["train"] == {"all": 24, "unlabelled": 6, "shortened": 0}
+
+
+@pytest.mark.parametrize(
+    ("said", "named", "origin"),
+    [
+        ("nreimers/MiniLM-L6-H384-uncased", "nreimers/MiniLM-L6-H384-uncased", ", as its configuration says |"),
+        ("/home/somebody/MiniLM", "model", ", a folder that names no model of the Hub |"),
+        (None, "model", ", a folder that names no model of the Hub |"),
+    ],
+)
+def test_the_card_of_a_run_from_python_names_the_encoder(
+    described_corpus: DatasetDict, encoders: Path, tmp_path: Path, said: str | None, named: str, origin: str
+) -> None:
+    encoder = tmp_path / "model"
+    shutil.copytree(encoders / "bert", encoder)
+    config = json.loads((encoder / "config.json").read_text())
+    (encoder / "config.json").write_text(json.dumps(config | ({"_name_or_path": said} if said else {})))
+    measured = described_corpus.map(lambda row: {"f0_mean_hz_z": 1.0})
+    run = tmp_path / "run"
+    assert train(measured, encoder, settings(run, max_steps=1), cues="z_scores", frozen_layers=2) == run
+    assert main(["card", str(run)]) == 0
+    card = (run / "README.md").read_text()
+    assert f"in the manner of BiosERC, on `{named}`," in card and f"| base model | `{named}`{origin}" in card
+    assert str(tmp_path) not in card
+    assert ("base_model: nreimers/MiniLM-L6-H384-uncased" in card) == (named != "model")

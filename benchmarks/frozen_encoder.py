@@ -27,8 +27,9 @@ from typing import Any
 import datasets
 
 sys.path.insert(0, str(Path(__file__).parent))
-from encoder import CUES, INPUTS, load_corpus, spread
+from encoder import CUES, INPUTS, described, load_corpus, spread
 
+from speechcue_hf import intervene, load_classifier
 from speechcue_hf.records import TRAINING_FILE, TrainingRecord, read_record
 from speechcue_hf.training.encoder import train_encoder
 from speechcue_hf.training.recipes import parse_recipe
@@ -67,6 +68,7 @@ def main() -> None:
         with ThreadPoolExecutor(arguments.processes) as pool:
             list(pool.map(lambda run: train_in_a_process(run, arguments.output), group))
     print_scores(read, arguments.seeds, arguments.output)
+    print_listening(arguments.seeds, arguments.output)
 
 
 def folder_of(run: Run, output: Path) -> Path:
@@ -124,6 +126,22 @@ def print_scores(read: Sequence[tuple[str, str]], seeds: Sequence[str], output: 
             scores = [score_of((corpus, name, context, design, seed), output) for seed in seeds]
             cells.append(f"{spread(scores)} ({', '.join(f'{score:.2f}' for score in scores)})")
         print(f"| {corpus} | {name} | {context} | {' | '.join(cells)} |")
+
+
+def print_listening(seeds: Sequence[str], output: Path) -> None:
+    """Print what models that read cues score on validation with the cues of other utterances, and with none."""
+    splits, describer = described(load_corpus("meld", "text"), Path(os.environ["SPEECHCUE_CORPORA"]) / "meld")
+    print(f"\n| cues of the same models, past turns | {' | '.join(DESIGNS)} |")
+    print(f"|---|{'---|' * len(DESIGNS)}")
+    scores: dict[str, dict[str, list[float]]] = {}
+    for design, seed in product(DESIGNS, seeds):
+        classifier = load_classifier(folder_of(("meld", CUES, "past turns", design, seed), output))
+        report = intervene(classifier, splits["validation"], describer, seed=int(seed))["variants"]
+        for name, it in report.items():
+            scores.setdefault(name, {}).setdefault(design, []).append(100 * it["weighted_f1"])
+    for name, of_design in scores.items():
+        cells = [f"{spread(it)} ({', '.join(f'{score:.2f}' for score in it)})" for it in of_design.values()]
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

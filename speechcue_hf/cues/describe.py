@@ -357,8 +357,8 @@ class SpeechDescriber(Record):
             ``"speaker"``, ``"gender"``, ``"overall"`` or ``"past"`` → rows. Rows without measurements are not counted.
 
         Example:
-            >>> describer.compared_with(measured["test"][:])
-            Counter({'gender': 16})
+            >>> SpeechDescriber.fit(measured["train"]).compared_with(measured["test"][:])
+            Counter({'speaker': 16})
         """
         _check_batch(batch, self.cues, self.baseline)
         values = measured_values(batch, self.cues)

@@ -164,6 +164,21 @@ class AvSound:
             continue
         return self._end if self.declared is None or self.early else self.declared
 
+    def copy(self, target: IO[bytes]) -> str:
+        """Write the sound as it is encoded, without decoding it; the suffix of the format of what was written."""
+        import av
+
+        # Of an mp4 only an mp4 keeps what its encoder put before the first sample apart from the sound.
+        form, suffix = ("mp4", ".m4a") if self._container.format.name.startswith("mov") else ("matroska", ".mka")
+        with av.open(target, mode="w", format=form) as copied:
+            track = copied.add_stream_from_template(self._stream)
+            for packet in self._packets():
+                # The empty one at the end is for decoders.
+                if packet.size and packet.dts is not None:
+                    packet.stream = track
+                    copied.mux(packet)
+        return suffix
+
     def close(self) -> None:
         """As for any :class:`Sound`."""
         self._container.close()

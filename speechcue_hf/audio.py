@@ -130,11 +130,11 @@ def read_sound(audio: str | PathLike[str] | Mapping[str, Any], use: Callable[[So
                 raise AudioError(f"{name}: does not fit the memory") from error
             except AudioError as error:
                 refusals.append(str(error))
-            except soundfile.LibsndfileError as error:
-                faults.append(error.error_string.rstrip("."))
+            except soundfile.SoundFileRuntimeError as error:
+                faults.append(getattr(error, "error_string", str(error)).rstrip("."))
             except av.FFmpegError as error:
                 faults.append(str(error.strerror).rstrip("."))
-        cause = refusals[0] if refusals else f"cannot be decoded ({'; '.join(faults)})"
+        cause = refusals[0] if refusals else f"cannot be decoded ({', '.join(faults)})"
         raise AudioError(f"{name}: {cause}")
 
 
@@ -209,4 +209,4 @@ def _source(audio: Mapping[str, Any]) -> IO[bytes]:
         raise OSError("is no file")
     # Unbuffered, because libsndfile reads through the descriptor, whose position must be ours. Without its name, from
     # whose suffix FFmpeg would guess what is in it.
-    return io.FileIO(os.open(audio["path"], os.O_RDONLY | getattr(os, "O_BINARY", 0)))  # type: ignore[return-value]
+    return io.FileIO(os.open(audio["path"], os.O_RDONLY | getattr(os, "O_BINARY", 0)))

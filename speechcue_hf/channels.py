@@ -49,6 +49,16 @@ def at_full_scale(clip: Clip) -> Clip:
     return replace(clip, samples=clip.samples / _INT16, notes=(*clip.notes, INTEGER_SCALE))
 
 
+def mixed(clip: Clip) -> Clip:
+    """The clip in one channel (``samples`` of shape ``(1, frames)``) at full scale, as models hear it.
+
+    Raises:
+        AudioError: As :func:`at_full_scale`.
+    """
+    whole = at_full_scale(clip)
+    return replace(whole, samples=one_channel(whole.samples)[np.newaxis])
+
+
 def one_channel(samples: Samples) -> Samples:
     """Mix channels: the mean of those that hold speech, in phase and without their offsets.
 
@@ -67,7 +77,7 @@ def one_channel(samples: Samples) -> Samples:
     """
     centred = _without_offset(samples)
     if len(centred) == 1:
-        return centred[0]
+        return np.asarray(centred[0])
     power = centred.var(axis=1)
     strongest = int(power.argmax())
     weights = np.clip((power - _FAINT * power[strongest]) / ((_FULL - _FAINT) * power[strongest] or 1.0), 0.0, 1.0)

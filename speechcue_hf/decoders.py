@@ -15,7 +15,7 @@ from typing import IO, Any, NoReturn, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from speechcue_hf.endings import ends_early, tells_its_length
+from speechcue_hf.endings import ends_early, ogg_positions, tells_its_length
 from speechcue_hf.errors import AudioError
 
 Block = npt.NDArray[np.float64]
@@ -32,10 +32,12 @@ _FORMATS = (
     "voc,w64,wav,wv"
 )
 """What FFmpeg may take a file for: none of these names another file that it would follow."""
-_TELLING = ("asf", "caf", "flac", "matroska", "mov", "tta", "wv")
+_TELLING = ("asf", "au", "caf", "flac", "matroska", "mov", "nistsphere", "tta", "w64", "wv")
 """Formats whose header says how long the file is; mp3 does where it has a tag for it, the others are guessed."""
 _TOLERANCE = 0.25
 """In s: what may be missing of the length that a header says; encoders and rounding account for less."""
+_LONGEST_PAGE = 20.0
+"""In s, of Ogg: a page of very quiet speech."""
 _BLOCK = 2**18
 """Amplitudes that libsndfile decodes at a time."""
 
@@ -73,28 +75,37 @@ class SoundfileSound:
     def __init__(self, file: IO[bytes]) -> None:
         import soundfile
 
-        self.early = ends_early(file)
+        # Before it is opened: libsndfile has the position of the file for its own.
+        self.early, (first, last) = ends_early(file), ogg_positions(file)
         # libsndfile reads a file itself: a call back into Python for each block costs more than the decoding.
         held = isinstance(file, io.BytesIO)
         self._sound = soundfile.SoundFile(file) if held else soundfile.SoundFile(file.fileno(), closefd=False)
         self.rate, self.channels = self._sound.samplerate, self._sound.channels
         self.declared: float | None = self._sound.frames / self.rate
         self.damaged = False
+        # A broadcast does not begin at zero.
+        start = first if first > _LONGEST_PAGE * self.rate else 0
+        self._torn = (last - start) / self.rate > self.declared + _TOLERANCE
 
     def blocks(self) -> Iterator[Block]:
-        """As for any :class:`Sound`."""
+        """As for any :class:`Sound`, but where something is missing: there the other decoder finds its way."""
+        import soundfile
+
         left = self._sound.frames
-        while len(block := self._sound.read(_BLOCK // self.channels, dtype="float64", always_2d=True)):
+        while left:
+            wanted = min(left, _BLOCK // self.channels)
+            block = self._sound.read(wanted, dtype="float64", always_2d=True)
+            if self._torn or len(block) < wanted:
+                raise soundfile.SoundFileRuntimeError("parts of it are missing")
             left -= len(block)
             yield np.ascontiguousarray(block.T)
-        self.damaged |= left > 0 and not self.early
 
     def skim(self) -> float:
         """As for any :class:`Sound`; a flac is found to end early by an error, which leaves it to the other decoder."""
         if self._sound.format == "FLAC":
             self._sound.seek(self._sound.frames - 1)
             self._sound.read(1)
-        return self._sound.frames / self.rate
+        return float(self._sound.frames / self.rate)
 
     def close(self) -> None:
         """As for any :class:`Sound`."""
@@ -121,14 +132,16 @@ class AvSound:
             metadata_errors="replace",
             io_open=_refuse_opening,
         )
-        self._stream = next((it for it in self._container.streams.audio if it.codec_context is not None), None)
+        decodable = (it for it in self._container.streams.audio if it.codec_context is not None)
+        self._stream: Any = next(decodable, None)
         if self._stream is None:
             self.close()
             raise AudioError("has no audio track" if not self._container.streams.audio else "is in an unknown codec")
         kind = self._container.format.name.split(",")[0]
         self._tells = kind in _TELLING or (kind == "mp3" and tells)
-        self.rate, self._layout = self._stream.rate or 0, self._stream.codec_context.layout
-        self.channels = self._layout.nb_channels
+        self.rate: int = self._stream.rate or 0
+        self._layout = self._stream.codec_context.layout
+        self.channels: int = self._layout.nb_channels
         self.declared = self._header_length()
         self.damaged = False
         self._end = 0.0
@@ -139,7 +152,7 @@ class AvSound:
         """As for any :class:`Sound`; what changes its rate or its channels on the way is brought to those of before."""
         import av
 
-        failed = False
+        failed, samples = False, 0
         for packet in self._packets():
             try:
                 converted = [self._converted(frame) for frame in packet.decode()]
@@ -153,10 +166,17 @@ class AvSound:
             if packet.size:
                 self.damaged |= failed
                 failed = False
-            for blocks in converted:
-                yield from blocks
+            for block in (block for blocks in converted for block in blocks):
+                # Damaged WMA decodes to what are no numbers.
+                if np.isfinite(block).all():
+                    samples += block.shape[1]
+                    yield block
+                else:
+                    self.damaged = True
         # What is wrong with the last packet is that it is not whole.
         self.early |= failed
+        # Pages of Ogg that are damaged are passed over in silence.
+        self.damaged |= self._container.format.name == "ogg" and samples / self.rate < self._end - _TOLERANCE
 
     def skim(self) -> float:
         """As for any :class:`Sound`."""
@@ -215,9 +235,11 @@ class AvSound:
 
         source = (frame.format.name, frame.layout.name, frame.sample_rate)
         if source != self._source:
-            self._resampler = av.AudioResampler(format="dblp", layout=self._layout, rate=self.rate)
+            # Interleaved: PyAV reads beyond the memory of a frame of eight channels or more that lie apart.
+            self._resampler = av.AudioResampler(format="dbl", layout=self._layout, rate=self.rate)
             self._source = source
-        return [np.asarray(it.to_ndarray(), dtype=np.float64) for it in self._resampler.resample(frame)]
+        interleaved = (part.to_ndarray().reshape(-1, self.channels) for part in self._resampler.resample(frame))
+        return [np.ascontiguousarray(part.T, dtype=np.float64) for part in interleaved]
 
 
 def for_soundfile(file: IO[bytes]) -> bool:

@@ -18,7 +18,7 @@ _LAST_PAGE = 4
 
 
 def ends_early(file: IO[bytes]) -> bool:
-    """Whether the end of the sound is missing, by what the container says of its own length.
+    r"""Whether the end of the sound is missing, by what the container says of its own length.
 
     RIFF (wav, avi) and FORM (aiff) say how long their sound is, and Ogg marks its last page. Of the others only a
     decoder knows; they count as whole here.
@@ -27,7 +27,7 @@ def ends_early(file: IO[bytes]) -> bool:
         file: Any file, open for reading; it is rewound.
 
     Example:
-        >>> ends_early(io.BytesIO(b"RIFF\\x2c\\x10\\0\\0WAVEdata\\0\\x10\\0\\0" + bytes(2048)))
+        >>> ends_early(io.BytesIO(b"RIFF\x2c\x10\0\0WAVEdata\0\x10\0\0" + bytes(2048)))
         True
     """
     size = file.seek(0, io.SEEK_END)
@@ -55,6 +55,32 @@ def tells_its_length(file: IO[bytes]) -> bool:
     return any(tag in frame for tag in (b"Xing", b"Info", b"VBRI"))
 
 
+def ogg_positions(file: IO[bytes]) -> tuple[int, int]:
+    """With how many samples the first page with sound ends by what it says, and the last; zeros where it is no Ogg.
+
+    libsndfile passes over a page that is damaged in silence, and takes a file for shorter than it is. Rewinds the file.
+    """
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = file.read(_LARGEST_PAGE)
+    file.seek(max(0, size - _LARGEST_PAGE))
+    first, last = (_positions(pages) if head[:4] == b"OggS" else [] for pages in (head, file.read()))
+    file.seek(0)
+    return (first[0], last[-1]) if first and last else (0, 0)
+
+
+def _positions(pages: bytes) -> list[int]:
+    """What pages say of how many samples end with them, those of headers left out; a damaged one may be among them."""
+    found = []
+    place = pages.find(b"OggS")
+    while place >= 0 and len(pages) >= place + 14:
+        (position,) = struct.unpack_from("<q", pages, place + 6)
+        if position > 0:
+            found.append(position)
+        place = pages.find(b"OggS", place + 4)
+    return found
+
+
 def _sound_is_cut(file: IO[bytes], size: int, layout: str) -> bool:
     """Whether the chunk with the sound claims more bytes than the file has."""
     place = 12
@@ -64,7 +90,7 @@ def _sound_is_cut(file: IO[bytes], size: int, layout: str) -> bool:
         file.seek(place)
         name, length = struct.unpack(layout, file.read(8))
         if name in (b"data", b"SSND") or (name == b"LIST" and file.read(4) == b"movi"):
-            return length < _UNKNOWN_LENGTH and place + 8 + length > size + _COUNTING_ERROR
+            return bool(length < _UNKNOWN_LENGTH and place + 8 + length > size + _COUNTING_ERROR)
         # Chunks begin at even places.
         place += 8 + length + length % 2
     return place > size

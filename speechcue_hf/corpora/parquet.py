@@ -234,7 +234,6 @@ def _embedded(clip: dict[str, Any] | None) -> dict[str, Any] | None:
     name = None if path is None else path.name
     if clip["bytes"] is not None:
         return {"bytes": clip["bytes"], "path": name}
-    # Not through datasets, which takes a file name with "::" in it for an address.
     size = os.stat(clip["path"]).st_size
     if size > LARGEST_EMBEDDED:
         logger.warning("%s: left out, a file of %s bytes is too large for a row", name, f"{size:,}")

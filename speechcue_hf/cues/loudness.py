@@ -41,6 +41,11 @@ def digital_silence(samples: FloatArray, rate: int) -> FloatArray:
     return np.stack([starts, ends], axis=1)[ends - starts >= _SHORTEST_SILENCE]
 
 
+def is_silent(samples: FloatArray) -> bool:
+    """Whether a clip holds no recording from its first sample to its last: shape ``(channels, frames)``."""
+    return bool((np.abs(np.diff(samples, axis=1)) < _HALF_STEP).all())
+
+
 def energy_mean(levels: FloatArray) -> float:
     """Mean level of frames in dB, taken over their energies; ``levels`` has shape ``(frames,)`` in dB."""
     return float(10 * np.log10(np.mean(10 ** (levels / 10))))

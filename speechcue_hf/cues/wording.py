@@ -219,7 +219,8 @@ def _doubts(features: CueFeatures) -> dict[str, BoolArray]:
         "noisy": features.value("snr_db") < LOWEST_SNR_DB,
         "clipped": features.value("clipped_ratio") > HIGHEST_CLIPPED_RATIO,
         "miscut": np.array([status == "miscut" for status in features.statuses], dtype=bool),
-        "truncated": _noted(features, ENDS_EARLY) | np.array([it == "truncated" for it in features.statuses], dtype=bool),
+        "truncated": _noted(features, ENDS_EARLY)
+        | np.array([it == "truncated" for it in features.statuses], dtype=bool),
         "damaged": _noted(features, DAMAGED),
         "humming": _noted(features, MAINS_HUM),
     }

@@ -76,7 +76,7 @@ class SoundfileSound:
         import soundfile
 
         # Before it is opened: libsndfile has the position of the file for its own.
-        self.early, (first, last) = ends_early(file), ogg_positions(file)
+        self.early, (first, last, counted) = ends_early(file), ogg_positions(file)
         # libsndfile reads a file itself: a call back into Python for each block costs more than the decoding.
         held = isinstance(file, io.BytesIO)
         self._sound = soundfile.SoundFile(file) if held else soundfile.SoundFile(file.fileno(), closefd=False)
@@ -84,8 +84,9 @@ class SoundfileSound:
         self.declared: float | None = self._sound.frames / self.rate
         self.damaged = False
         # A broadcast does not begin at zero.
-        start = first if first > _LONGEST_PAGE * self.rate else 0
-        self._torn = (last - start) / self.rate > self.declared + _TOLERANCE
+        counted = counted or self.rate
+        start = first if first > _LONGEST_PAGE * counted else 0
+        self._torn = (last - start) / counted > self.declared + _TOLERANCE
 
     def blocks(self) -> Iterator[Block]:
         """As for any :class:`Sound`, but where something is missing: there the other decoder finds its way."""

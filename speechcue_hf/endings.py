@@ -55,8 +55,10 @@ def tells_its_length(file: IO[bytes]) -> bool:
     return any(tag in frame for tag in (b"Xing", b"Info", b"VBRI"))
 
 
-def ogg_positions(file: IO[bytes]) -> tuple[int, int]:
+def ogg_positions(file: IO[bytes]) -> tuple[int, int, int | None]:
     """With how many samples the first page with sound ends by what it says, and the last; zeros where it is no Ogg.
+
+    The third number is the rate of these samples where it is not that of the sound: Opus counts at 48 kHz.
 
     libsndfile passes over a page that is damaged in silence, and takes a file for shorter than it is. Rewinds the file.
     """
@@ -66,7 +68,8 @@ def ogg_positions(file: IO[bytes]) -> tuple[int, int]:
     file.seek(max(0, size - _LARGEST_PAGE))
     first, last = (_positions(pages) if head[:4] == b"OggS" else [] for pages in (head, file.read()))
     file.seek(0)
-    return (first[0], last[-1]) if first and last else (0, 0)
+    rate = 48_000 if b"OpusHead" in head else None
+    return (first[0], last[-1], rate) if first and last else (0, 0, rate)
 
 
 def _positions(pages: bytes) -> list[int]:

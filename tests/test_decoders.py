@@ -302,3 +302,14 @@ def test_tags_in_another_encoding_are_no_error():
     place = tagged.index(b"Lavf")
     tagged[place : place + 4] = "Möwe".encode("latin-1")
     assert opened(bytes(tagged)).notes == ()
+
+
+@pytest.mark.parametrize("channels", [6, 8, 12])
+def test_many_channels_through_ffmpeg(channels):
+    """PyAV hands out planes of eight channels and more from beyond the memory of their frame."""
+    samples = np.outer(np.arange(1, channels + 1) / 100, np.ones(16000))
+    # A wav in a format that only FFmpeg takes: without a length.
+    whole = as_wav(samples.T)
+    place = whole.index(b"data") + 4
+    clip = opened(whole[:place] + bytes(4) + whole[place + 4 :])
+    np.testing.assert_allclose(clip.samples, samples, atol=2**-15)

@@ -284,8 +284,8 @@ def test_damage_costs_what_is_damaged_and_not_the_clip(kind):
     middle = len(whole) // 2
     clip = opened(whole[:middle] + b"\xff" * 80 + whole[middle + 80 :])
     assert clip.notes == (DAMAGED,)
-    # The packets of an Ogg page share a checksum; after damage older releases of FFmpeg look for the next flac frame, or
-    # the next cluster of a Matroska.
+    # The packets of an Ogg page share a checksum; after damage older releases of FFmpeg look for the next flac frame,
+    # or the next cluster of a Matroska.
     lost = {"mp3": 0.2, "flac": 0.5}.get(kind, 2.0)
     assert SECONDS - lost < clip.duration < SECONDS + 0.1
 

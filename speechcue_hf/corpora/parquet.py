@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from multiprocessing import Pool
 from pathlib import Path
@@ -22,11 +22,11 @@ import pyarrow.parquet as pq
 from datasets import Audio, Dataset, DatasetDict, Features, load_dataset, load_from_disk
 from datasets.config import DATASET_STATE_JSON_FILENAME, DATASETDICT_JSON_FILENAME
 from datasets.exceptions import DatasetGenerationError
-from datasets.table import embed_table_storage
 
-from speechcue_hf.audio import Clip, decode
+from speechcue_hf.audio import probe, read_sound
 from speechcue_hf.corpora.identity import carry_records, identify, restore_identity
 from speechcue_hf.corpora.schema import SPLITS
+from speechcue_hf.decoders import AvSound, Sound
 from speechcue_hf.errors import AudioError, CorpusError
 from speechcue_hf.progress import counting
 from speechcue_hf.records import CORPUS_FILE, PREDICTIONS_FILE, CorpusIdentity, find_record, write_record
@@ -47,7 +47,13 @@ _SPLIT_WORDS = {
 """Split → the words by which ``load_dataset`` knows it in the name of a file or folder."""
 
 ROWS_PER_GROUP = 256
-"""Rows held in memory at a time; 256 clips of a few seconds are some 50 MB."""
+"""Most rows held in memory at a time; 256 clips of a few seconds are some 50 MB."""
+BYTES_PER_GROUP = 2**26
+"""Bytes of clips from which on fewer rows are held."""
+LARGEST_EMBEDDED = 2**30
+"""In bytes. Arrow takes twice as much, and writing it several times as much memory."""
+LONGEST_FLAC = 600.0
+"""In s. The sound of longer videos stays as it is encoded; nothing in this package hears more of one clip."""
 
 
 def shard_name(split: str, index: int, count: int) -> str:
@@ -65,7 +71,8 @@ def write_shard(dataset: Dataset, path: Path) -> None:
     """Write rows to one Parquet file; the file appears only once it is whole.
 
     Clips are embedded, without the folder they lie in. Of a video only the sound is, as FLAC (16 bit, its own sampling
-    rate and channels); one that cannot be decoded is embedded as it is.
+    rate and channels), or beyond ten minutes as it is encoded (m4a or mka); one that is not whole, or cannot be
+    decoded, is embedded as it is. A file beyond 1 GiB is left out with a warning.
 
     Args:
         dataset: The rows.
@@ -294,34 +301,80 @@ def _write_rows(dataset: Dataset, path: Path) -> None:
     schema: pa.Schema = features.arrow_schema
     batches: Any = dataset.with_format("arrow").iter(batch_size=ROWS_PER_GROUP)
     what = f"Writing {path.name.split('-')[0].lstrip('.')}"
-    with pq.ParquetWriter(path, schema) as writer, counting(what, len(dataset), "rows") as count:
+    clips = [name for name, feature in features.items() if isinstance(feature, Audio)]
+    # Dictionary and statistics of clips would hold each of them twice more, and say nothing.
+    others = [name for name in features if name not in clips]
+    options = {"use_dictionary": others, "write_statistics": others}
+    with pq.ParquetWriter(path, schema, **options) as writer, counting(what, len(dataset), "rows") as count:
         for batch in batches:
-            writer.write_table(embed_table_storage(_with_sound_of_videos(batch, features).cast(schema)))
-            count(batch.num_rows)
+            for rows in _with_clips_embedded(batch, clips):
+                writer.write_table(rows.cast(schema))
+                count(rows.num_rows)
 
 
-def _with_sound_of_videos(batch: pa.Table, features: Features) -> pa.Table:
-    for index, (name, feature) in enumerate(features.items()):
-        if isinstance(feature, Audio):
-            clips = [_sound_of_video(clip) for clip in batch.column(name).to_pylist()]
-            batch = batch.set_column(index, name, pa.array(clips, feature.pa_type))
-    return batch
+def _with_clips_embedded(batch: pa.Table, clips: Sequence[str]) -> Iterator[pa.Table]:
+    """The rows with their clips, in parts of some 64 MB, or of one clip that is larger."""
+    start, size = 0, 0
+    embedded: dict[str, list[Any]] = {name: [] for name in clips}
+    for row in range(batch.num_rows):
+        for name in clips:
+            embedded[name].append(_embedded(batch.column(name)[row].as_py()))
+            size += len((embedded[name][-1] or {}).get("bytes") or b"")
+        if size >= BYTES_PER_GROUP or row == batch.num_rows - 1:
+            rows = batch.slice(start, row + 1 - start)
+            for name in clips:
+                place = rows.column_names.index(name)
+                rows = rows.set_column(place, name, pa.array(embedded[name], rows.schema.field(name).type))
+                embedded[name] = []
+            yield rows
+            start, size = row + 1, 0
 
 
-def _sound_of_video(clip: dict[str, Any] | None) -> dict[str, Any] | None:
-    if clip is None or clip["path"] is None or Path(clip["path"]).suffix.lower() not in VIDEO_SUFFIXES:
-        return clip
-    try:
-        return {"bytes": _flac(decode(clip)), "path": Path(clip["path"]).with_suffix(".flac").name}
-    except AudioError as error:
-        logger.warning("%s: embedded as it is", error)
-        return clip
+def _embedded(clip: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A clip with its bytes, and the name of its file without the folder; of a video the sound only."""
+    if clip is None or (clip["bytes"] is None and clip["path"] is None):
+        return None
+    path = None if clip["path"] is None else Path(clip["path"])
+    if path is not None and path.suffix.lower() in VIDEO_SUFFIXES:
+        try:
+            if (sound := _sound_of_video(clip)) is not None:
+                return {"bytes": sound[0], "path": path.with_suffix(sound[1]).name}
+            logger.warning("%s: not whole, embedded as it is", path.name)
+        except AudioError as error:
+            logger.warning("%s: embedded as it is", error)
+    name = None if path is None else path.name
+    if clip["bytes"] is not None:
+        return {"bytes": clip["bytes"], "path": name}
+    size = os.stat(clip["path"]).st_size
+    if size > LARGEST_EMBEDDED:
+        logger.warning("%s: left out, a file of %s bytes is too large for a row", name, f"{size:,}")
+        return None
+    return {"bytes": Path(clip["path"]).read_bytes(), "path": name}
 
 
-def _flac(clip: Clip) -> bytes:
+def _sound_of_video(clip: Mapping[str, Any]) -> tuple[bytes, str] | None:
+    """The sound of a video and the suffix of its format; None where it is not whole, which a copy would hide."""
+    found = probe(clip)
+    if found.duration > LONGEST_FLAC:
+        return read_sound(clip, _packets)
+    return None if found.ends_early else read_sound(clip, _flac)
+
+
+def _packets(sound: Sound) -> tuple[bytes, str] | None:
+    """The sound as it is encoded, in a file of its own: of an hour FLAC would take 300 MB."""
+    if not isinstance(sound, AvSound):
+        return None
+    file = io.BytesIO()
+    suffix = sound.copy(file)
+    return file.getvalue(), suffix
+
+
+def _flac(sound: Sound) -> tuple[bytes, str] | None:
     """A FLAC file, 16 bit; what lies beyond full scale, as lossy codecs make it, is clipped."""
     import soundfile
 
     file = io.BytesIO()
-    soundfile.write(file, clip.samples.T, clip.rate, format="FLAC", subtype="PCM_16")
-    return file.getvalue()
+    with soundfile.SoundFile(file, "w", sound.rate, sound.channels, "PCM_16", format="FLAC") as flac:
+        for block in sound.blocks():
+            flac.write(block.T)
+    return None if sound.damaged or sound.early else (file.getvalue(), ".flac")

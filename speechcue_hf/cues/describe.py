@@ -33,7 +33,7 @@ from speechcue_hf.cues.normalisation import (
 )
 from speechcue_hf.cues.settings import PAPER_COLUMNS, MeasurementSettings
 from speechcue_hf.cues.table import columns_of
-from speechcue_hf.cues.wording import WORDINGS, CueFeatures, levelled_columns, put_in_words, wording_sha256
+from speechcue_hf.cues.wording import WORDINGS, CueFeatures, levelled_columns, put_in_words, wording_sha256, words_alike
 from speechcue_hf.dialogues import dialogues, split_dialogues
 from speechcue_hf.errors import DescriberError
 from speechcue_hf.records import DESCRIBER_FILE, Record, read_record, with_nulls, write_record
@@ -308,7 +308,7 @@ class SpeechDescriber(Record):
             RecordError: If it is not valid, or belongs to another format or set of cues.
         """
         describer = read_record(cls, _find_describer(name, revision))
-        if describer.wording_hash != wording_sha256(describer.wording):
+        if not words_alike(describer.wording, describer.wording_hash):
             logger.warning(
                 "The describer was fitted with the wording of speechcue_hf %s, and this version (%s) words "
                 "differently: a model trained on those sentences now reads others. Install speechcue_hf %s to get them "

@@ -14,8 +14,9 @@ import numpy as np
 import soundfile
 from datasets import Dataset, DatasetDict
 
-from speechcue_hf.audio import decode
+from speechcue_hf.audio import read_sound
 from speechcue_hf.corpora.parquet import read_dataset
+from speechcue_hf.decoders import Sound
 from speechcue_hf.errors import AudioError, PublishingError
 from speechcue_hf.progress import progress
 from speechcue_hf.prompts.build import build_prompts
@@ -183,8 +184,13 @@ def _write_clips(
 def _write_wav(audio: Mapping[str, Any] | None, path: Path) -> None:
     if audio is None:
         raise AudioError("audio missing")
-    clip = decode(audio)
-    soundfile.write(path, np.clip(clip.samples.T, -1, 1), clip.rate, subtype="PCM_16")
+
+    def write(sound: Sound) -> None:
+        with soundfile.SoundFile(path, "w", sound.rate, sound.channels, "PCM_16") as file:
+            for block in sound.blocks():
+                file.write(np.clip(block.T, -1, 1))
+
+    read_sound(audio, write)
 
 
 def _write_stub(name: str, splits: Iterable[str], target: Path, tool: Tool, with_clips: bool) -> None:

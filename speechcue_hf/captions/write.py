@@ -115,9 +115,7 @@ def _rewritten(row: Row, emotions: Sequence[str], written: Mapping[str, Generate
     own = " ".join(text.split())
     caption = f"{opening(emotion)} {own}" if "emotion" in task.parts else own
     if not own:
-        wrong: str | None = STILL_REASONING if reasoning else EMPTY
-    elif answer.finish_reason == "length":
-        wrong = RAN_OUT
-    else:
-        wrong = check_caption(own, known, task.cues, emotions)
-    return {**row, **captioned(caption, wrong, key)}
+        return {**row, **captioned(None, STILL_REASONING if reasoning else EMPTY, key)}
+    ran_out = RAN_OUT if answer.finish_reason == "length" else None
+    wrong = filter(None, (check_caption(own, known, task.cues, emotions), ran_out))
+    return {**row, **captioned(caption, "; ".join(wrong) or None, key)}

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.biographies.settings import BiographySettings, load_biography_prompt
-from speechcue_hf.commands.arguments import add_dataset, positive_int, print_next
+from speechcue_hf.commands.arguments import add_dataset, command_line, positive_int, print_next
 from speechcue_hf.commands.generator_options import add_generator_arguments, load_generator, load_generator_tokenizer
 from speechcue_hf.records import (
     BIOGRAPHIES_FILE,
     BIOGRAPHY_STORE_FILE,
+    CORPUS_FILE,
     DESCRIBER_FILE,
     DISTRIBUTIONS_FILE,
     MEASUREMENT_FILE,
@@ -169,11 +170,13 @@ def _save(dataset: DatasetDict, record: BiographiesRecord, arguments: argparse.N
     """Write the folder with its records, and say what is in it."""
     from speechcue_hf.corpora.identity import carry_records
     from speechcue_hf.corpora.parquet import write_dataset
+    from speechcue_hf.corpora.writing import whole_folder
 
-    write_dataset(dataset, arguments.output)
-    if arguments.output.resolve() != arguments.dataset.resolve():
-        carry_records(arguments.dataset, arguments.output, [MEASUREMENT_FILE, DESCRIBER_FILE, DISTRIBUTIONS_FILE])
-    write_record(record, arguments.output)
+    carried = [MEASUREMENT_FILE, DESCRIBER_FILE, DISTRIBUTIONS_FILE]
+    with whole_folder(arguments.output, command_line(arguments), [CORPUS_FILE, *carried]) as unfinished:
+        write_dataset(dataset, unfinished)
+        carry_records(arguments.dataset, unfinished, carried)
+        write_record(record, unfinished)
     _print_rows(record.rows)
     print(f"{arguments.output} holds the dataset and {BIOGRAPHIES_FILE}.")
     run = arguments.output.parent / "run-biographies"

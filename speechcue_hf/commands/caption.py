@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.captions.tasks import caption_task
-from speechcue_hf.commands.arguments import add_dataset, add_list
+from speechcue_hf.commands.arguments import add_dataset, add_list, command_line
 from speechcue_hf.commands.generator_options import add_generator_arguments, load_generator
 from speechcue_hf.records import (
     CAPTION_STORE_FILE,
@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     from speechcue_hf.captions.build import caption_dataset, caption_record
     from speechcue_hf.corpora.identity import carry_records
     from speechcue_hf.corpora.parquet import read_dataset, write_dataset
+    from speechcue_hf.corpora.writing import whole_folder
     from speechcue_hf.cues.describe import SpeechDescriber
 
     tasks = [caption_task(name) for name in dict.fromkeys(arguments.tasks or ["style"])]
@@ -60,9 +61,11 @@ def run(arguments: argparse.Namespace) -> None:
     record = caption_record(
         captions, tasks, describer_sha256=describer.fingerprint, baseline=describer.baseline, generator=generator
     )
-    write_dataset(captions, arguments.output)
-    carry_records(arguments.dataset, arguments.output, [CORPUS_FILE, MEASUREMENT_FILE, DESCRIBER_FILE])
-    write_record(record, arguments.output)
+    carried = [CORPUS_FILE, MEASUREMENT_FILE, DESCRIBER_FILE]
+    with whole_folder(arguments.output, command_line(arguments), carried) as unfinished:
+        write_dataset(captions, unfinished)
+        carry_records(arguments.dataset, unfinished, carried)
+        write_record(record, unfinished)
     print_summary(captions, record, arguments.output)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import logging
 import os
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +20,7 @@ from datasets.table import embed_table_storage
 from speechcue_hf.audio import Clip, decode
 from speechcue_hf.corpora.identity import identify, restore_identity
 from speechcue_hf.corpora.schema import SPLITS
+from speechcue_hf.corpora.writing import check_splits_of, check_whole, files_of_splits, whole_folder
 from speechcue_hf.errors import AudioError, CorpusError
 from speechcue_hf.progress import counting
 from speechcue_hf.records import CORPUS_FILE, CorpusIdentity, find_record, write_record
@@ -27,9 +28,6 @@ from speechcue_hf.records import CORPUS_FILE, CorpusIdentity, find_record, write
 logger = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
-
-UNFINISHED = ".unfinished"
-"""Folder inside a dataset folder for what is being written; ``load_dataset`` looks into no folder of such a name."""
 
 ROWS_PER_GROUP = 256
 """Rows held in memory at a time; 256 clips of a few seconds are some 50 MB."""
@@ -57,7 +55,7 @@ def write_shard(dataset: Dataset, path: Path) -> None:
         path: The file to write; its folder is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         _write_rows(dataset, unfinished)
         os.replace(unfinished, path)
@@ -65,7 +63,7 @@ def write_shard(dataset: Dataset, path: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def write_dataset(dataset: DatasetDict, folder: str | Path, num_proc: int = 1) -> None:
+def write_dataset(dataset: DatasetDict, folder: str | Path, num_proc: int = 1, *, command: str | None = None) -> None:
     """Write a dataset folder; its files appear only once all splits are written, and replace those of an earlier time.
 
     Rows that come from a loader of this package get a ``corpus.json`` beside them.
@@ -74,6 +72,7 @@ def write_dataset(dataset: DatasetDict, folder: str | Path, num_proc: int = 1) -
         dataset: The splits.
         folder: The dataset folder.
         num_proc: Processes that write; each writes one file of each split.
+        command: The command line that finishes the folder, should this be killed; readers name it.
 
     Raises:
         ValueError: If ``num_proc`` is not positive.
@@ -81,29 +80,13 @@ def write_dataset(dataset: DatasetDict, folder: str | Path, num_proc: int = 1) -
     """
     if num_proc < 1:
         raise ValueError(f"num_proc must be 1 or more, got {num_proc}")
-    folder = Path(folder)
-    earlier = _files_of_splits(folder)
-    if foreign := sorted(set(earlier) - set(map(str, dataset))):
-        raise CorpusError(
-            f"{folder} holds the split {foreign[0]!r} of an earlier writing, which is no part of this dataset "
-            f"({', '.join(map(str, dataset))}): remove it, or choose another folder"
-        )
-    unfinished = folder / UNFINISHED
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
+    counts = {str(split): max(1, min(num_proc, len(rows))) for split, rows in dataset.items()}
+    check_splits_of(Path(folder), [shard_name(split, 0, count) for split, count in counts.items()])
+    with whole_folder(Path(folder), command, replaces=[CORPUS_FILE]) as unfinished:
         for split, rows in dataset.items():
-            _write_split(rows, str(split), unfinished, max(1, min(num_proc, len(rows))))
-        written = sorted(unfinished.iterdir())
-        for path in written:
-            os.replace(path, folder / path.name)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    for path in {path for paths in earlier.values() for path in paths} - {folder / path.name for path in written}:
-        path.unlink()
-    if identity := identify(dataset):
-        write_record(identity, folder)
-    else:
-        (folder / CORPUS_FILE).unlink(missing_ok=True)
+            _write_split(rows, str(split), unfinished, counts[str(split)])
+        if identity := identify(dataset):
+            write_record(identity, unfinished)
 
 
 def read_dataset(folder: str | Path) -> DatasetDict:
@@ -116,16 +99,19 @@ def read_dataset(folder: str | Path) -> DatasetDict:
         Its splits, with the features that were written; their info names the corpus if the folder does.
 
     Raises:
-        CorpusError: If the folder holds no Parquet of the expected name, not all shards of a split, a damaged file,
-            a split without rows, or files with other columns.
+        CorpusError: If the folder is not complete, holds no Parquet of the expected name, a damaged file, a split
+            without rows, fewer rows than its ``corpus.json`` counts, or files with other columns.
         RecordError: If its ``corpus.json`` is damaged or of a newer release.
     """
     folder = Path(folder)
-    files = _files_of_splits(folder)
+    check_whole(folder)
+    files = files_of_splits(folder)
     if not files:
         raise CorpusError(f"{folder} holds no <split>-00000-of-00001.parquet: make it with `speechcue prepare`")
-    for split, shards in files.items():
-        _check_shards(folder, split, shards)
+    counts = {split: _count_rows(folder, split, shards) for split, shards in files.items()}
+    identity = find_record(CorpusIdentity, folder)
+    if identity:
+        _check_counts(folder, counts, identity)
     # In the order in which load_dataset(folder) gives them: others follow by name.
     ordered = {name: files[name] for name in (*SPLITS, *files) if name in files}
     try:
@@ -133,29 +119,34 @@ def read_dataset(folder: str | Path) -> DatasetDict:
     except DatasetGenerationError as error:
         cause = " ".join(str(error.__cause__ or error).split())
         raise CorpusError(f"the files of {folder} are no one dataset, make them again together: {cause}") from error
-    if identity := find_record(CorpusIdentity, folder):
+    if identity:
         restore_identity(dataset, identity)
     return dataset
 
 
-def _files_of_splits(folder: Path) -> dict[str, list[Path]]:
-    """Split name → its files, by name."""
-    files: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob("*-?????-of-?????.parquet")):
-        files.setdefault(path.name[: -len("-00000-of-00001.parquet")], []).append(path)
-    return files
-
-
-def _check_shards(folder: Path, split: str, shards: Sequence[Path]) -> None:
-    """Refuse a split that lacks a shard, has shards of two writings, a damaged one, or no rows at all."""
+def _count_rows(folder: Path, split: str, shards: Sequence[Path]) -> int:
+    """Rows of a split; one that lacks a shard, has shards of two writings, a damaged one, or no rows is refused."""
     count = int(shards[0].stem[-5:])
     if [path.name for path in shards] != [shard_name(split, index, count) for index in range(count)]:
         raise CorpusError(
             f"{folder} holds {len(shards)} files of split {split!r}, which are not its {count} shards: "
             "run the missing shards, or remove those of another --num-shards"
         )
-    if not sum(map(_row_count, shards)):
+    rows = sum(map(_row_count, shards))
+    if not rows:
         raise CorpusError(f"{folder}: split {split!r} has no rows, remove {', '.join(path.name for path in shards)}")
+    return rows
+
+
+def _check_counts(folder: Path, counts: Mapping[str, int], identity: CorpusIdentity) -> None:
+    """Refuse fewer rows than the record beside them counts: 0.1.0 left such folders when it was killed."""
+    for split, counted in identity.utterances.items():
+        if (rows := counts.get(split, 0)) < counted:
+            raise CorpusError(
+                f"{folder} is not complete: it holds {rows:,} rows of split {split!r}, and {CORPUS_FILE} counts "
+                f"{counted:,}. Finish it with the command that wrote it (`speechcue measure` goes on where it stood); "
+                f"if these rows are all that is wanted, remove {CORPUS_FILE}"
+            )
 
 
 def _row_count(path: Path) -> int:

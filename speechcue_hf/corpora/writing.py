@@ -1,0 +1,207 @@
+"""How a dataset folder is written: it appears whole, and until then it says which command finishes it.
+
+What is being written lies in ``.unfinished`` inside the folder, where neither this package nor ``load_dataset`` looks
+for rows. Once all of it is there, that folder is renamed to ``.publishing`` and its files move to their places; a run
+that was killed in between is finished by the next one. A reader takes no folder with ``.publishing``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from speechcue_hf.errors import CorpusError, RecordError
+from speechcue_hf.records import CORPUS_FILE, CorpusIdentity, find_record, read_json, write_json, write_json_once
+
+logger = logging.getLogger(__name__)
+
+UNFINISHED = ".unfinished"
+PUBLISHING = ".publishing"
+STATE_FILE = "writing.json"
+"""In either: the command that finishes the folder, and the Parquet files that it will have."""
+
+
+@contextmanager
+def whole_folder(folder: Path, command: str | None = None, replaces: Sequence[str] = ()) -> Iterator[Path]:
+    """Write a dataset folder that appears only once all of it is written; an error leaves the folder as it was.
+
+    Args:
+        folder: The dataset folder; Parquet files of an earlier writing go, other files stay.
+        command: The command line that finishes the folder, should this run be killed.
+        replaces: Records of an earlier writing that go too, where this one writes none of that name.
+
+    Yields:
+        The folder to write into.
+
+    Raises:
+        CorpusError: If the folder holds splits of an earlier writing that are not written now.
+    """
+    finish_publishing(folder)
+    unfinished = folder / UNFINISHED
+    shutil.rmtree(unfinished, ignore_errors=True)
+    write_json({"command": command}, unfinished / STATE_FILE)
+    try:
+        yield unfinished
+        publish(folder, [path.name for path in unfinished.glob("*.parquet")], replaces)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def join_writing(folder: Path, command: str, files: Sequence[str]) -> Path:
+    """Begin to write a dataset folder, or go on with what a killed run or another job began.
+
+    Args:
+        folder: The dataset folder.
+        command: The command line that finishes it.
+        files: Names of all Parquet files that it will have.
+
+    Returns:
+        The folder to write into; :func:`publish` ends it once all files are there.
+
+    Raises:
+        CorpusError: If other files are being written there.
+    """
+    unfinished, state = folder / UNFINISHED, {"command": command, "files": sorted(files)}
+    found: dict[str, Any] = {}
+    while not found:
+        finish_publishing(folder)
+        # Another job may publish between these two lines, and then the folder is gone.
+        with suppress(FileNotFoundError):
+            unfinished.mkdir(parents=True, exist_ok=True)
+            found = write_json_once(state, unfinished / STATE_FILE)
+    if found.get("files") != state["files"]:
+        raise CorpusError(
+            f"{folder} has an unfinished writing of other files in it: {_fix(unfinished)}, or remove {unfinished}"
+        )
+    return unfinished
+
+
+def publish(folder: Path, files: Sequence[str], replaces: Sequence[str] = ()) -> None:
+    """Move what was written to its place. Of several jobs that come to this end one does it.
+
+    Args:
+        folder: The dataset folder.
+        files: Names of its Parquet files; those that were not written now are there already.
+        replaces: As for :func:`whole_folder`.
+
+    Raises:
+        CorpusError: If the folder holds splits that are none of the files'.
+    """
+    unfinished = folder / UNFINISHED
+    check_splits_of(folder, files)
+    _tell_of_fewer(folder)
+    gone = [name for name in replaces if not (unfinished / name).exists()]
+    with suppress(FileNotFoundError):
+        state = read_json(unfinished / STATE_FILE, "write the folder again")
+        write_json(state | {"files": sorted(files), "gone": gone}, unfinished / STATE_FILE)
+        unfinished.rename(folder / PUBLISHING)
+    finish_publishing(folder)
+
+
+def finish_publishing(folder: Path) -> None:
+    """Bring to its end what a killed run had begun: all that it moves is whole, and several may do it at once."""
+    publishing = folder / PUBLISHING
+    if (publishing / STATE_FILE).is_file():
+        state = read_json(publishing / STATE_FILE, f"remove {publishing}, and write the folder again")
+        for path in publishing.iterdir():
+            if path.name != STATE_FILE:
+                with suppress(FileNotFoundError):
+                    os.replace(path, folder / path.name)
+        stale = {path.name for paths in files_of_splits(folder).values() for path in paths} - set(state["files"])
+        for name in (*stale, *state["gone"]):
+            (folder / name).unlink(missing_ok=True)
+        (publishing / STATE_FILE).unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        publishing.rmdir()
+
+
+def check_whole(folder: Path) -> None:
+    """Refuse a dataset folder that is not complete; the rows of an earlier writing stay readable while a new one runs.
+
+    Raises:
+        CorpusError: If it is not complete; the message names the command that finishes it.
+    """
+    publishing, unfinished = folder / PUBLISHING, folder / UNFINISHED
+    if publishing.is_dir():
+        raise CorpusError(f"{folder} is not complete, its writing was cut: {_fix(publishing)}")
+    if unfinished.is_dir():
+        if not files_of_splits(folder):
+            raise CorpusError(f"{folder} is not complete{_missing(unfinished)}: {_fix(unfinished)}")
+        logger.warning(
+            "%s holds the rows of an earlier writing; a later one is not complete: %s", folder, _fix(unfinished)
+        )
+
+
+def check_splits_of(folder: Path, files: Sequence[str]) -> None:
+    """Refuse to write beside other splits, which would be taken for a part of the dataset.
+
+    Args:
+        folder: The dataset folder.
+        files: Names of the Parquet files that are to be written.
+
+    Raises:
+        CorpusError: If the folder holds another split.
+    """
+    splits = dict.fromkeys(map(_split_of, files))
+    if splits and (foreign := sorted(set(files_of_splits(folder)) - set(splits))):
+        raise CorpusError(
+            f"{folder} holds the split {foreign[0]!r} of an earlier writing, which is no part of this dataset "
+            f"({', '.join(splits)}): remove it, or choose another folder"
+        )
+
+
+def files_of_splits(folder: Path) -> dict[str, list[Path]]:
+    """Split name → its files, by name."""
+    files: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*-?????-of-?????.parquet")):
+        files.setdefault(_split_of(path.name), []).append(path)
+    return files
+
+
+def _split_of(name: str) -> str:
+    return name[: -len("-00000-of-00001.parquet")]
+
+
+def _missing(unfinished: Path) -> str:
+    """Which files are still to be written, where that is known."""
+    expected = _state(unfinished).get("files") or []
+    missing = [name for name in expected if not (unfinished / name).exists()]
+    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    return f" ({', '.join(missing[:3])}{more} missing)" if missing else ""
+
+
+def _fix(place: Path) -> str:
+    """How the folder is finished. A file that came with it may say anything: only a command of ours is passed on."""
+    command = _state(place).get("command")
+    ours = isinstance(command, str) and command.startswith("speechcue ") and command.isprintable()
+    return f"finish it with `{command}`" if ours else "write it again"
+
+
+def _state(place: Path) -> dict[str, Any]:
+    try:
+        return read_json(place / STATE_FILE, "")
+    except (OSError, RecordError):
+        return {}
+
+
+def _tell_of_fewer(folder: Path) -> None:
+    """Say aloud where a record that is about to be replaced counts more rows of the same corpus."""
+    with suppress(RecordError):
+        before, now = (find_record(CorpusIdentity, place) for place in (folder, folder / UNFINISHED))
+        if before is None or now is None or (before.corpus, before.config) != (now.corpus, now.config):
+            return
+        for split, count in before.utterances.items():
+            if (written := now.utterances.get(split, 0)) < count:
+                logger.warning(
+                    "%s counted %d rows of split %s in %s, this writing has %d",
+                    folder,
+                    count,
+                    split,
+                    CORPUS_FILE,
+                    written,
+                )

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from hashlib import sha256
@@ -466,8 +467,30 @@ def write_record_once(record: Kind, folder: Path) -> Kind:
         RecordError: As of :func:`read_record`.
     """
     path = folder / record.FILE
-    write_json_once({"format_version": record.FORMAT, **record.to_values(), **record.unknown}, path)
+    with _whole_json({"format_version": record.FORMAT, **record.to_values(), **record.unknown}, path) as unfinished:
+        try:
+            os.link(unfinished, path)
+        except FileExistsError:
+            pass
+        except OSError:
+            # A file system without hard links: two jobs may both write, the same.
+            if not path.exists():
+                os.replace(unfinished, path)
     return read_record(type(record), path)
+
+
+def carry_records(source: Path, target: Path, names: Iterable[str]) -> None:
+    """Give a dataset folder the records of the folder that it was made from.
+
+    Args:
+        source: Folder that was read.
+        target: Folder that was written; a record of an earlier time goes, whether the source has one or not.
+        names: File names of the records, such as ``corpus.json``.
+    """
+    for name in names:
+        (target / name).unlink(missing_ok=True)
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
 
 
 def read_json(path: Path, fix: str) -> dict[str, Any]:
@@ -489,24 +512,6 @@ def write_json(values: Mapping[str, Any], path: Path) -> None:
     """Write JSON that people can read; the file appears only once it is whole, numbers that are none as null."""
     with _whole_json(values, path) as unfinished:
         os.replace(unfinished, path)
-
-
-def write_json_once(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Write JSON as :func:`write_json` does unless the file is there, and read what is: of several jobs one writes.
-
-    Raises:
-        RecordError: If what is there is no table in JSON.
-    """
-    with _whole_json(values, path) as unfinished:
-        try:
-            os.link(unfinished, path)
-        except FileExistsError:
-            pass
-        except OSError:
-            # A file system without hard links: two jobs may both write, the same.
-            if not path.exists():
-                os.replace(unfinished, path)
-    return read_json(path, "remove it, and run the command again")
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from speechcue_hf.records import (
     DISTRIBUTIONS_FILE,
     MEASUREMENT_FILE,
     BiographiesRecord,
+    carry_records,
     write_record,
 )
 
@@ -168,7 +169,6 @@ def _take_published(dataset: DatasetDict, arguments: argparse.Namespace) -> None
 
 def _save(dataset: DatasetDict, record: BiographiesRecord, arguments: argparse.Namespace) -> None:
     """Write the folder with its records, and say what is in it."""
-    from speechcue_hf.corpora.identity import carry_records
     from speechcue_hf.corpora.parquet import write_dataset
     from speechcue_hf.corpora.writing import whole_folder
 

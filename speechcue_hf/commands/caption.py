@@ -18,6 +18,7 @@ from speechcue_hf.records import (
     DESCRIBER_FILE,
     MEASUREMENT_FILE,
     CaptionsRecord,
+    carry_records,
     write_record,
 )
 
@@ -48,7 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write captions by template or, with ``--model``, by a chat model, and say what was made."""
     from speechcue_hf.captions.build import caption_dataset, caption_record
-    from speechcue_hf.corpora.identity import carry_records
     from speechcue_hf.corpora.parquet import read_dataset, write_dataset
     from speechcue_hf.corpora.writing import whole_folder
     from speechcue_hf.cues.describe import SpeechDescriber

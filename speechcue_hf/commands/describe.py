@@ -14,6 +14,7 @@ from speechcue_hf.records import (
     DESCRIBER_FILE,
     DISTRIBUTIONS_FILE,
     MEASUREMENT_FILE,
+    carry_records,
     find_record,
 )
 
@@ -56,7 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Fit or load a describer, describe all splits, and say what was made."""
-    from speechcue_hf.corpora.identity import carry_records
     from speechcue_hf.corpora.parquet import read_dataset, write_dataset
     from speechcue_hf.corpora.writing import whole_folder
     from speechcue_hf.cues.describe import SpeechDescriber, check_measured, describe_dataset

@@ -13,9 +13,8 @@ from pyarrow import ArrowInvalid
 from pyarrow.parquet import read_table
 
 from speechcue_hf.commands.arguments import add_dataset, add_list, command_line, positive_int, print_next
-from speechcue_hf.corpora.identity import carry_records
 from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_shard
-from speechcue_hf.corpora.writing import UNFINISHED, check_splits_of, join_writing, publish
+from speechcue_hf.corpora.writing import UNFINISHED, check_splits_of, end_writing, join_writing
 from speechcue_hf.cues.measure import clip_columns, measure_clips
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.cues.table import groups
@@ -74,9 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
     if missing := [name for name, rows in shards.items() if not _is_written(output, name, rows)]:
         print(f"{output} appears with the last shard: {len(missing)} of {len(shards)} files are still to be written.")
         return
-    carried = [CORPUS_FILE, BIOGRAPHIES_FILE]
-    carry_records(arguments.dataset, unfinished, carried)
-    publish(output, [*shards], carried)
+    end_writing(output, [*shards], arguments.dataset, [CORPUS_FILE, BIOGRAPHIES_FILE])
     if any(_has_measurements(output / name) for name in shards):
         print_next("describe", output, "-o", output.parent / "described")
     else:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections.abc import Iterable
-from pathlib import Path
 
 from datasets import ClassLabel, DatasetDict
 
@@ -62,20 +59,6 @@ def restore_identity(dataset: DatasetDict, identity: CorpusIdentity) -> None:
         rows.info.homepage = identity.homepage
         rows.info.citation = identity.citation
         rows.info.description = identity.joined
-
-
-def carry_records(source: Path, target: Path, names: Iterable[str]) -> None:
-    """Give a dataset folder the records of the folder that it was made from.
-
-    Args:
-        source: Folder that was read.
-        target: Folder that was written; a record of an earlier time goes, whether the source has one or not.
-        names: File names of the records, such as ``corpus.json``.
-    """
-    for name in names:
-        (target / name).unlink(missing_ok=True)
-        if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
 
 
 def _revision(dataset: DatasetDict) -> str:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from speechcue_hf.errors import CorpusError, RecordError
-from speechcue_hf.records import CORPUS_FILE, CorpusIdentity, find_record, read_json, write_json, write_json_once
+from speechcue_hf.records import CORPUS_FILE, CorpusIdentity, carry_records, find_record, read_json, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ UNFINISHED = ".unfinished"
 PUBLISHING = ".publishing"
 STATE_FILE = "writing.json"
 """In either: the command that finishes the folder, and the Parquet files that it will have."""
+_LOCK = ".writing.lock"
 
 
 @contextmanager
@@ -41,13 +43,14 @@ def whole_folder(folder: Path, command: str | None = None, replaces: Sequence[st
     Raises:
         CorpusError: If the folder holds splits of an earlier writing that are not written now.
     """
-    finish_publishing(folder)
+    _finish(folder)
     unfinished = folder / UNFINISHED
     shutil.rmtree(unfinished, ignore_errors=True)
-    write_json({"command": command}, unfinished / STATE_FILE)
+    _begin(folder, {"command": command})
     try:
         yield unfinished
-        publish(folder, [path.name for path in unfinished.glob("*.parquet")], replaces)
+        files = [path.name for path in unfinished.glob("*.parquet")]
+        _publish(folder, files, [name for name in replaces if not (unfinished / name).exists()])
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -61,63 +64,94 @@ def join_writing(folder: Path, command: str, files: Sequence[str]) -> Path:
         files: Names of all Parquet files that it will have.
 
     Returns:
-        The folder to write into; :func:`publish` ends it once all files are there.
+        The folder to write into; :func:`end_writing` ends it once all files are there.
 
     Raises:
         CorpusError: If other files are being written there.
     """
-    unfinished, state = folder / UNFINISHED, {"command": command, "files": sorted(files)}
-    found: dict[str, Any] = {}
-    while not found:
-        finish_publishing(folder)
-        # Another job may publish between these two lines, and then the folder is gone.
-        with suppress(FileNotFoundError):
-            unfinished.mkdir(parents=True, exist_ok=True)
-            found = write_json_once(state, unfinished / STATE_FILE)
-    if found.get("files") != state["files"]:
+    unfinished = folder / UNFINISHED
+    with _one_at_a_time(folder):
+        _finish(folder)
+        if not unfinished.is_dir():
+            _begin(folder, {"command": command, "files": sorted(files)})
+    if _state(unfinished).get("files") != sorted(files):
         raise CorpusError(
             f"{folder} has an unfinished writing of other files in it: {_fix(unfinished)}, or remove {unfinished}"
         )
     return unfinished
 
 
-def publish(folder: Path, files: Sequence[str], replaces: Sequence[str] = ()) -> None:
-    """Move what was written to its place. Of several jobs that come to this end one does it.
+def end_writing(folder: Path, files: Sequence[str], source: Path, records: Sequence[str] = ()) -> None:
+    """Let a folder appear whose files are all written. Of several jobs that come to this end one does it.
 
     Args:
         folder: The dataset folder.
-        files: Names of its Parquet files; those that were not written now are there already.
-        replaces: As for :func:`whole_folder`.
+        files: Names of its Parquet files; those of an earlier writing that were kept are in their places.
+        source: The dataset folder that it was made from.
+        records: Names of the records that it takes over from there; those of an earlier writing go.
 
     Raises:
         CorpusError: If the folder holds splits that are none of the files'.
     """
+    with _one_at_a_time(folder):
+        if not (folder / UNFINISHED).is_dir():
+            return
+        carry_records(source, folder / UNFINISHED, records)
+        _publish(folder, files, [name for name in records if not (source / name).is_file()])
+        # Whoever waits for it finds nothing left to do.
+        (folder / _LOCK).unlink(missing_ok=True)
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Of several jobs one at a time; the system gives the lock back when a job is killed."""
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(folder / _LOCK):
+        yield
+
+
+def _begin(folder: Path, state: Mapping[str, Any]) -> None:
+    """Make the folder for what is written; it appears with its state in it."""
+    for path in folder.glob(f"{UNFINISHED}.*"):
+        shutil.rmtree(path, ignore_errors=True)
+    begun = folder / f"{UNFINISHED}.{uuid4().hex}"
+    write_json(state, begun / STATE_FILE)
+    begun.rename(folder / UNFINISHED)
+
+
+def _publish(folder: Path, files: Sequence[str], gone: Sequence[str]) -> None:
+    """Move what was written to its place, and remove what is not of it: other Parquet files, and records by name."""
     unfinished = folder / UNFINISHED
     check_splits_of(folder, files)
     _tell_of_fewer(folder)
-    gone = [name for name in replaces if not (unfinished / name).exists()]
-    with suppress(FileNotFoundError):
-        state = read_json(unfinished / STATE_FILE, "write the folder again")
-        write_json(state | {"files": sorted(files), "gone": gone}, unfinished / STATE_FILE)
-        unfinished.rename(folder / PUBLISHING)
-    finish_publishing(folder)
+    state = {"command": _state(unfinished).get("command"), "files": sorted(files), "gone": list(gone)}
+    write_json(state, unfinished / STATE_FILE)
+    unfinished.rename(folder / PUBLISHING)
+    _finish(folder)
 
 
-def finish_publishing(folder: Path) -> None:
-    """Bring to its end what a killed run had begun: all that it moves is whole, and several may do it at once."""
+def _finish(folder: Path) -> None:
+    """Bring to its end a move that a killed run had begun: all that it moves is whole."""
     publishing = folder / PUBLISHING
-    if (publishing / STATE_FILE).is_file():
+    if _is_begun(publishing):
         state = read_json(publishing / STATE_FILE, f"remove {publishing}, and write the folder again")
         for path in publishing.iterdir():
-            if path.name != STATE_FILE:
-                with suppress(FileNotFoundError):
-                    os.replace(path, folder / path.name)
-        stale = {path.name for paths in files_of_splits(folder).values() for path in paths} - set(state["files"])
+            # A name with a dot is of a file that a killed run had not written to its end.
+            if not path.name.startswith(".") and path.name != STATE_FILE:
+                os.replace(path, folder / path.name)
+        there = {path.name for paths in files_of_splits(folder).values() for path in paths}
+        stale = there - set(state["files"]) if state["files"] else ()
         for name in (*stale, *state["gone"]):
             (folder / name).unlink(missing_ok=True)
-        (publishing / STATE_FILE).unlink(missing_ok=True)
-    with suppress(FileNotFoundError):
-        publishing.rmdir()
+        (publishing / STATE_FILE).unlink()
+    shutil.rmtree(publishing, ignore_errors=True)
+
+
+def _is_begun(publishing: Path) -> bool:
+    """Whether files are still to be moved; the state goes last."""
+    return (publishing / STATE_FILE).is_file()
 
 
 def check_whole(folder: Path) -> None:
@@ -127,7 +161,7 @@ def check_whole(folder: Path) -> None:
         CorpusError: If it is not complete; the message names the command that finishes it.
     """
     publishing, unfinished = folder / PUBLISHING, folder / UNFINISHED
-    if publishing.is_dir():
+    if _is_begun(publishing):
         raise CorpusError(f"{folder} is not complete, its writing was cut: {_fix(publishing)}")
     if unfinished.is_dir():
         if not files_of_splits(folder):

@@ -44,7 +44,9 @@ def test_an_unfinished_folder_names_what_is_missing_and_the_command(tmp_path):
     write_shard(rows("a"), unfinished / names[1])
     with pytest.raises(CorpusError) as error:
         read_dataset(tmp_path)
-    assert str(error.value) == f"{tmp_path} is not complete ({names[0]}, {names[2]} missing): finish it with `{COMMAND}`"
+    assert (
+        str(error.value) == f"{tmp_path} is not complete ({names[0]}, {names[2]} missing): finish it with `{COMMAND}`"
+    )
     # Nor does plain load_dataset take a part for the whole.
     with pytest.raises(FileNotFoundError):
         load_dataset(str(tmp_path))
@@ -66,7 +68,7 @@ def test_while_it_is_written_again_the_rows_of_before_are_read_and_it_is_told(tm
 @pytest.mark.parametrize("said", ["rm -rf ~", "speechcue\nrm", 5, None])
 def test_a_command_that_came_with_the_folder_is_passed_on_only_if_it_is_ours(tmp_path, said):
     write_json({"command": said, "files": [], "gone": []}, tmp_path / PUBLISHING / STATE_FILE)
-    with pytest.raises(CorpusError, match="is not complete, its writing was cut: write it again$"):
+    with pytest.raises(CorpusError, match=r"is not complete, its writing was cut: write it again$"):
         read_dataset(tmp_path)
 
 
@@ -88,7 +90,9 @@ def demo(tmp_path):
 def test_fewer_rows_than_the_record_counts_are_not_taken(tmp_path, demo):
     """What version 0.1.0 left when it was killed in the middle of a measurement."""
     (tmp_path / "demo" / shard_name("test", 0, 1)).unlink()
-    with pytest.raises(CorpusError, match=r"holds 0 rows of split 'test', and corpus.json counts 16.*speechcue measure"):
+    with pytest.raises(
+        CorpusError, match=r"holds 0 rows of split 'test', and corpus.json counts 16.*speechcue measure"
+    ):
         read_dataset(tmp_path / "demo")
     write_shard(demo["test"].select(range(15)), tmp_path / "demo" / shard_name("test", 0, 1))
     with pytest.raises(CorpusError, match="holds 15 rows"):

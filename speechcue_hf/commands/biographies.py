@@ -179,6 +179,9 @@ def _save(dataset: DatasetDict, record: BiographiesRecord, arguments: argparse.N
         write_record(record, unfinished)
     _print_rows(record.rows)
     print(f"{arguments.output} holds the dataset and {BIOGRAPHIES_FILE}.")
+    if not any(counts["with_biography"] for counts in record.rows.values()):
+        print("No row has a biography: a model that is to read them has nothing to learn from.")
+        return
     run = arguments.output.parent / "run-biographies"
     print_next(
         "train", "--config", "quickstart", "--dataset", arguments.output, "-o", run, "prompt=speechcue_biography"
@@ -188,7 +191,7 @@ def _save(dataset: DatasetDict, record: BiographiesRecord, arguments: argparse.N
 def _print_rows(rows: Mapping[str, Any]) -> None:
     """Print for each split how many rows have a biography, and why others have none."""
     for split, counts in rows.items():
-        cut = f", {counts['cut']:,} of them cut to the word limit" if counts["cut"] else ""
+        cut = f", {counts['cut']:,} of them cut" if counts["cut"] else ""
         print(f"{split}: {counts['with_biography']:,} of {counts['all']:,} rows have a biography{cut}")
     reasons = sum((Counter(counts["without"]) for counts in rows.values()), Counter[str]())
     for reason, count in reasons.most_common(10):

@@ -89,6 +89,9 @@ def print_summary(captions: DatasetDict, record: CaptionsRecord, output: Path) -
         print(f"  {count:,} x {reason}")
     for row in _examples(captions, len(record.tasks)):
         print(f"{row['task']}: {row['caption']}")
+    if not any(counts["captions"] for counts in record.rows.values()):
+        print("No row has a caption: there is nothing to train on.")
+        return
     if record.baseline in ("speaker", "running"):
         print(
             f"The levels compare speakers with themselves (baseline {record.baseline}), which one clip cannot tell: "

@@ -84,7 +84,7 @@ def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argpars
     parsed, rest = parser.parse_known_args(arguments)
     if rest and not hasattr(parsed, "settings"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    parsed.settings = rest
+    parsed.settings, parsed.line = rest, list(arguments)
     return parsed
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from datasets import Dataset, DatasetDict, load_dataset
 
+from speechcue_hf.corpora.writing import UNFINISHED
 from speechcue_hf.cues.analysis import clip_curves
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.cues.plots import Turn, plot_distributions, plot_turns
@@ -27,12 +29,19 @@ from speechcue_hf.records import (
 
 DATA_FOLDER = "data"
 
+_MADE = (
+    *("data", "base_model", "checkpoint-*", CARD_FILE, "*.json", ".*.json.*", "*.jinja", "*.parquet", ".*.parquet.*"),
+    *("*.png", "*.safetensors", "training_args.bin", "vocab.txt", "merges.txt", "*.model", "*.spm"),
+)
+"""What the steps leave in the output folder."""
+
 
 def quickstart(output: Path, model: str = TINY_MODEL, seed: int = 1) -> Iterator[str]:
     """Run the main job step by step.
 
     Args:
-        output: Folder for everything that is made; it must not exist, or be empty.
+        output: Folder for everything that is made; it must not exist, be empty, or hold what a killed quickstart left,
+            which is cleared.
         model: ``tiny`` for a chat model of a million random parameters built on the spot, else a Hub id or a folder.
         seed: Of the model's first parameters and of the order of the rows.
 
@@ -42,12 +51,14 @@ def quickstart(output: Path, model: str = TINY_MODEL, seed: int = 1) -> Iterator
     Raises:
         SpeechcueError: If the output folder is not empty, or a step fails.
     """
-    if output.exists() and any(output.iterdir()):
-        raise SpeechcueError(f"{output} is not empty: remove it, or choose another folder with -o")
+    if _clear(output):
+        yield f"cleared: what a quickstart that was cut left in {output}"
+    begun = output / UNFINISHED
+    begun.mkdir(parents=True)
     dataset = load_dataset("speechcue/demo")
     rows = " + ".join(f"{len(part)} {split}" for split, part in dataset.items())
     yield f"corpus: {rows} utterances, {len(dataset['train'].features['emotion'].names)} emotions"
-    described, describer = describe_corpus(dataset, output / DATA_FOLDER)
+    described, describer = describe_corpus(dataset, output / DATA_FOLDER, command="speechcue quickstart")
     yield f"described: {described['test'][0]['speech_description']!r}"
     _draw(described, describer, output)
     yield f"pictures: {DISTRIBUTIONS_FILE} (each cue with its thresholds), dialogue.png (a dialogue with its cues)"
@@ -57,7 +68,28 @@ def quickstart(output: Path, model: str = TINY_MODEL, seed: int = 1) -> Iterator
     results = _evaluate(described["test"], output)
     yield f"scored: weighted F1 {100 * results.weighted_f1:.1f} % on {results.n} test utterances"
     model_card(output).save(output / CARD_FILE)
+    begun.rmdir()
     yield f"card: {CARD_FILE}"
+
+
+def _clear(output: Path) -> bool:
+    """Take away what a killed quickstart left, and nothing else; whether there was anything.
+
+    Raises:
+        SpeechcueError: If the folder holds anything else.
+    """
+    begun = output / UNFINISHED
+    left = [path for name in _MADE for path in output.glob(name)] if begun.is_dir() else []
+    if output.exists() and (other := sorted({*output.iterdir()} - {*left, begun})):
+        raise SpeechcueError(
+            f"{output} is not empty, it holds {other[0].name}: remove it, or choose another folder with -o"
+        )
+    for path in left:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    if output.exists() and begun.is_dir():
+        begun.rmdir()
+        return True
+    return False
 
 
 def _draw(described: DatasetDict, describer: SpeechDescriber, output: Path) -> None:

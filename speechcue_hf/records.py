@@ -11,11 +11,14 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, get_type_hints
+from uuid import uuid4
 
 from speechcue_hf.errors import RecordError
 from speechcue_hf.values import fitted
@@ -463,6 +466,39 @@ def write_record(record: Record, folder: Path, name: str | None = None) -> Path:
     return path
 
 
+def write_record_once(record: Kind, folder: Path) -> Kind:
+    """Write a record into a folder unless it holds one, and read the one that it holds: of several jobs one writes.
+
+    Raises:
+        RecordError: As of :func:`read_record`.
+    """
+    path = folder / record.FILE
+    with _whole_json({"format_version": record.FORMAT, **record.to_values(), **record.unknown}, path) as unfinished:
+        try:
+            os.link(unfinished, path)
+        except FileExistsError:
+            pass
+        except OSError:
+            # A file system without hard links: two jobs may both write, the same.
+            if not path.exists():
+                os.replace(unfinished, path)
+    return read_record(type(record), path)
+
+
+def carry_records(source: Path, target: Path, names: Iterable[str]) -> None:
+    """Give a dataset folder the records of the folder that it was made from.
+
+    Args:
+        source: Folder that was read, or the file in it that was.
+        target: Folder that was written; a record of an earlier time goes, whether the source has one or not.
+        names: File names of the records, such as ``corpus.json``.
+    """
+    for name in names:
+        (target / name).unlink(missing_ok=True)
+        if (beside(source) / name).is_file():
+            shutil.copyfile(beside(source) / name, target / name)
+
+
 def read_json(path: Path, fix: str) -> dict[str, Any]:
     """Read a table in JSON.
 
@@ -480,12 +516,19 @@ def read_json(path: Path, fix: str) -> dict[str, Any]:
 
 def write_json(values: Mapping[str, Any], path: Path) -> None:
     """Write JSON that people can read; the file appears only once it is whole, numbers that are none as null."""
+    with _whole_json(values, path) as unfinished:
+        os.replace(unfinished, path)
+
+
+@contextmanager
+def _whole_json(values: Mapping[str, Any], path: Path) -> Iterator[Path]:
+    """A file beside the path with the values; jobs on several machines may have the same number of process."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         text = json.dumps(with_nulls(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
+        yield unfinished
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechcue_hf.audio import decode, probe_duration
+from speechcue_hf.audio import decode, probe
 from speechcue_hf.errors import AudioError
 
 RATE = 16000
@@ -33,7 +33,7 @@ def test_wav_comes_back_as_written(tmp_path, subtype):
     clip = decode(path)
     assert clip.samples.shape == (2, RATE)
     assert clip.samples.dtype == np.float64
-    assert (clip.rate, clip.duration, probe_duration(path)) == (RATE, 1.0, 1.0)
+    assert (clip.rate, clip.duration, probe(path).duration) == (RATE, 1.0, 1.0)
     np.testing.assert_allclose(clip.samples[0], TONE, atol=2**-15)
     np.testing.assert_allclose(clip.samples[1], -TONE, atol=2**-15)
 
@@ -43,7 +43,7 @@ def test_flac_and_ogg(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, TONE, RATE)
     assert decode(path).samples.shape == (1, RATE)
-    assert probe_duration(path) == 1.0
+    assert probe(path).duration == 1.0
 
 
 def test_bytes_win_over_the_path(tmp_path):
@@ -63,7 +63,7 @@ def test_mp4_with_aac_starts_in_time(tmp_path):
     assert clip.rate == RATE
     # The encoder's priming samples must be gone: the click is where it was.
     assert abs(int(np.abs(np.correlate(clip.samples[0], click, "full")).argmax()) - (RATE - 1)) < 8
-    assert probe_duration(path) == pytest.approx(1.0, abs=0.07)
+    assert probe(path).duration == pytest.approx(1.0, abs=0.07)
     assert clip.duration == pytest.approx(1.0, abs=0.07)
 
 
@@ -92,7 +92,7 @@ def test_errors_name_the_file_and_the_cause_and_no_folder(tmp_path):
         "gone.wav": "No such file",
     }
     for name, cause in causes.items():
-        for read in (decode, probe_duration):
+        for read in (decode, probe):
             with pytest.raises(AudioError, match=cause) as caught:
                 read(tmp_path / name)
             assert str(caught.value).startswith(name)

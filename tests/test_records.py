@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from speechcue_hf.records import (
     read_record,
     write_json,
     write_record,
+    write_record_once,
 )
 from tests.records import simple_describer, training_record
 from tests.upgrade.next_release import KINDS, SETTING, extended
@@ -155,6 +158,20 @@ def test_a_file_appears_only_once_it_is_whole(tmp_path: Path, monkeypatch: pytes
         write_json({"a": 2}, tmp_path / "a.json")
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
+
+
+def test_of_records_that_come_at_once_one_is_written(tmp_path: Path) -> None:
+    groups = [("loudness",), ("pitch",), ("rhythm",), ("loudness", "pitch")]
+    start = threading.Barrier(len(groups))
+
+    def write(group: tuple[str, ...]) -> MeasurementSettings:
+        start.wait(timeout=60)
+        return write_record_once(MeasurementSettings(groups=group), tmp_path)
+
+    with ThreadPoolExecutor(len(groups)) as pool:
+        there = list(pool.map(write, groups))
+    assert there == [read_record(MeasurementSettings, tmp_path)] * len(groups)
+    assert [path.name for path in tmp_path.iterdir()] == [MeasurementSettings.FILE]
 
 
 def test_numbers_that_are_none_are_null(tmp_path: Path) -> None:

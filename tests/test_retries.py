@@ -1,6 +1,6 @@
 import pytest
 
-from speechcue_hf.retries import Failure, RetriesEnded, RetryPolicy, persist
+from speechcue_hf.retries import Failure, RetriesEnded, RetryPolicy, persist, quoted
 
 AT_ONCE = RetryPolicy(retries=2, first_wait=0.0)
 
@@ -13,7 +13,43 @@ def test_waits_grow_and_honour_the_server():
     assert policy.wait(1, 90.0) == 90.0
 
 
-@pytest.mark.parametrize("options", [{"retries": -1}, {"first_wait": -1}, {"longest_wait": -1}])
+@pytest.mark.parametrize("asked", [86_400.0, 2.5e11])
+def test_what_a_server_asks_for_is_capped_and_told(asked, caplog):
+    request, waits = failing(1)[0], []
+    policy = RetryPolicy(longest_asked_wait=120.0)
+    answer = persist(request, lambda error: Failure("busy", heals=True, asked_wait=asked), policy, waits.append)
+    assert (answer, waits) == ("answer", [120.0])
+    assert caplog.messages == [
+        f"busy; it asks for {asked:.0f} s of rest, trying again in 120 s, the most that is waited"
+    ]
+
+
+def test_a_long_wait_is_told(caplog):
+    caplog.set_level("INFO", logger="speechcue_hf")
+    for asked in (5.0, 20.0):
+        persist(failing(1)[0], lambda error, asked=asked: Failure("busy", True, asked_wait=asked), RetryPolicy(), id)
+    assert caplog.messages == ["busy; trying again in 20 s"]
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("wrong key sk-ab12345678", "wrong key ***"),
+        ("wrong key sk-ab***…678.", "wrong key ***"),
+        ("Bearer abc is not known", "*** is not known"),
+        ("http://ann:hush@host/v1", "http://***@host/v1"),
+        ("key 'private0-key1' and private0-k...", "key '***' and ***"),
+        ("the sky is key1", "the sky is key1"),
+        ("x" * 900, "x" * 200),
+    ],
+)
+def test_what_looks_like_a_secret_is_masked(said, kept):
+    assert quoted(said, "private0-key1", None) == kept
+
+
+@pytest.mark.parametrize(
+    "options", [{"retries": -1}, {"first_wait": -1}, {"longest_wait": -1}, {"longest_asked_wait": -1}]
+)
 def test_negative_values_are_refused(options):
     with pytest.raises(ValueError):
         RetryPolicy(**options)

@@ -178,4 +178,5 @@ def _biography(
     answer = store[request.key]
     if answer.text is None:
         return None, answer.reason
-    return clean_biography(answer.text, request.messages[-1]["content"], settings.word_limit)
+    prompt, ran_out = request.messages[-1]["content"], answer.finish_reason == "length"
+    return clean_biography(answer.text, prompt, settings.word_limit, ran_out=ran_out)

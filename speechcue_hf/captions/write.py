@@ -11,14 +11,17 @@ from speechcue_hf.captions.build import captioned, emotion_names, transcript_of
 from speechcue_hf.captions.check import check_caption
 from speechcue_hf.captions.parts import CUE_WORDS
 from speechcue_hf.captions.tasks import caption_task, render, templates_sha256
+from speechcue_hf.generation.cleaning import STILL_REASONING, answer_in
 from speechcue_hf.generation.request import GeneratedText, GenerationRequest, TextGenerator, request_key
-from speechcue_hf.generation.store import TextStore, generate_missing
+from speechcue_hf.generation.store import EMPTY, TextStore, generate_missing
 
 AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict)
 Row = Mapping[str, Any]
 
 REQUEST_PROMPT = {"name": "captions", "sha256": templates_sha256(["caption", "request"])}
 """What requests are rendered with: the header of their store."""
+
+RAN_OUT = "the caption's tokens ran out before its end"
 
 
 def caption_requests(rows: Dataset) -> dict[str, GenerationRequest]:
@@ -108,6 +111,11 @@ def _rewritten(row: Row, emotions: Sequence[str], written: Mapping[str, Generate
     emotion = emotions[row["emotion"]] if row.get("emotion") is not None else None
     known = {cue: row[cue] for cue in CUE_WORDS} | {"gender": row.get("gender"), "emotion": emotion}
     known["transcript"] = transcript_of(row)
-    own = " ".join(answer.text.split())
+    text, reasoning = answer_in(answer.text)
+    own = " ".join(text.split())
     caption = f"{opening(emotion)} {own}" if "emotion" in task.parts else own
-    return {**row, **captioned(caption, check_caption(own, known, task.cues, emotions), key)}
+    if not own:
+        return {**row, **captioned(None, STILL_REASONING if reasoning else EMPTY, key)}
+    ran_out = RAN_OUT if answer.finish_reason == "length" else None
+    wrong = filter(None, (check_caption(own, known, task.cues, emotions), ran_out))
+    return {**row, **captioned(caption, "; ".join(wrong) or None, key)}

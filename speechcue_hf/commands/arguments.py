@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,20 @@ def read_split(folder: Path, split: str) -> Dataset:
 def print_next(*words: object) -> None:
     """Print the command that comes next, from its name on; it runs as it stands."""
     print(f"Next: {shlex.join(['speechcue', *map(str, words)])}")
+
+
+def command_line(arguments: argparse.Namespace, **others: str) -> str:
+    """The line that was given, to be given again; names and passwords in addresses are masked.
+
+    Args:
+        arguments: As parsed.
+        **others: Options by name whose value is replaced, such as ``shard="N"``.
+    """
+    line = [re.sub(r"(?<=://)[^\s/@]+(?=@)", "***", word) for word in arguments.line]
+    for name, value in others.items():
+        if f"--{name}" in line:
+            line[line.index(f"--{name}") + 1] = value
+    return shlex.join(["speechcue", *line])
 
 
 def positive_int(text: str) -> int:

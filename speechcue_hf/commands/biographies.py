@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.biographies.settings import BiographySettings, load_biography_prompt
-from speechcue_hf.commands.arguments import add_dataset, positive_int, print_next
+from speechcue_hf.commands.arguments import add_dataset, command_line, positive_int, print_next
 from speechcue_hf.commands.generator_options import add_generator_arguments, load_generator, load_generator_tokenizer
 from speechcue_hf.records import (
     BIOGRAPHIES_FILE,
     BIOGRAPHY_STORE_FILE,
+    CORPUS_FILE,
     DESCRIBER_FILE,
     DISTRIBUTIONS_FILE,
     MEASUREMENT_FILE,
     BiographiesRecord,
+    carry_records,
     write_record,
 )
 
@@ -167,15 +169,19 @@ def _take_published(dataset: DatasetDict, arguments: argparse.Namespace) -> None
 
 def _save(dataset: DatasetDict, record: BiographiesRecord, arguments: argparse.Namespace) -> None:
     """Write the folder with its records, and say what is in it."""
-    from speechcue_hf.corpora.identity import carry_records
     from speechcue_hf.corpora.parquet import write_dataset
+    from speechcue_hf.corpora.writing import whole_folder
 
-    write_dataset(dataset, arguments.output)
-    if arguments.output.resolve() != arguments.dataset.resolve():
-        carry_records(arguments.dataset, arguments.output, [MEASUREMENT_FILE, DESCRIBER_FILE, DISTRIBUTIONS_FILE])
-    write_record(record, arguments.output)
+    carried = [MEASUREMENT_FILE, DESCRIBER_FILE, DISTRIBUTIONS_FILE]
+    with whole_folder(arguments.output, command_line(arguments), [CORPUS_FILE, *carried]) as unfinished:
+        write_dataset(dataset, unfinished)
+        carry_records(arguments.dataset, unfinished, carried)
+        write_record(record, unfinished)
     _print_rows(record.rows)
     print(f"{arguments.output} holds the dataset and {BIOGRAPHIES_FILE}.")
+    if not any(counts["with_biography"] for counts in record.rows.values()):
+        print("No row has a biography: a model that is to read them has nothing to learn from.")
+        return
     run = arguments.output.parent / "run-biographies"
     print_next(
         "train", "--config", "quickstart", "--dataset", arguments.output, "-o", run, "prompt=speechcue_biography"
@@ -185,7 +191,7 @@ def _save(dataset: DatasetDict, record: BiographiesRecord, arguments: argparse.N
 def _print_rows(rows: Mapping[str, Any]) -> None:
     """Print for each split how many rows have a biography, and why others have none."""
     for split, counts in rows.items():
-        cut = f", {counts['cut']:,} of them cut to the word limit" if counts["cut"] else ""
+        cut = f", {counts['cut']:,} of them cut" if counts["cut"] else ""
         print(f"{split}: {counts['with_biography']:,} of {counts['all']:,} rows have a biography{cut}")
     reasons = sum((Counter(counts["without"]) for counts in rows.values()), Counter[str]())
     for reason, count in reasons.most_common(10):

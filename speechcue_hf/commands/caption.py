@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.captions.tasks import caption_task
-from speechcue_hf.commands.arguments import add_dataset, add_list
+from speechcue_hf.commands.arguments import add_dataset, add_list, command_line
 from speechcue_hf.commands.generator_options import add_generator_arguments, load_generator
 from speechcue_hf.records import (
     CAPTION_STORE_FILE,
     CAPTIONS_FILE,
+    CORPUS_FILE,
     DESCRIBER_FILE,
     MEASUREMENT_FILE,
     CaptionsRecord,
     beside,
+    carry_records,
     write_record,
 )
 
@@ -48,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write captions by template or, with ``--model``, by a chat model, and say what was made."""
     from speechcue_hf.captions.build import caption_dataset, caption_record
-    from speechcue_hf.corpora.identity import carry_records
     from speechcue_hf.corpora.parquet import carry_identity, read_dataset, write_dataset
+    from speechcue_hf.corpora.writing import whole_folder
     from speechcue_hf.cues.describe import SpeechDescriber
 
     tasks = [caption_task(name) for name in dict.fromkeys(arguments.tasks or ["style"])]
@@ -60,10 +62,12 @@ def run(arguments: argparse.Namespace) -> None:
     record = caption_record(
         captions, tasks, describer_sha256=describer.fingerprint, baseline=describer.baseline, generator=generator
     )
-    write_dataset(captions, arguments.output)
-    carry_identity(arguments.dataset, dataset, arguments.output)
-    carry_records(arguments.dataset, arguments.output, [MEASUREMENT_FILE, DESCRIBER_FILE])
-    write_record(record, arguments.output)
+    carried = [MEASUREMENT_FILE, DESCRIBER_FILE]
+    with whole_folder(arguments.output, command_line(arguments), [CORPUS_FILE, *carried]) as unfinished:
+        write_dataset(captions, unfinished)
+        carry_identity(arguments.dataset, dataset, unfinished)
+        carry_records(arguments.dataset, unfinished, carried)
+        write_record(record, unfinished)
     print_summary(captions, record, arguments.output)
 
 
@@ -87,6 +91,9 @@ def print_summary(captions: DatasetDict, record: CaptionsRecord, output: Path) -
         print(f"  {count:,} x {reason}")
     for row in _examples(captions, len(record.tasks)):
         print(f"{row['task']}: {row['caption']}")
+    if not any(counts["captions"] for counts in record.rows.values()):
+        print("No row has a caption: there is nothing to train on.")
+        return
     if record.baseline in ("speaker", "running"):
         print(
             f"The levels compare speakers with themselves (baseline {record.baseline}), which one clip cannot tell: "

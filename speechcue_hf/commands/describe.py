@@ -6,9 +6,17 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechcue_hf.commands.arguments import add_dataset, print_next
+from speechcue_hf.commands.arguments import add_dataset, command_line, print_next
 from speechcue_hf.errors import DescriberError
-from speechcue_hf.records import BIOGRAPHIES_FILE, DESCRIBER_FILE, DISTRIBUTIONS_FILE, MEASUREMENT_FILE, find_record
+from speechcue_hf.records import (
+    BIOGRAPHIES_FILE,
+    CORPUS_FILE,
+    DESCRIBER_FILE,
+    DISTRIBUTIONS_FILE,
+    MEASUREMENT_FILE,
+    carry_records,
+    find_record,
+)
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -49,23 +57,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Fit or load a describer, describe all splits, and say what was made."""
-    from speechcue_hf.corpora.identity import carry_records
     from speechcue_hf.corpora.parquet import read_dataset, write_dataset
-    from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
+    from speechcue_hf.corpora.writing import whole_folder
+    from speechcue_hf.cues.describe import SpeechDescriber, check_measured, describe_dataset
 
     given = arguments.describer is not None
     if given and (options := _fit_options(arguments)):
         raise ValueError(f"--describer brings its own {', '.join(options)}: leave --{', --'.join(options)} out")
     dataset = read_dataset(arguments.dataset)
     describer = SpeechDescriber.from_pretrained(arguments.describer) if given else _fit_on_train(dataset, arguments)
+    check_measured(dataset.values(), describer.cues)
     described = describe_dataset(dataset, describer)
-    write_dataset(described, arguments.output)
-    carry_records(arguments.dataset, arguments.output, [MEASUREMENT_FILE, BIOGRAPHIES_FILE])
-    describer.save_pretrained(arguments.output)
-    if not given:
-        from speechcue_hf.cues.plots import plot_distributions
+    carried = [MEASUREMENT_FILE, BIOGRAPHIES_FILE]
+    with whole_folder(arguments.output, command_line(arguments), [CORPUS_FILE, *carried]) as unfinished:
+        write_dataset(described, unfinished)
+        carry_records(arguments.dataset, unfinished, carried)
+        describer.save_pretrained(unfinished)
+        if not given:
+            from speechcue_hf.cues.plots import plot_distributions
 
-        plot_distributions(dataset["train"], describer, arguments.output / DISTRIBUTIONS_FILE)
+            plot_distributions(dataset["train"], describer, unfinished / DISTRIBUTIONS_FILE)
     print_summary(described, describer, arguments.output, pictured=not given)
 
 

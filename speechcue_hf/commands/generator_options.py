@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,13 @@ def add_generator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--token-from", metavar="VARIABLE", help="environment variable with the server's token (default: none is sent)"
     )
+    parser.add_argument(
+        "--request-fields",
+        type=_table,
+        metavar="JSON",
+        help='further fields of each request to a server, null leaves one out: \'{"reasoning_effort": "none"}\', '
+        '\'{"max_tokens": null, "max_completion_tokens": 300}\'',
+    )
     parser.add_argument("--max-new-tokens", type=int, default=300, help="of each text (default: %(default)s)")
     parser.add_argument("--temperature", type=float, default=0.0, help="0 takes the likeliest token (default)")
     parser.add_argument("--seed", type=int, default=0, help="of samples, with a temperature above 0 (default: 0)")
@@ -60,6 +68,8 @@ def load_generator(
         raise ValueError("--vllm, --server and --provider exclude each other: take one")
     if asks_server and arguments.revision is not None:
         raise ValueError("--revision cannot be asked of a server: it has the model that it was started with")
+    if not asks_server and arguments.request_fields is not None:
+        raise ValueError("--request-fields are what a server is asked with: name it with --server or --provider")
     decoding = GenerationSettings(
         max_new_tokens=arguments.max_new_tokens, temperature=arguments.temperature, seed=arguments.seed
     )
@@ -91,6 +101,7 @@ def _server_generator(arguments: argparse.Namespace, decoding: GenerationSetting
         provider=None if arguments.provider == "auto" else arguments.provider,
         token=None if variable is None else os.environ[variable],
         decoding=decoding,
+        fields=arguments.request_fields,
         concurrency=arguments.concurrency,
     )
 
@@ -111,6 +122,17 @@ def _own_generator(
         return VllmGenerator(name, gpus=arguments.gpus, **options), None
     model, tokenizer = build_tiny_model(texts) if tiny else load_model(name, commit)
     return LocalGenerator(model, tokenizer, batch_size=arguments.batch_size, **options), tokenizer
+
+
+def _table(text: str) -> dict[str, Any]:
+    """A table in JSON; argparse says what is wrong with any other text."""
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be JSON ({error}), got {text!r}") from error
+    if not isinstance(values, dict):
+        raise argparse.ArgumentTypeError(f"must be a table in JSON, such as '{{\"seed\": 1}}', got {text!r}")
+    return values
 
 
 @contextmanager

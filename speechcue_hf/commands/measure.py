@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from datasets import Dataset, DatasetDict
+from pyarrow import ArrowInvalid
 from pyarrow.parquet import read_table
 
-from speechcue_hf.commands.arguments import add_dataset, add_list, positive_int, print_next
-from speechcue_hf.corpora.identity import carry_records
+from speechcue_hf.commands.arguments import add_dataset, add_list, command_line, positive_int, print_next
 from speechcue_hf.corpora.parquet import carry_identity, read_dataset, shard_name, write_shard
-from speechcue_hf.cues.measure import measure_clips
+from speechcue_hf.corpora.writing import UNFINISHED, check_splits_of, end_writing, join_writing
+from speechcue_hf.cues.measure import clip_columns, measure_clips
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.cues.table import groups
-from speechcue_hf.cues.turns import add_turn_taking
+from speechcue_hf.cues.turns import TURN_COLUMNS, add_turn_taking
 from speechcue_hf.errors import SpeechcueError
-from speechcue_hf.records import BIOGRAPHIES_FILE, MEASUREMENT_FILE, find_record, write_record
+from speechcue_hf.records import (
+    BIOGRAPHIES_FILE,
+    CORPUS_FILE,
+    MEASUREMENT_FILE,
+    carry_records,
+    find_record,
+    write_record_once,
+)
 from speechcue_hf.values import meant
 
 EXAMPLES = """examples:
@@ -48,27 +56,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure the shard of each split, write it without its audio, and print what could not be measured."""
-    if not 0 <= arguments.shard < arguments.num_shards:
-        raise ValueError(f"--shard must be from 0 to {arguments.num_shards - 1}, got {arguments.shard}")
+    """Measure the shard of each split, without its audio, and let the folder appear if it was the last that missed."""
+    output, count = arguments.output, arguments.num_shards
+    if not 0 <= arguments.shard < count:
+        raise ValueError(f"--shard must be from 0 to {count - 1}, got {arguments.shard}")
     settings = _settings(arguments)
     dataset = read_dataset(arguments.dataset)
-    if "turn_taking" in settings.groups:
-        dataset = DatasetDict({split: add_turn_taking(rows) for split, rows in dataset.items()})
-    _write_settings(settings, arguments.output)
-    carry_identity(arguments.dataset, dataset, arguments.output)
-    carry_records(arguments.dataset, arguments.output, [BIOGRAPHIES_FILE])
-    for split, rows in dataset.items():
-        path = arguments.output / shard_name(str(split), arguments.shard, arguments.num_shards)
-        shard = rows.shard(arguments.num_shards, arguments.shard, contiguous=True)
-        if _is_complete(path, shard):
-            print(f"{path.name}: kept, it is complete")
-            continue
-        measured = measure_clips(shard, settings, arguments.num_proc).remove_columns("audio")
-        write_shard(measured, path)
-        print(f"{path.name}: {len(measured)} utterances")
-        _print_notes(measured["measurement_note"])
-    print_next("describe", arguments.output, "-o", arguments.output.parent / "described")
+    shards = {
+        shard_name(str(split), index, count): rows.shard(count, index, contiguous=True)
+        for split, rows in _with_turn_taking(dataset, settings).items()
+        for index in range(count)
+    }
+    check_splits_of(output, [*shards])
+    _check_settings(settings, find_record(MeasurementSettings, output), output)
+    unfinished = join_writing(output, command_line(arguments, shard="N"), [*shards])
+    _check_settings(settings, write_record_once(settings, unfinished), output)
+    for split in dataset:
+        name = shard_name(str(split), arguments.shard, count)
+        if _is_written(output, name, shards[name]):
+            print(f"{name}: kept, it is complete")
+        else:
+            _measure(shards[name], settings, arguments.num_proc, unfinished / name)
+    if missing := [name for name, rows in shards.items() if not _is_written(output, name, rows)]:
+        print(f"{output} appears with the last shard: {len(missing)} of {len(shards)} files are still to be written.")
+        return
+
+    def add_records(unfinished: Path) -> None:
+        carry_identity(arguments.dataset, dataset, unfinished)
+        carry_records(arguments.dataset, unfinished, [BIOGRAPHIES_FILE])
+
+    end_writing(output, [*shards], [CORPUS_FILE, BIOGRAPHIES_FILE], add_records)
+    if any(_has_measurements(output / name) for name in shards):
+        print_next("describe", output, "-o", output.parent / "described")
+    else:
+        print(f"No clip was measured: {output} has the reason for each in the column measurement_note.")
+
+
+def _with_turn_taking(dataset: DatasetDict, settings: MeasurementSettings) -> DatasetDict:
+    if "turn_taking" not in settings.groups:
+        return dataset
+    return DatasetDict({split: add_turn_taking(rows) for split, rows in dataset.items()})
+
+
+def _measure(shard: Dataset, settings: MeasurementSettings, num_proc: int | None, path: Path) -> None:
+    """Measure a shard, write its file, and print what could not be measured."""
+    measured = measure_clips(shard, settings, num_proc).remove_columns("audio")
+    write_shard(measured, path)
+    print(f"{path.name}: {len(measured)} utterances")
+    _print_notes(measured["measurement_note"])
 
 
 def _settings(arguments: argparse.Namespace) -> MeasurementSettings:
@@ -79,22 +114,31 @@ def _settings(arguments: argparse.Namespace) -> MeasurementSettings:
     return preset if arguments.groups is None else replace(preset, groups=tuple(arguments.groups))
 
 
-def _write_settings(settings: MeasurementSettings, folder: Path) -> None:
-    """Put the settings beside the shards; shards of other settings must not mix with them."""
-    there = find_record(MeasurementSettings, folder)
+def _check_settings(settings: MeasurementSettings, there: MeasurementSettings | None, folder: Path) -> None:
+    """Shards of other settings must not mix with those that are there."""
     if there is not None and there != settings:
         raise SpeechcueError(
             f"{folder} holds measurements by other settings ({MEASUREMENT_FILE}): choose another folder"
         )
-    write_record(settings, folder)
 
 
-def _is_complete(path: Path, shard: Dataset) -> bool:
-    """Whether a file is there and has the utterances of this shard; it was moved into place whole."""
-    if not path.exists():
+def _is_written(folder: Path, name: str, shard: Dataset) -> bool:
+    """Whether a shard's file is among what is being written or in its place, with the utterances of this shard."""
+    return any(_is_complete(place / name, shard["utterance_id"][:]) for place in (folder / UNFINISHED, folder))
+
+
+def _is_complete(path: Path, utterances: Sequence[str]) -> bool:
+    try:
+        written: list[str] = read_table(path, columns=["utterance_id"])["utterance_id"].to_pylist()
+    # Not there, or no Parquet with that column: it is measured again.
+    except (FileNotFoundError, ArrowInvalid, KeyError):
         return False
-    written: list[str] = read_table(path, columns=["utterance_id"])["utterance_id"].to_pylist()
-    return written == list(shard["utterance_id"])
+    return written == utterances
+
+
+def _has_measurements(path: Path) -> bool:
+    table = read_table(path, columns=[*clip_columns(), *TURN_COLUMNS])
+    return any(column.null_count < len(column) for column in table.columns)
 
 
 def _print_notes(notes: Iterable[str | None]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from datasets import load_dataset
 
-from speechcue_hf.commands.arguments import positive_int, print_next
+from speechcue_hf.commands.arguments import command_line, positive_int, print_next
 from speechcue_hf.corpora.catalogue import NAMESPACE, corpora
 from speechcue_hf.corpora.parquet import write_dataset
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     statuses = {split: Counter(rows["audio_status"]) for split, rows in dataset.items()}
     if arguments.without_audio:
         dataset = dataset.remove_columns("audio")
-    write_dataset(dataset, arguments.output, arguments.num_proc)
+    write_dataset(dataset, arguments.output, arguments.num_proc, command=command_line(arguments))
     for split, rows in dataset.items():
         clips = ", ".join(f"{number:,} {status}" for status, number in statuses[split].most_common())
         print(f"{split}: {len(rows):,} utterances in {len(rows.unique('dialogue_id')):,} dialogues; clips: {clips}")

@@ -105,7 +105,7 @@ def unexpected_clips(corpus: str, statuses: Mapping[str, str]) -> list[str]:
     return [
         f"clip of {name} is {status}"
         for name, status in statuses.items()
-        if status in ("missing", "corrupt") and name not in known_clips(corpus)
+        if status in ("missing", "corrupt", "truncated") and name not in known_clips(corpus)
     ]
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from speechcue_hf.audio import probe_duration
+from speechcue_hf.audio import probe
 from speechcue_hf.errors import AudioError
 
 SHORTEST_CLIP = 0.3
@@ -43,11 +43,11 @@ def known_clips(corpus: str) -> dict[str, KnownClip]:
     return {name: KnownClip(**entry) for name, entry in listed.get(corpus, {}).items()}
 
 
-def clip_status(clip: Path | None, known: KnownClip | None) -> str:
-    """Say what can be done with a clip, from its header and from what is known of the release.
+def clip_status(clip: Path | bytes | None, known: KnownClip | None) -> str:
+    """Say what can be done with a clip, by going through its file without decoding it, and by what is known of it.
 
     Args:
-        clip: Its path; None when the release has none.
+        clip: Its path, or the bytes of its file; None when the release has none.
         known: What is known of it in the release, if anything is.
 
     Returns:
@@ -55,12 +55,14 @@ def clip_status(clip: Path | None, known: KnownClip | None) -> str:
     """
     if clip is None:
         return "none"
-    if not clip.is_file():
+    if isinstance(clip, Path) and not clip.is_file():
         return "missing"
     try:
-        duration = probe_duration(clip)
+        found = probe(clip if isinstance(clip, Path) else {"path": None, "bytes": clip})
     except AudioError:
         return "corrupt"
-    if known is not None and known.duration is not None and abs(duration - known.duration) < 1.0:
+    if known is not None and known.duration is not None and abs(found.duration - known.duration) < 1.0:
         return known.status
-    return "too_short" if duration < SHORTEST_CLIP else "ok"
+    if found.ends_early:
+        return "truncated"
+    return "too_short" if found.duration < SHORTEST_CLIP else "ok"

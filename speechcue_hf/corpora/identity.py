@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections.abc import Iterable
-from pathlib import Path
 
 from datasets import ClassLabel, DatasetDict
 
@@ -20,7 +17,7 @@ from speechcue_hf.corpora.catalogue import (
     paragraphs,
     sources_of,
 )
-from speechcue_hf.records import CorpusIdentity, beside
+from speechcue_hf.records import CorpusIdentity
 
 
 def identify(dataset: DatasetDict) -> CorpusIdentity | None:
@@ -85,20 +82,6 @@ def restore_identity(dataset: DatasetDict, identity: CorpusIdentity) -> None:
         rows.info.homepage = identity.homepage
         rows.info.citation = identity.citation
         rows.info.description = description
-
-
-def carry_records(source: Path, target: Path, names: Iterable[str]) -> None:
-    """Give a dataset folder the records of the folder that it was made from.
-
-    Args:
-        source: Folder that was read, or the file in it that was.
-        target: Folder that was written; a record of an earlier time goes, whether the source has one or not.
-        names: File names of the records, such as ``corpus.json``.
-    """
-    for name in names:
-        (target / name).unlink(missing_ok=True)
-        if (beside(source) / name).is_file():
-            shutil.copyfile(beside(source) / name, target / name)
 
 
 def _revision(dataset: DatasetDict) -> str:

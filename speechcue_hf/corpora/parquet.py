@@ -10,35 +10,47 @@ import io
 import logging
 import os
 import re
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Audio, Dataset, DatasetDict, Features, load_dataset, load_from_disk
 from datasets.config import DATASET_STATE_JSON_FILENAME, DATASETDICT_JSON_FILENAME
 from datasets.exceptions import DatasetGenerationError
-from datasets.table import embed_table_storage
 
-from speechcue_hf.audio import Clip, decode
-from speechcue_hf.corpora.identity import carry_records, identify, restore_identity
+from speechcue_hf.audio import probe, read_sound
+from speechcue_hf.corpora.identity import identify, restore_identity
 from speechcue_hf.corpora.schema import SPLITS
+from speechcue_hf.corpora.writing import (
+    check_splits_of,
+    check_whole,
+    own_files,
+    own_split,
+    parquet_in,
+    whole_folder,
+)
+from speechcue_hf.decoders import AvSound, Sound
 from speechcue_hf.errors import AudioError, CorpusError
 from speechcue_hf.progress import counting
-from speechcue_hf.records import CORPUS_FILE, PREDICTIONS_FILE, CorpusIdentity, find_record, write_record
+from speechcue_hf.records import (
+    CORPUS_FILE,
+    PREDICTIONS_FILE,
+    CorpusIdentity,
+    beside,
+    carry_records,
+    find_record,
+    write_record,
+)
 
 logger = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
 
-UNFINISHED = ".unfinished"
-"""Folder inside a dataset folder for what is being written; ``load_dataset`` looks into no folder of such a name."""
-
-_OWN_NAME = re.compile(r"(?P<split>.+)-\d{5}-of-\d{5}\.parquet")
 _SPLIT_WORDS = {
     "train": {"train", "training"},
     "validation": {"validation", "valid", "val", "dev"},
@@ -47,7 +59,13 @@ _SPLIT_WORDS = {
 """Split → the words by which ``load_dataset`` knows it in the name of a file or folder."""
 
 ROWS_PER_GROUP = 256
-"""Rows held in memory at a time; 256 clips of a few seconds are some 50 MB."""
+"""Most rows held in memory at a time; 256 clips of a few seconds are some 50 MB."""
+BYTES_PER_GROUP = 2**26
+"""Bytes of clips from which on fewer rows are held."""
+LARGEST_EMBEDDED = 2**30
+"""In bytes. Arrow takes twice as much, and writing it several times as much memory."""
+LONGEST_FLAC = 600.0
+"""In s. The sound of longer videos stays as it is encoded; nothing in this package hears more of one clip."""
 
 
 def shard_name(split: str, index: int, count: int) -> str:
@@ -65,14 +83,15 @@ def write_shard(dataset: Dataset, path: Path) -> None:
     """Write rows to one Parquet file; the file appears only once it is whole.
 
     Clips are embedded, without the folder they lie in. Of a video only the sound is, as FLAC (16 bit, its own sampling
-    rate and channels); one that cannot be decoded is embedded as it is.
+    rate and channels), or beyond ten minutes as it is encoded (m4a or mka); one that is not whole, or cannot be
+    decoded, is embedded as it is. A file beyond 1 GiB is left out with a warning.
 
     Args:
         dataset: The rows.
         path: The file to write; its folder is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         _write_rows(dataset, unfinished)
         os.replace(unfinished, path)
@@ -80,7 +99,7 @@ def write_shard(dataset: Dataset, path: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def write_dataset(dataset: DatasetDict, folder: str | Path, num_proc: int = 1) -> None:
+def write_dataset(dataset: DatasetDict, folder: str | Path, num_proc: int = 1, *, command: str | None = None) -> None:
     """Write a dataset folder; its files appear only once all splits are written, and replace those of an earlier time.
 
     Rows that come from a loader of this package get a ``corpus.json`` beside them.
@@ -89,6 +108,7 @@ def write_dataset(dataset: DatasetDict, folder: str | Path, num_proc: int = 1) -
         dataset: The splits.
         folder: The dataset folder.
         num_proc: Processes that write; each writes one file of each split.
+        command: The command line that finishes the folder, should this be killed; readers name it.
 
     Raises:
         ValueError: If ``num_proc`` is not positive.
@@ -96,34 +116,13 @@ def write_dataset(dataset: DatasetDict, folder: str | Path, num_proc: int = 1) -
     """
     if num_proc < 1:
         raise ValueError(f"num_proc must be 1 or more, got {num_proc}")
-    folder = Path(folder)
-    earlier = _own_files(folder)
-    if others := [path for path in _parquet_in(folder) if not _OWN_NAME.fullmatch(path.name)]:
-        raise CorpusError(
-            f"{folder} holds {others[0].name}, which is no part of this dataset and would be read with it: "
-            "remove it, or choose another folder"
-        )
-    if foreign := sorted(set(earlier) - set(map(str, dataset))):
-        raise CorpusError(
-            f"{folder} holds the split {foreign[0]!r} of an earlier writing, which is no part of this dataset "
-            f"({', '.join(map(str, dataset))}): remove it, or choose another folder"
-        )
-    unfinished = folder / UNFINISHED
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
+    counts = {str(split): max(1, min(num_proc, len(rows))) for split, rows in dataset.items()}
+    check_splits_of(Path(folder), [shard_name(split, 0, count) for split, count in counts.items()])
+    with whole_folder(Path(folder), command, replaces=[CORPUS_FILE]) as unfinished:
         for split, rows in dataset.items():
-            _write_split(rows, str(split), unfinished, max(1, min(num_proc, len(rows))))
-        written = sorted(unfinished.iterdir())
-        for path in written:
-            os.replace(path, folder / path.name)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    for path in {path for paths in earlier.values() for path in paths} - {folder / path.name for path in written}:
-        path.unlink()
-    if identity := identify(dataset):
-        write_record(identity, folder)
-    else:
-        (folder / CORPUS_FILE).unlink(missing_ok=True)
+            _write_split(rows, str(split), unfinished, counts[str(split)])
+        if identity := identify(dataset):
+            write_record(identity, unfinished)
 
 
 def read_dataset(folder: str | Path) -> DatasetDict:
@@ -140,13 +139,17 @@ def read_dataset(folder: str | Path) -> DatasetDict:
         Its splits, with the features that were written; their info names the corpus if the folder does.
 
     Raises:
-        CorpusError: If there is no Parquet, a file's split is not clear, not all shards of a split are there, a file is
-            damaged, a split has no rows, or files have other columns.
+        CorpusError: If the folder is not complete, there is no Parquet, a file's split is not clear, not all shards of
+            a split are there, a file is damaged, a split has no rows, files have other columns, or a folder that this
+            package wrote has fewer rows than its ``corpus.json`` counts.
         RecordError: If its ``corpus.json`` is damaged or of a newer release.
     """
     place = Path(folder)
+    check_whole(beside(place))
     dataset = _saved_to_disk(place) or _read_parquet(place)
     if identity := find_record(CorpusIdentity, place):
+        if own_files(place):
+            _check_counts(place, dataset, identity)
         restore_identity(dataset, identity)
     return dataset
 
@@ -162,9 +165,13 @@ def identity_of(place: Path, dataset: DatasetDict | None = None) -> CorpusIdenti
 
 
 def carry_identity(source: Path, dataset: DatasetDict, target: Path) -> None:
-    """Give a dataset folder the ``corpus.json`` of what it was made from, or one that says what the rows say."""
+    """Give a dataset folder the ``corpus.json`` of what it was made from, or one that says what the rows say.
+
+    A record of more rows, as beside one file of several, is not that of these rows.
+    """
     carry_records(source, target, [CORPUS_FILE])
-    if not (target / CORPUS_FILE).is_file() and (identity := identity_of(source, dataset)):
+    record, counts = find_record(CorpusIdentity, target), {str(split): len(rows) for split, rows in dataset.items()}
+    if (record is None or record.utterances != counts) and (identity := identify(dataset)):
         write_record(identity, target)
 
 
@@ -180,6 +187,8 @@ def _saved_to_disk(folder: Path) -> DatasetDict | None:
 
 def _read_parquet(place: Path) -> DatasetDict:
     files = _files_of_splits(place)
+    for folder in sorted({path.parent for paths in files.values() for path in paths} - {beside(place)}):
+        check_whole(folder)
     for split, paths in files.items():
         _check_shards(place, split, paths)
     # In the order in which load_dataset(folder) gives them: others follow by name.
@@ -193,7 +202,7 @@ def _read_parquet(place: Path) -> DatasetDict:
 
 def _files_of_splits(place: Path) -> dict[str, list[Path]]:
     """Split name → its files, by name."""
-    files = [place] if place.is_file() else _parquet_in(place) or _parquet_below(place)
+    files = [place] if place.is_file() else parquet_in(place) or _parquet_below(place)
     if not files:
         what = f"{place} holds no Parquet" if place.is_dir() else f"there is no {place}"
         raise CorpusError(f"{what}: make it with `speechcue prepare`")
@@ -221,20 +230,6 @@ def _tell_train(place: Path) -> None:
     logger.info("%s names no split: its rows are taken as train", place if place.is_file() else f"no file of {place}")
 
 
-def _own_files(folder: Path) -> dict[str, list[Path]]:
-    """Split name → the files of it that :func:`write_dataset` wrote."""
-    files: dict[str, list[Path]] = {}
-    for path in _parquet_in(folder):
-        if own := _OWN_NAME.fullmatch(path.name):
-            files.setdefault(own["split"], []).append(path)
-    return files
-
-
-def _parquet_in(folder: Path) -> list[Path]:
-    """Parquet of rows in a folder, by name; predictions, which may lie beside rows, are none."""
-    return sorted(path for path in folder.glob("*.parquet") if path.name[0] != "." and path.name != PREDICTIONS_FILE)
-
-
 def _parquet_below(folder: Path) -> list[Path]:
     """Parquet in the folders below one, as ``push_to_hub`` lays it out in ``data/``, hidden ones left out."""
     below = sorted(path for path in folder.rglob("*.parquet") if path.name != PREDICTIONS_FILE)
@@ -243,8 +238,8 @@ def _parquet_below(folder: Path) -> list[Path]:
 
 def _split_of(path: Path, place: Path) -> str | None:
     """The split that a file names, or the folder that it lies in; None where neither does."""
-    if own := _OWN_NAME.fullmatch(path.name):
-        return own["split"]
+    if own := own_split(path.name):
+        return own
     folders = path.relative_to(place).parent.parts if place.is_dir() else ()
     for name in (path.stem, *reversed(folders)):
         words = {word for word in re.split(r"[^a-z]+", name.lower()) if word}
@@ -258,15 +253,28 @@ def _split_of(path: Path, place: Path) -> str | None:
 
 def _check_shards(folder: Path, split: str, shards: Sequence[Path]) -> None:
     """Refuse a split that lacks a shard, has shards of two writings, a damaged one, or no rows at all."""
-    counts = [int(path.stem[-5:]) for path in shards if _OWN_NAME.fullmatch(path.name)]
+    counts = [int(path.stem[-5:]) for path in shards if own_split(path.name)]
     count = counts[0] if counts else 0
     if counts and [path.name for path in shards] != [shard_name(split, index, count) for index in range(count)]:
         raise CorpusError(
             f"{folder} holds {len(shards)} files of split {split!r}, which are not its {count} shards: "
             "run the missing shards, or remove those of another --num-shards"
         )
-    if not sum(map(_row_count, shards)):
+    rows = sum(map(_row_count, shards))
+    if not rows:
         raise CorpusError(f"{folder}: split {split!r} has no rows, remove {', '.join(path.name for path in shards)}")
+    return rows
+
+
+def _check_counts(folder: Path, dataset: DatasetDict, identity: CorpusIdentity) -> None:
+    """Refuse fewer rows than the record beside them counts: 0.1.0 left such folders when it was killed."""
+    for split, counted in identity.utterances.items():
+        if (rows := len(dataset.get(split, ()))) < counted:
+            raise CorpusError(
+                f"{folder} is not complete: it holds {rows:,} rows of split {split!r}, and {CORPUS_FILE} counts "
+                f"{counted:,}. Finish it with the command that wrote it (`speechcue measure` goes on where it stood); "
+                f"if these rows are all that is wanted, remove {CORPUS_FILE}"
+            )
 
 
 def _row_count(path: Path) -> int:
@@ -294,34 +302,80 @@ def _write_rows(dataset: Dataset, path: Path) -> None:
     schema: pa.Schema = features.arrow_schema
     batches: Any = dataset.with_format("arrow").iter(batch_size=ROWS_PER_GROUP)
     what = f"Writing {path.name.split('-')[0].lstrip('.')}"
-    with pq.ParquetWriter(path, schema) as writer, counting(what, len(dataset), "rows") as count:
+    clips = [name for name, feature in features.items() if isinstance(feature, Audio)]
+    # Dictionary and statistics of clips would hold each of them twice more, and say nothing.
+    others = [name for name in features if name not in clips]
+    options = {"use_dictionary": others, "write_statistics": others}
+    with pq.ParquetWriter(path, schema, **options) as writer, counting(what, len(dataset), "rows") as count:
         for batch in batches:
-            writer.write_table(embed_table_storage(_with_sound_of_videos(batch, features).cast(schema)))
-            count(batch.num_rows)
+            for rows in _with_clips_embedded(batch, clips):
+                writer.write_table(rows.cast(schema))
+                count(rows.num_rows)
 
 
-def _with_sound_of_videos(batch: pa.Table, features: Features) -> pa.Table:
-    for index, (name, feature) in enumerate(features.items()):
-        if isinstance(feature, Audio):
-            clips = [_sound_of_video(clip) for clip in batch.column(name).to_pylist()]
-            batch = batch.set_column(index, name, pa.array(clips, feature.pa_type))
-    return batch
+def _with_clips_embedded(batch: pa.Table, clips: Sequence[str]) -> Iterator[pa.Table]:
+    """The rows with their clips, in parts of some 64 MB, or of one clip that is larger."""
+    start, size = 0, 0
+    embedded: dict[str, list[Any]] = {name: [] for name in clips}
+    for row in range(batch.num_rows):
+        for name in clips:
+            embedded[name].append(_embedded(batch.column(name)[row].as_py()))
+            size += len((embedded[name][-1] or {}).get("bytes") or b"")
+        if size >= BYTES_PER_GROUP or row == batch.num_rows - 1:
+            rows = batch.slice(start, row + 1 - start)
+            for name in clips:
+                place = rows.column_names.index(name)
+                rows = rows.set_column(place, name, pa.array(embedded[name], rows.schema.field(name).type))
+                embedded[name] = []
+            yield rows
+            start, size = row + 1, 0
 
 
-def _sound_of_video(clip: dict[str, Any] | None) -> dict[str, Any] | None:
-    if clip is None or clip["path"] is None or Path(clip["path"]).suffix.lower() not in VIDEO_SUFFIXES:
-        return clip
-    try:
-        return {"bytes": _flac(decode(clip)), "path": Path(clip["path"]).with_suffix(".flac").name}
-    except AudioError as error:
-        logger.warning("%s: embedded as it is", error)
-        return clip
+def _embedded(clip: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A clip with its bytes, and the name of its file without the folder; of a video the sound only."""
+    if clip is None or (clip["bytes"] is None and clip["path"] is None):
+        return None
+    path = None if clip["path"] is None else Path(clip["path"])
+    if path is not None and path.suffix.lower() in VIDEO_SUFFIXES:
+        try:
+            if (sound := _sound_of_video(clip)) is not None:
+                return {"bytes": sound[0], "path": path.with_suffix(sound[1]).name}
+            logger.warning("%s: not whole, embedded as it is", path.name)
+        except AudioError as error:
+            logger.warning("%s: embedded as it is", error)
+    name = None if path is None else path.name
+    if clip["bytes"] is not None:
+        return {"bytes": clip["bytes"], "path": name}
+    size = os.stat(clip["path"]).st_size
+    if size > LARGEST_EMBEDDED:
+        logger.warning("%s: left out, a file of %s bytes is too large for a row", name, f"{size:,}")
+        return None
+    return {"bytes": Path(clip["path"]).read_bytes(), "path": name}
 
 
-def _flac(clip: Clip) -> bytes:
+def _sound_of_video(clip: Mapping[str, Any]) -> tuple[bytes, str] | None:
+    """The sound of a video and the suffix of its format; None where it is not whole, which a copy would hide."""
+    found = probe(clip)
+    if found.duration > LONGEST_FLAC:
+        return read_sound(clip, _packets)
+    return None if found.ends_early else read_sound(clip, _flac)
+
+
+def _packets(sound: Sound) -> tuple[bytes, str] | None:
+    """The sound as it is encoded, in a file of its own: of an hour FLAC would take 300 MB."""
+    if not isinstance(sound, AvSound):
+        return None
+    file = io.BytesIO()
+    suffix = sound.copy(file)
+    return file.getvalue(), suffix
+
+
+def _flac(sound: Sound) -> tuple[bytes, str] | None:
     """A FLAC file, 16 bit; what lies beyond full scale, as lossy codecs make it, is clipped."""
     import soundfile
 
     file = io.BytesIO()
-    soundfile.write(file, clip.samples.T, clip.rate, format="FLAC", subtype="PCM_16")
-    return file.getvalue()
+    with soundfile.SoundFile(file, "w", sound.rate, sound.channels, "PCM_16", format="FLAC") as flac:
+        for block in sound.blocks():
+            flac.write(block.T)
+    return None if sound.damaged or sound.early else (file.getvalue(), ".flac")

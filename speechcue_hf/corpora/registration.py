@@ -122,7 +122,8 @@ def code_digest(folder: Path) -> str:
     Args:
         folder: The package of the loaders.
     """
-    files = [*folder.glob("*.py"), *folder.glob("*.json"), folder.parent / "audio.py"]
+    opening = (folder.parent / name for name in ("audio.py", "decoders.py", "endings.py"))
+    files = [*folder.glob("*.py"), *folder.glob("*.json"), *opening]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
 
 

@@ -16,8 +16,9 @@ from datasets import Audio, ClassLabel, Features, Value
 SPLITS = ("train", "validation", "test")
 """In the order in which ``load_dataset`` gives them."""
 
-AUDIO_STATUSES = ("ok", "missing", "corrupt", "miscut", "too_short", "none")
-"""``none``: the release has no clip. ``miscut``: the clip holds more than the utterance. ``too_short``: under 0.3 s."""
+AUDIO_STATUSES = ("ok", "missing", "corrupt", "miscut", "truncated", "too_short", "none")
+"""``none``: the release has no clip. ``miscut``: the clip holds more than the utterance. ``truncated``: the file ends
+early, by what it says of its own length. ``too_short``: under 0.3 s."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,16 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from speechcue_hf.audio import Clip, decode
+from speechcue_hf.channels import at_full_scale, one_channel
 from speechcue_hf.cues.levels import FloatArray
-from speechcue_hf.cues.loudness import clipped_ratio, digital_silence, energy_mean, signal_to_noise
+from speechcue_hf.cues.loudness import (
+    MAINS_HUM,
+    clipped_ratio,
+    digital_silence,
+    energy_mean,
+    has_mains_hum,
+    signal_to_noise,
+)
 from speechcue_hf.cues.syllables import SHORTEST_RHYTHM, find_rhythm, inside
 from speechcue_hf.cues.table import Cue, added_cues
 from speechcue_hf.cues.voice import (
@@ -26,6 +34,7 @@ from speechcue_hf.cues.voice import (
     spectral_tilt,
     two_pass_pitch,
 )
+from speechcue_hf.errors import AudioError
 
 if TYPE_CHECKING:
     import parselmouth
@@ -44,8 +53,6 @@ _PITCH_RATE = 8000
 """In Hz: the voice's periodicity lies far below 4 kHz, and the search costs two thirds of that at 16 kHz."""
 _SHORTEST = 0.064
 """In s: one window of the intensity analysis."""
-_FAINT = 1e-4
-"""Power of a channel, as a share of the strongest one's, below which it holds no speech (40 dB less)."""
 _NONE = np.empty(0)
 
 
@@ -60,7 +67,7 @@ class Speech:
         """One channel at 16 kHz."""
         import parselmouth
 
-        return parselmouth.Sound(resample_poly(_downmix(self.clip.samples), RATE, self.clip.rate), RATE)
+        return parselmouth.Sound(resample_poly(one_channel(self.clip.samples), RATE, self.clip.rate), RATE)
 
     @cached_property
     def silence(self) -> FloatArray:
@@ -117,7 +124,10 @@ def analyse(clip: Clip, groups: tuple[str, ...]) -> tuple[Values, list[str]]:
     Returns:
         The values, None where there are none, and the reasons for those.
     """
-    speech = Speech(clip)
+    try:
+        speech = Speech(at_full_scale(clip))
+    except AudioError as error:
+        return {"duration_s": clip.duration}, [str(error)]
     seconds = clip.samples.shape[1] / clip.rate
     values: Values = {"duration_s": clip.duration}
     if seconds < _SHORTEST:
@@ -127,6 +137,7 @@ def analyse(clip: Clip, groups: tuple[str, ...]) -> tuple[Values, list[str]]:
     measures = [(group, _MEASURES[group]) for group in groups if group in _MEASURES]
     measures += [(cue.column, partial(_alone, cue)) for cue in added_cues() if cue.group in groups]
     measured, reasons = measure_all(measures, speech)
+    reasons = [note for note in speech.clip.notes if note not in clip.notes] + reasons
     if clip.duration > LONGEST:
         reasons.insert(0, f"longer than {LONGEST:g} s: only its start was measured")
     return values | measured, reasons
@@ -144,7 +155,7 @@ def clip_curves(audio: str | PathLike[str] | Mapping[str, Any]) -> Curves:
     Raises:
         AudioError: If the clip cannot be decoded.
     """
-    speech = Speech(decode(audio, limit=LONGEST))
+    speech = Speech(at_full_scale(decode(audio, limit=LONGEST)))
     samples = speech.sound.values[0]
     if speech.sound.duration < SHORTEST_RHYTHM:
         return Curves(samples)
@@ -183,15 +194,6 @@ def measure_all(
         if reason:
             reasons.append(f"{name}: {reason}")
     return values, reasons
-
-
-def _downmix(samples: FloatArray) -> FloatArray:
-    """One channel from several: the mean of those that hold sound, so that one-sided stereo keeps its level."""
-    if len(samples) == 1:
-        return np.asarray(samples[0])
-    power = samples.var(axis=1)
-    mono: FloatArray = samples[power >= _FAINT * power.max()].mean(axis=0)
-    return mono
 
 
 def _alone(cue: Cue, speech: Speech) -> Measured:
@@ -246,7 +248,9 @@ def _hnr(speech: Speech) -> Measured:
 def _recording(speech: Speech) -> Measured:
     clipped = clipped_ratio(speech.clip.samples)
     ratio = signal_to_noise(speech.levels) if len(speech.levels) else None
-    return {"snr_db": ratio, "clipped_ratio": clipped}, "no frame is quieter than another" if ratio is None else None
+    hum = MAINS_HUM if has_mains_hum(speech.sound.values[0], RATE) else None
+    quiet = "no frame is quieter than another" if ratio is None else None
+    return {"snr_db": ratio, "clipped_ratio": clipped}, "; ".join(filter(None, (hum, quiet))) or None
 
 
 _MEASURES: dict[str, Callable[[Speech], Measured]] = {

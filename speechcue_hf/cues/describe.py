@@ -6,7 +6,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -33,7 +33,7 @@ from speechcue_hf.cues.normalisation import (
 )
 from speechcue_hf.cues.settings import PAPER_COLUMNS, MeasurementSettings
 from speechcue_hf.cues.table import columns_of
-from speechcue_hf.cues.wording import WORDINGS, CueFeatures, levelled_columns, put_in_words, wording_sha256
+from speechcue_hf.cues.wording import WORDINGS, CueFeatures, levelled_columns, put_in_words, wording_sha256, words_alike
 from speechcue_hf.dialogues import dialogues, split_dialogues
 from speechcue_hf.errors import DescriberError
 from speechcue_hf.records import DESCRIBER_FILE, Record, read_record, with_nulls, write_record
@@ -147,7 +147,8 @@ class SpeechDescriber(Record):
 
         Raises:
             ValueError: If an argument is none of the values above, or one of ``speakers`` says nothing in ``train``.
-            DescriberError: If ``train`` is a validation or test split, is empty or has no measurements.
+            DescriberError: If ``train`` is a validation or test split, is empty or has no measurements, or no clip of
+                it could be measured.
         """
         level_quantiles(levels)
         for name, value, choices in (("baseline", baseline, BASELINES), ("wording", wording, WORDINGS)):
@@ -162,6 +163,7 @@ class SpeechDescriber(Record):
             )
         batch = _training_columns(train, cues, baseline)
         values = measured_values(batch, cues)
+        check_measured([train], cues)
         candidates = _candidates(batch, baseline, len(values))
         groups = fit_groups(values, cues, levels, candidates, min_utterances, speakers)
         if baseline == "running":
@@ -308,7 +310,7 @@ class SpeechDescriber(Record):
             RecordError: If it is not valid, or belongs to another format or set of cues.
         """
         describer = read_record(cls, _find_describer(name, revision))
-        if describer.wording_hash != wording_sha256(describer.wording):
+        if not words_alike(describer.wording, describer.wording_hash):
             logger.warning(
                 "The describer was fitted with the wording of speechcue_hf %s, and this version (%s) words "
                 "differently: a model trained on those sentences now reads others. Install speechcue_hf %s to get them "
@@ -440,6 +442,29 @@ def measured_values(batch: Batch, cues: Sequence[str]) -> FloatArray:
     values = np.array([batch[cue] for cue in cues], dtype=np.float64).T
     paper = np.array([cue in PAPER_COLUMNS for cue in cues])
     return np.where(np.isfinite(values) & ~(paper & (values == 0)), values, np.nan)
+
+
+def check_measured(splits: Iterable[Dataset], cues: Sequence[str]) -> None:
+    """Refuse rows of which not one was measured: there is nothing to learn from, and nothing to say.
+
+    Args:
+        splits: Measured rows.
+        cues: The columns that are looked at.
+
+    Raises:
+        DescriberError: If no row has a value in any of them; the message counts the reasons.
+    """
+    reasons: Counter[str] = Counter()
+    for rows in splits:
+        columns = [name for name in (*cues, "measurement_note") if name in rows.column_names]
+        batch = rows.with_format(None).select_columns(columns)[:]
+        reasons.update(note for note in batch.pop("measurement_note", ()) if note)
+        if any(np.isfinite(measured_values(batch, [cue])).any() for cue in batch):
+            return
+    why = "; ".join(f"{count:,} x {note}" for note, count in reasons.most_common(3)) or "no reason is noted"
+    raise DescriberError(
+        f"no clip was measured ({why}): look at the clips and at their paths, then prepare and measure again"
+    )
 
 
 def _any_known(values: FloatArray) -> list[bool]:

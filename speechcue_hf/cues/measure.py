@@ -37,9 +37,10 @@ def clip_columns() -> tuple[str, ...]:
 def measure_speech(row: Mapping[str, Any], settings: MeasurementSettings = _DEFAULT) -> dict[str, float | str | None]:
     """Measure one clip: decoded once, analysed once. A function for ``Dataset.map``.
 
-    A clip that cannot be measured does not raise: its values are None and ``measurement_note`` has the reason. So does
-    a file that is longer than any utterance: the default measures its first 120 s, the paper's preset leaves files
-    beyond 600 s alone; ``duration_s`` is always that of the whole file.
+    A clip that cannot be measured does not raise: its values are None and ``measurement_note`` has the reason. The note
+    also says what is wrong with a clip that was measured: that its file ends early or is damaged, that it hums. So it
+    does of a file that is longer than any utterance: the default measures its first 120 s, the paper's preset leaves
+    files beyond 600 s alone; ``duration_s`` is always that of the whole file.
 
     Args:
         row: With ``audio``: ``{"path": ..., "bytes": ...}``, or None where there is no clip.
@@ -47,7 +48,7 @@ def measure_speech(row: Mapping[str, Any], settings: MeasurementSettings = _DEFA
 
     Returns:
         Every column of :func:`clip_columns` (unit in the name; None where not measured or not asked for) and
-        ``measurement_note``, None when everything asked for was measured.
+        ``measurement_note``, None when everything asked for was measured and nothing is wrong with the clip.
 
     Example:
         >>> round(measure_speech({"audio": {"path": "clip.wav", "bytes": None}})["f0_mean_hz"])
@@ -58,9 +59,13 @@ def measure_speech(row: Mapping[str, Any], settings: MeasurementSettings = _DEFA
     reasons = ["audio missing"]
     if row["audio"] is not None:
         try:
-            values, reasons = procedure(decode(row["audio"], limit=longest), settings.groups)
+            clip = decode(row["audio"], limit=longest)
+            values, reasons = procedure(clip, settings.groups)
+            reasons = [*clip.notes, *reasons]
         except AudioError as error:
             reasons = [str(error)]
+        except MemoryError:
+            reasons = ["measuring it does not fit the memory"]
     columns = settings.columns
     chosen = {column: value for column, value in values.items() if column in columns}
     finite = {column: value for column, value in chosen.items() if value is not None and np.isfinite(value)}

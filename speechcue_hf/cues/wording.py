@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speechcue_hf.audio import DAMAGED, ENDS_EARLY
 from speechcue_hf.cues.levels import DEGREES, LEVEL_NAMES, MISSING, BoolArray, FloatArray, IntArray, named
+from speechcue_hf.cues.loudness import MAINS_HUM
 from speechcue_hf.cues.settings import PAPER_COLUMNS
 from speechcue_hf.cues.table import added_cues, cues
 from speechcue_hf.templates import own_templates, template_source
@@ -47,6 +49,9 @@ WORDED_PAUSE_S = 0.5
 WORDED_OVERLAP_S = 0.2
 WORDED_LATENCY_S = (1.0, 10.0)
 """From, to: a longer gap is a change of scene rather than a hesitation."""
+
+_EARLIER = {"speechcue": ("5dc541d466c09e068ad594312b6f1e033a0fcc1ea3257151a6058db56d6cf0ce",)}
+"""SHA-256 of earlier templates that differ in marks only: 0.1.0 had none of truncated, damaged and humming clips."""
 
 _NUMBERS = ("slightly", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven")
 """Distances in semitones, in words; from twelve on they are octaves."""
@@ -112,6 +117,11 @@ def put_in_words(wording: str, features: CueFeatures) -> tuple[list[str], list[s
         more = _render("speechcue_added.jinja", _added_variables(features))
         descriptions = [f"{text} {added}".strip() for text, added in zip(descriptions, more, strict=True)]
     return descriptions, _render(f"{wording}_impression.jinja", impression)
+
+
+def words_alike(wording: str, sha256_of_templates: str) -> bool:
+    """Whether templates of that SHA-256 say of a clip what those of this release say, marks of later releases aside."""
+    return sha256_of_templates in (wording_sha256(wording), *_EARLIER.get(wording, ()))
 
 
 def wording_sha256(wording: str) -> str:
@@ -209,7 +219,16 @@ def _doubts(features: CueFeatures) -> dict[str, BoolArray]:
         "noisy": features.value("snr_db") < LOWEST_SNR_DB,
         "clipped": features.value("clipped_ratio") > HIGHEST_CLIPPED_RATIO,
         "miscut": np.array([status == "miscut" for status in features.statuses], dtype=bool),
+        "truncated": _noted(features, ENDS_EARLY)
+        | np.array([it == "truncated" for it in features.statuses], dtype=bool),
+        "damaged": _noted(features, DAMAGED),
+        "humming": _noted(features, MAINS_HUM),
     }
+
+
+def _noted(features: CueFeatures, what: str) -> BoolArray:
+    """Whether ``measurement_note`` says this of a clip."""
+    return np.array([what in (note or "") for note in features.notes], dtype=bool)
 
 
 def _trusted(doubts: Mapping[str, BoolArray]) -> dict[str, BoolArray]:

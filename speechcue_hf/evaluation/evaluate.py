@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from datasets import Dataset
 
 from speechcue_hf.environment import library_versions
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.predictions import prediction_table
 from speechcue_hf.evaluation.report import summarise
-from speechcue_hf.inference.classifier import EmotionClassifier, reads_descriptions
+from speechcue_hf.inference.classifier import EmotionClassifier, clip_notes, joined_notes, reads_descriptions
 from speechcue_hf.provenance import NOT_KNOWN, Provenance, check_alike
 from speechcue_hf.records import ResultsRecord
 
@@ -46,8 +48,12 @@ def evaluate(
     wanted = [place for place, emotion in enumerate(rows["emotion"]) if emotion is not None]
     if not wanted:
         raise EvaluationError("No row has an emotion, so there is nothing to compare predictions with.")
-    predictions = classifier.predict(rows, wanted)
-    table = prediction_table(rows.select(wanted), predictions, classifier.words)
+    judged = rows.select(wanted)
+    predictions = [
+        replace(made, note=joined_notes(on_clip, made.note))
+        for on_clip, made in zip(clip_notes(classifier, judged), classifier.predict(rows, wanted), strict=True)
+    ]
+    table = prediction_table(judged, predictions, classifier.words)
     results = ResultsRecord(
         **summarise(table, classifier.words),
         **((training.shown if training else {}) | {name: it for name, it in shown.items() if it is not None}),

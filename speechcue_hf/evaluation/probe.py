@@ -82,13 +82,19 @@ def probe_cues(
         One entry for each classifier: forest, vector machine, perceptron.
 
     Raises:
-        EvaluationError: If a cue was not described, the label sets differ or a split has no labelled rows.
+        EvaluationError: If a cue was not described, nothing of ``train`` was measured, the label sets differ or a split
+            has no labelled rows.
         ValueError: If ``representation`` is unknown.
     """
     if representation not in ("z", "level"):
         raise ValueError(f'representation must be "z" or "level", got {representation!r}')
     chosen = _cues(train, test, representation) if cues is None else list(cues)
     labels = _label_names(train, test)
+    if all(value is None for cue in chosen for value in _column(train, f"{cue}_{representation}")):
+        raise EvaluationError(
+            "no clip of the train split was measured, so there is nothing to learn from: its column measurement_note "
+            "has the reasons"
+        )
     levels = None
     if representation == "level":
         found = {level for cue in chosen for level in _column(train, f"{cue}_level")}

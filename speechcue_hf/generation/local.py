@@ -115,7 +115,8 @@ class LocalGenerator:
         end = next((place for place, token in enumerate(completion) if token in self._end_tokens), len(completion))
         # A checkpoint may end texts with a token that its tokenizer does not count as special.
         text: Any = self._tokenizer.decode(completion[:end], skip_special_tokens=True)
-        return GeneratedText(prompt.key, text, None, len(prompt.ids), min(end + 1, len(completion)))
+        reason, tokens = ("stop", end + 1) if end < len(completion) else ("length", end)
+        return GeneratedText(prompt.key, text, None, len(prompt.ids), tokens, reason)
 
     @torch.inference_mode()
     def _generate(self, batch: list[_Group], keys: list[str]) -> list[list[int]]:

@@ -79,7 +79,7 @@ class VllmGenerator:
         for request, output in zip(requests, outputs, strict=True):
             completion = output.outputs[0]
             tokens = len(output.prompt_token_ids), len(completion.token_ids)
-            yield GeneratedText(request.key, completion.text, None, *tokens)
+            yield GeneratedText(request.key, completion.text, None, *tokens, completion.finish_reason)
 
 
 def _import_vllm() -> Any:

@@ -83,6 +83,8 @@ class GeneratedText:
         reason: Why there is no text; None if there is one.
         prompt_tokens: Tokens of the prompt, where the generator knows them.
         completion_tokens: Tokens of the text, where the generator knows them.
+        finish_reason: Why the text ends, as chat servers say it: ``stop`` at its own end, ``length`` where its tokens
+            ran out; None where nobody says.
     """
 
     key: str
@@ -90,6 +92,7 @@ class GeneratedText:
     reason: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    finish_reason: str | None = None
 
 
 class TextGenerator(Protocol):

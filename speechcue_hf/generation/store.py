@@ -1,7 +1,8 @@
 """The store of what a generator wrote: one JSON line for each answer, added at once, so that a killed run loses none.
 
 The first line says which model, decoding settings and prompt wrote it; a run with others is refused. The answers follow
-in the order in which they came, failed ones with their reason; of several lines with one key the last holds.
+in the order in which they came, failed ones with their reason; of several lines with one key the last holds. Each has
+the SHA-256 of what it says, but for those that 0.1.0 wrote.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
 from speechcue_hf.errors import GenerationError
 from speechcue_hf.generation.request import GeneratedText, GenerationRequest, TextGenerator
 from speechcue_hf.progress import counting
+from speechcue_hf.values import fitted
 
 FORMAT_VERSION = 1
 
@@ -47,7 +50,7 @@ class TextStore:
     def append(self, answer: GeneratedText) -> None:
         """Add an answer to the file, whole and on the disk before this returns."""
         with self._path.open("ab") as file:
-            file.write(_line(asdict(answer)))
+            file.write(_line({**asdict(answer), "sha256": _checksum(asdict(answer))}))
             file.flush()
             os.fsync(file.fileno())
         self._answers[answer.key] = answer
@@ -161,25 +164,44 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, GeneratedText]]:
     """Header and answers; the last line may be torn, and where that is the header there is nothing yet."""
     *lines, _ = path.read_bytes().split(b"\n")
     header, *entries = [_parsed(path, number, line) for number, line in enumerate(lines, start=1)] or [{}]
+    answers = [_answer(path, number, entry) for number, entry in enumerate(entries, start=2)]
+    return header, {answer.key: answer for answer in answers}
+
+
+def _answer(path: Path, number: int, entry: dict[str, Any]) -> GeneratedText:
+    """The answer of a line, which must be the one that was written there."""
+    checksum = entry.pop("sha256", None)
     try:
-        answers = [GeneratedText(**entry) for entry in entries]
+        answer = GeneratedText(**entry)
+        hints = get_type_hints(GeneratedText)
+        for name, value in entry.items():
+            fitted(name, value, hints[name])
     except TypeError as error:
         raise _no_store(path) from error
-    return header, {answer.key: answer for answer in answers}
+    # A text that changed must not be taken for what a model wrote.
+    if checksum is not None and checksum != _checksum(entry):
+        raise _damaged(path, number, "it is not what was written there")
+    return answer
+
+
+def _checksum(entry: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(dict(entry), sort_keys=True).encode()).hexdigest()
 
 
 def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         entry: Any = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if number == 1:
             raise _no_store(path) from error
-        raise GenerationError(
-            f"{path}, line {number} is damaged ({error}): remove it, or give another store"
-        ) from error
+        raise _damaged(path, number, str(error)) from error
     if not isinstance(entry, dict):
         raise _no_store(path)
     return entry
+
+
+def _damaged(path: Path, number: int, what: str) -> GenerationError:
+    return GenerationError(f"{path}, line {number} is damaged ({what}): remove it, or give another store")
 
 
 def _no_store(path: Path) -> GenerationError:

@@ -14,8 +14,10 @@ import numpy as np
 import soundfile
 from datasets import Dataset, DatasetDict
 
-from speechcue_hf.audio import decode
+from speechcue_hf.audio import read_sound
 from speechcue_hf.corpora.parquet import read_dataset
+from speechcue_hf.corpora.writing import PUBLISHING, UNFINISHED, whole_folder
+from speechcue_hf.decoders import Sound
 from speechcue_hf.errors import AudioError, PublishingError
 from speechcue_hf.progress import progress
 from speechcue_hf.prompts.build import build_prompts
@@ -75,18 +77,19 @@ def export_dataset(
     _check(target, tool, captioned, prompt, clips)
     rows = dataset if captioned else build_prompts(dataset, prompt or "speechcue")
     heard = None if clips is None else read_dataset(clips)
-    target.mkdir(parents=True, exist_ok=True)
-    exported = {str(split): _write_split(str(split), part, heard, target, tool) for split, part in rows.items()}
-    if not any(split.written for split in exported.values()):
-        raise PublishingError(f"no row of {source} has a label or a caption, so there is nothing to train on")
-    _write_stub(source.name, [split for split in exported if exported[split].written], target, tool, clips is not None)
+    with whole_folder(target) as unfinished:
+        exported = {str(split): _write_split(str(split), part, heard, unfinished, tool) for split, part in rows.items()}
+        written = [split for split, part in exported.items() if part.written]
+        if not written:
+            raise PublishingError(f"no row of {source} has a label or a caption, so there is nothing to train on")
+        _write_stub(source.name, written, unfinished, tool, clips is not None)
     return exported
 
 
 def _check(target: Path, tool: Tool, captioned: bool, prompt: str | None, clips: Path | None) -> None:
     if tool not in TOOLS:
         raise PublishingError(f"there is no format {tool!r}: choose from {', '.join(TOOLS)}")
-    if target.exists() and any(target.iterdir()):
+    if target.exists() and any(path.name not in (UNFINISHED, PUBLISHING) for path in target.iterdir()):
         raise PublishingError(f"{target} is not empty: name a new folder, so that files of two exports do not mix")
     if captioned and prompt is not None:
         raise PublishingError("captions have questions of their own: leave out the prompt")
@@ -183,8 +186,13 @@ def _write_clips(
 def _write_wav(audio: Mapping[str, Any] | None, path: Path) -> None:
     if audio is None:
         raise AudioError("audio missing")
-    clip = decode(audio)
-    soundfile.write(path, np.clip(clip.samples.T, -1, 1), clip.rate, subtype="PCM_16")
+
+    def write(sound: Sound) -> None:
+        with soundfile.SoundFile(path, "w", sound.rate, sound.channels, "PCM_16") as file:
+            for block in sound.blocks():
+                file.write(np.clip(block.T, -1, 1))
+
+    read_sound(audio, write)
 
 
 def _write_stub(name: str, splits: Iterable[str], target: Path, tool: Tool, with_clips: bool) -> None:

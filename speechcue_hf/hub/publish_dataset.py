@@ -14,8 +14,8 @@ from typing import Any
 from datasets import DatasetDict
 
 from speechcue_hf.corpora.catalogue import Corpus
-from speechcue_hf.corpora.identity import carry_records
 from speechcue_hf.corpora.parquet import identity_of, read_dataset, shard_name, write_dataset, write_shard
+from speechcue_hf.corpora.writing import whole_folder
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.measure import measure_dataset
 from speechcue_hf.cues.settings import MeasurementSettings
@@ -31,6 +31,7 @@ from speechcue_hf.records import (
     CORPUS_FILE,
     VIEWS_FILE,
     CorpusIdentity,
+    carry_records,
     write_json,
     write_record,
 )
@@ -142,7 +143,6 @@ def publish_corpus(
     if any(status != "none" for rows in dataset.values() for status in rows.unique("audio_status")):
         folders.append(folder.with_name(f"{folder.name}-described"))
         described, _ = describe_corpus(dataset, folders[-1], num_proc)
-        write_record(MeasurementSettings(), folders[-1])
         columns = described["train"].column_names
     return publish_dataset(
         folders if whole else folders[-1:],
@@ -154,7 +154,7 @@ def publish_corpus(
 
 
 def describe_corpus(
-    dataset: DatasetDict, target: Path, num_proc: int | None = None
+    dataset: DatasetDict, target: Path, num_proc: int | None = None, *, command: str | None = None
 ) -> tuple[DatasetDict, SpeechDescriber]:
     """Measure and describe all splits with the default settings; they are written, without clips, with the describer.
 
@@ -162,6 +162,7 @@ def describe_corpus(
         dataset: The splits, with clips; the describer is fitted on ``train``.
         target: Dataset folder that is written.
         num_proc: Processes that measure.
+        command: The command line that finishes the folder, should this be killed.
 
     Returns:
         The described splits, with clips, and the describer.
@@ -170,8 +171,10 @@ def describe_corpus(
     measured = measure_dataset(dataset, settings, num_proc=num_proc)
     describer = SpeechDescriber.fit(measured["train"], settings=settings)
     described = describe_dataset(measured, describer)
-    write_dataset(described.remove_columns("audio"), target)
-    describer.save_pretrained(target)
+    with whole_folder(target, command, replaces=[CORPUS_FILE]) as unfinished:
+        write_dataset(described.remove_columns("audio"), unfinished)
+        write_record(settings, unfinished)
+        describer.save_pretrained(unfinished)
     return described, describer
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, hf_hub_download
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token, hf_hub_download
 from huggingface_hub.errors import (
     HfHubHTTPError,
     LocalTokenNotFoundError,
@@ -22,7 +22,7 @@ from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # is
 from huggingface_hub.hf_api import RepoFile
 
 from speechcue_hf.errors import PublishingError
-from speechcue_hf.retries import DEFAULT_RETRIES, Failure, RetriesEnded, RetryPolicy, persist, retry_after
+from speechcue_hf.retries import DEFAULT_RETRIES, Failure, RetriesEnded, RetryPolicy, persist, quoted, retry_after
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ def _short(error: Exception, status: int | None) -> str:
     if status is None:
         return f"no answer from the Hub ({type(error).__name__})"
     said = getattr(error, "server_message", None)
-    return f"the Hub answered {status}" + (f" ({said})" if said else "")
+    return f"the Hub answered {status}" + (f" ({quoted(said, get_token())})" if said else "")
 
 
 def _is_same(there: RepoFile, content: Path | bytes) -> bool:

@@ -103,6 +103,41 @@ def scored_predictions(
     return [Prediction(label, tuple(likely), note, shortened=short) for label, likely, note, short in rows]
 
 
+def joined_notes(*notes: str | None) -> str | None:
+    """Notes as one, each thing said once; None where there are none.
+
+    Example:
+        >>> joined_notes("mains hum; the file ends early", None, "the file ends early")
+        'mains hum; the file ends early'
+    """
+    return "; ".join(dict.fromkeys(part for note in notes if note for part in note.split("; "))) or None
+
+
+def clip_notes(classifier: EmotionClassifier, rows: Dataset) -> list[str | None]:
+    """What is wrong with the clips of rows whose descriptions a classifier reads, or which it does not look at at all.
+
+    A classifier that hears says it itself.
+
+    Args:
+        classifier: Of any kind.
+        rows: Of its ``measurement_note`` and ``audio_status`` what there is.
+
+    Returns:
+        For each row its measurement note, if the classifier reads descriptions; else that the clip is missing, corrupt
+        or truncated; else None.
+    """
+    unknown: list[str | None] = [None] * len(rows)
+    if "audio" in classifier.columns:
+        return unknown
+    described = reads_descriptions(classifier) and "measurement_note" in rows.column_names
+    notes = list(rows["measurement_note"]) if described else unknown
+    statuses = list(rows["audio_status"]) if "audio_status" in rows.column_names else unknown
+    return [
+        note or (f"the clip is {status}" if status in ("missing", "corrupt", "truncated") else None)
+        for note, status in zip(notes, statuses, strict=True)
+    ]
+
+
 def reads_descriptions(classifier: EmotionClassifier) -> bool:
     """Whether rows must be measured and described for a classifier."""
     return bool(classifier.voice) and "audio" not in classifier.columns

@@ -82,7 +82,7 @@ def _turn_row(turn: Turn, number: int, features: Features) -> dict[str, Any]:
 def _clip(audio: Any) -> tuple[dict[str, Any] | None, str]:
     """A clip as in the column ``audio``, and its state."""
     if isinstance(audio, Mapping) and audio.get("bytes") is not None:
-        return {"bytes": audio["bytes"], "path": audio.get("path")}, "ok"
+        return {"bytes": audio["bytes"], "path": audio.get("path")}, clip_status(audio["bytes"], None)
     path = audio.get("path") if isinstance(audio, Mapping) else audio
     status = clip_status(None if path is None else Path(path), None)
     return (None if status in ("none", "missing") else {"bytes": None, "path": str(path)}), status

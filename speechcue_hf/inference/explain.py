@@ -14,7 +14,7 @@ from speechcue_hf.captions.parts import CUE_WORDS, cue_word
 from speechcue_hf.captions.reading import read_claims, read_denials, read_genders
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.inference.classifier import EmotionClassifier, Prediction
+from speechcue_hf.inference.classifier import EmotionClassifier, Prediction, joined_notes
 from speechcue_hf.inference.context import ModelContext
 from speechcue_hf.inference.loading import load_described
 from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings
@@ -160,7 +160,6 @@ class Explainer:
         stated = read_genders(text)
         row = self.describer.describe_clip(clip, gender=gender or (min(stated) if len(stated) == 1 else None))
         measured = {cue: cue_word(cue, row, self.describer.levels) for cue in CUE_WORDS}
-        notes = "; ".join(note for note in (prediction.note, row["measurement_note"]) if note)
         names = self.classifier.names
         return Explanation(
             name,
@@ -168,7 +167,7 @@ class Explainer:
             dict(zip(names, prediction.probabilities or (), strict=False)),
             text,
             check_claims(text, measured),
-            notes or None,
+            joined_notes(prediction.note, row["measurement_note"]),
         )
 
 

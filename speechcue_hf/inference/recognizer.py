@@ -17,7 +17,13 @@ from speechcue_hf.cues.measure import measure_dataset
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.generation.request import TextGenerator
 from speechcue_hf.generation.store import open_store
-from speechcue_hf.inference.classifier import EmotionClassifier, Prediction, reads_descriptions
+from speechcue_hf.inference.classifier import (
+    EmotionClassifier,
+    Prediction,
+    clip_notes,
+    joined_notes,
+    reads_descriptions,
+)
 from speechcue_hf.inference.context import ModelContext
 from speechcue_hf.inference.conversations import Conversation, rows_of
 from speechcue_hf.inference.loading import as_classifier, load_described
@@ -26,7 +32,7 @@ from speechcue_hf.models.loading import hub_commit
 from speechcue_hf.records import DESCRIBER_FILE, TrainingRecord
 
 _IDENTITY = ("dialogue_id", "utterance_id", "speaker", "text")
-_RESULT_COLUMNS = (*_IDENTITY, "speech_description", "measurement_note", "biography_note")
+_RESULT_COLUMNS = (*_IDENTITY, "speech_description", "biography_note")
 """Columns that results are made of, as far as rows have them."""
 
 
@@ -184,7 +190,8 @@ class EmotionRecognizer:
             rows = self._with_biographies(rows)
         predictions = self.classifier.predict(rows)
         kept = rows.select_columns([name for name in _RESULT_COLUMNS if name in rows.column_names])
-        return [self._result(row, made) for row, made in zip(kept, predictions, strict=True)]
+        on_clips = clip_notes(self.classifier, rows)
+        return [self._result(*result) for result in zip(kept, on_clips, predictions, strict=True)]
 
     def _with_biographies(self, rows: Dataset) -> Dataset:
         """Rows with biographies: those that they bring, or those that are written as the training's were."""
@@ -206,15 +213,14 @@ class EmotionRecognizer:
             with open_store(path, generator=self.generator.identity, prompt=settings.prompt.identity) as store:
                 return write_biographies(rows, self.generator, store, settings)
 
-    def _result(self, row: Mapping[str, Any], made: Prediction) -> RecognizedEmotion:
+    def _result(self, row: Mapping[str, Any], on_clip: str | None, made: Prediction) -> RecognizedEmotion:
         likely = None if made.probabilities is None else dict(zip(self.labels, made.probabilities, strict=True))
-        notes = (row.get("measurement_note"), row.get("biography_note"), made.note)
         return RecognizedEmotion(
             **{name: row[name] for name in _IDENTITY},
             emotion=None if made.label is None else self.labels[made.label],
             probabilities=likely,
             description=row.get("speech_description"),
-            note="; ".join(note for note in notes if note) or None,
+            note=joined_notes(on_clip, row.get("biography_note"), made.note),
         )
 
 

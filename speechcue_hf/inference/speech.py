@@ -12,6 +12,7 @@ from datasets import Dataset
 from speechcue_hf.audio import Clip, decode
 from speechcue_hf.captions.tasks import CaptionTask, caption_task
 from speechcue_hf.captions.write import opening
+from speechcue_hf.channels import mixed
 from speechcue_hf.errors import AudioError, EvaluationError
 from speechcue_hf.inference.classifier import Prediction, scored_predictions
 from speechcue_hf.inference.context import ModelContext
@@ -103,11 +104,12 @@ class SpeechClassifier:
         """Predictions for the clips of a batch, of which there may be none."""
         if not clips:
             return []
+        model = self.speech_model
+        notes = [model.note(clip) for clip in clips]
         if self.deaf:
             clips = [replace(clip, samples=np.zeros_like(clip.samples)) for clip in clips]
-        model = self.speech_model
         scores = model.score_emotions(clips, self.recognise, self.names, self.settings.normalisation)
-        predictions = scored_predictions(scores, [model.note(clip) for clip in clips])
+        predictions = scored_predictions(scores, notes)
         if not self.settings.explain:
             return predictions
         texts = self._explanations(clips, [self.names[number] for number in scores.predictions])
@@ -143,6 +145,8 @@ def _decoded(audio: Audio | None) -> Clip | str:
     if audio is None:
         return "audio missing"
     try:
-        return decode(audio, limit=LONGEST_READ_S)
+        return mixed(decode(audio, limit=LONGEST_READ_S))
     except AudioError as error:
         return str(error)
+    except MemoryError:
+        return "mixing its channels does not fit the memory"

@@ -14,6 +14,8 @@ from speechcue_hf.audio import Clip, decode
 from speechcue_hf.captions.build import question
 from speechcue_hf.captions.tasks import CaptionTask, caption_task
 from speechcue_hf.captions.write import opening
+from speechcue_hf.channels import mixed
+from speechcue_hf.cues.loudness import is_silent
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.inference.scoring import LabelScores, check_label_set, evaluation_mode, score_after_prompts
 from speechcue_hf.inference.settings import Normalisation
@@ -80,7 +82,7 @@ class SpeechLanguageModel:
             AudioError: If the clip cannot be decoded.
             CaptionError: If there is no such task.
         """
-        [text] = self.write_answers([decode(clip, limit=LONGEST_READ_S)], caption_task(task), [""])
+        [text] = self.write_answers([mixed(decode(clip, limit=LONGEST_READ_S))], caption_task(task), [""])
         return text
 
     def score_emotions(
@@ -142,11 +144,16 @@ class SpeechLanguageModel:
         return [" ".join(f"{begin} {text}".split()) for begin, text in zip(beginnings, written, strict=True)]
 
     def note(self, clip: Clip) -> str | None:
-        """How a clip is heard that is longer than the model hears at once; None for the others."""
+        """What is wrong with a clip, and how it is heard if it is longer than the model hears at once; else None."""
         longest: float = self.processor.max_seconds
-        if clip.duration > longest and self.long_audio == "window":
-            return f"heard: {clip.duration:.2f} s in windows of at most {longest:g} s, averaged"
-        return f"heard: the first {longest:g} s of {clip.duration:.2f} s" if clip.duration > longest else None
+        notes = [*clip.notes]
+        if is_silent(clip.samples):
+            notes.append("digital silence")
+        if clip.duration > longest:
+            windows = f"heard: {clip.duration:.2f} s in windows of at most {longest:g} s, averaged"
+            beginning = f"heard: the first {longest:g} s of {clip.duration:.2f} s"
+            notes.append(windows if self.long_audio == "window" else beginning)
+        return "; ".join(notes) or None
 
     def _answer_tokens(self, task: CaptionTask, answer: str) -> list[int]:
         """Tokens of the beginning of an answer, cut apart from its prompt as in training."""

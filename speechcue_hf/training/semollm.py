@@ -15,7 +15,7 @@ from peft import PeftModel, get_peft_model
 from torch import Tensor
 from transformers import Trainer, set_seed
 
-from speechcue_hf.corpora.identity import carry_records, identify, metadata_of
+from speechcue_hf.corpora.identity import identify, metadata_of
 from speechcue_hf.corpora.joining import clip_places
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.models.base import TINY_MODEL, base_model_name, place_base_model
@@ -24,7 +24,14 @@ from speechcue_hf.models.semollm.assembly import lora_settings, start_stage1, st
 from speechcue_hf.models.semollm.pretraining_semollm import LossWeights, SEmoLLMForPretraining
 from speechcue_hf.models.tiny_semollm import LANGUAGE_MODEL, QFORMER, SPEECH_ENCODER, build_tiny_parts
 from speechcue_hf.provenance import Provenance
-from speechcue_hf.records import CAPTIONS_FILE, DESCRIBER_FILE, CorpusIdentity, TrainingRecord, find_record
+from speechcue_hf.records import (
+    CAPTIONS_FILE,
+    DESCRIBER_FILE,
+    CorpusIdentity,
+    TrainingRecord,
+    carry_records,
+    find_record,
+)
 from speechcue_hf.training.arguments import DataSettings, StageSettings, StageTraining, check_settings
 from speechcue_hf.training.augmentation import Augmentation
 from speechcue_hf.training.run import STAGE1_PARTS, check_run, check_splits, chosen_rows, train_and_record

@@ -18,6 +18,7 @@ from datasets import Dataset, DatasetDict, Features, Value
 from torch import Tensor
 
 from speechcue_hf.audio import decode
+from speechcue_hf.channels import mixed
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.records import read_json, write_json
 
@@ -37,7 +38,7 @@ FEATURES = Features(
 
 
 def read_clip(audio: Mapping[str, Any], seconds: float) -> tuple[np.ndarray, int]:
-    """Decode the beginning of a clip and mix its channels.
+    """Decode the beginning of a clip and mix its channels, as :func:`speechcue_hf.channels.mixed` does.
 
     Args:
         audio: A row's ``audio``.
@@ -49,8 +50,8 @@ def read_clip(audio: Mapping[str, Any], seconds: float) -> tuple[np.ndarray, int
     Raises:
         AudioError: If it cannot be decoded.
     """
-    clip = decode(audio, limit=seconds)
-    return clip.samples.mean(axis=0).astype(np.float32), clip.rate
+    clip = mixed(decode(audio, limit=seconds))
+    return clip.samples[0].astype(np.float32), clip.rate
 
 
 def clip_inputs(

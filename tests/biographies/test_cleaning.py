@@ -2,8 +2,9 @@ import random
 
 import pytest
 
-from speechcue_hf.biographies.cleaning import NOTHING_WRITTEN, STILL_REASONING, clean_biography
+from speechcue_hf.biographies.cleaning import NOTHING_WRITTEN, clean_biography
 from speechcue_hf.biographies.settings import load_biography_prompt
+from speechcue_hf.generation.cleaning import STILL_REASONING
 
 TURNS = [{"speaker": "Ann", "number": 0, "text": "Hi.  (Really?) [sighs]"}]
 PROMPT = load_biography_prompt("bioserc").messages(TURNS, TURNS[0], 250)[0]["content"]
@@ -55,6 +56,16 @@ def test_the_limit_is_in_words_and_at_the_end_of_a_sentence():
     assert clean_biography(text, "", 6) == ('Ann is warm. She said "No!"', "cut from 12 to 6 words")
     assert clean_biography(text, "", 5) == ("Ann is warm.", "cut from 12 to 3 words")
     assert clean_biography(text, "", 2) == ("Ann is", "cut from 12 to 2 words")
+
+
+def test_a_text_whose_tokens_ran_out_ends_with_its_last_whole_sentence():
+    text = "Ann is warm. She laughs. Then she"
+    assert clean_biography(text, "", 20, ran_out=True) == (
+        "Ann is warm. She laughs.",
+        "its tokens ran out: cut from 7 to 5 words",
+    )
+    assert clean_biography(text, "", 4, ran_out=True) == ("Ann is warm.", "cut from 7 to 3 words")
+    assert clean_biography("Ann is", "", 4, ran_out=True)[0] == "Ann is"
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -7,11 +7,12 @@ import pytest
 from datasets import Dataset, DatasetDict, IterableDatasetDict, load_dataset
 
 import speechcue_hf  # noqa: F401
-from speechcue_hf.biographies.cleaning import NOTHING_WRITTEN, STILL_REASONING
+from speechcue_hf.biographies.cleaning import NOTHING_WRITTEN
 from speechcue_hf.biographies.requests import NO_TURN_BEFORE, SILENT_SO_FAR, estimate_biographies
 from speechcue_hf.biographies.settings import BiographySettings, load_biography_prompt
 from speechcue_hf.biographies.write import BIOGRAPHY_FEATURES, BiographyWriter, write_biographies, written_record
 from speechcue_hf.errors import DialogueError, GenerationError
+from speechcue_hf.generation.cleaning import STILL_REASONING
 from speechcue_hf.generation.store import EMPTY, open_store
 from speechcue_hf.records import write_record
 from tests.biographies.dialogues import dataset_of, random_dialogue, rows_of

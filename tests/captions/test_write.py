@@ -2,8 +2,10 @@ import pytest
 
 from speechcue_hf.captions.build import caption_dataset
 from speechcue_hf.captions.tasks import caption_task
-from speechcue_hf.captions.write import caption_requests, opening, with_written_captions
+from speechcue_hf.captions.write import RAN_OUT, caption_requests, opening, with_written_captions
+from speechcue_hf.generation.cleaning import STILL_REASONING
 from speechcue_hf.generation.request import GeneratedText
+from speechcue_hf.generation.store import EMPTY
 
 
 @pytest.fixture
@@ -47,6 +49,29 @@ def test_what_was_written_takes_the_place_of_the_template(rows):
     assert written["completion"][2][0]["content"][0]["text"] == written["caption"][2]
     keys = written["caption_key"]
     assert [key is None for key in keys] == [False, True, False, False, True, False, True, True, True]
+
+
+GOOD = "A woman speaks loudly with high pitch at normal speed."
+
+
+def test_reasoning_and_wrappings_are_no_part_of_a_caption(rows):
+    texts = [f"<think>Quietly?</think>Sure! Here is the caption:\n\n{GOOD}", *[None] * 3]
+    written = with_written_captions(rows, answers(rows, texts))
+    assert written["caption"][0] == GOOD
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (GeneratedText("", "<think>A woman who"), STILL_REASONING),
+        (GeneratedText("", "</s>"), EMPTY),
+        (GeneratedText("", f"{GOOD} She", finish_reason="length"), RAN_OUT),
+    ],
+)
+def test_a_caption_without_its_end_is_refused(rows, answer, reason):
+    first, *_ = caption_requests(rows)
+    written = with_written_captions(rows, {first: answer})
+    assert (written["caption"][0], written["caption_note"][0]) == (None, reason)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,12 @@ def test_by_template(described, tmp_path, capsys):
     assert "style: The female speaker says 'Hello.' with low pitch" in printed
 
 
+def test_that_no_row_has_a_caption_is_said(described, tmp_path, capsys):
+    arguments = ["caption", str(described), "-o", str(tmp_path / "out"), "--model", "tiny", "--max-new-tokens", "4"]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.endswith("No row has a caption: there is nothing to train on.\n")
+
+
 def test_by_a_chat_model_whose_texts_are_checked_and_kept(described, tmp_path):
     """The tiny random model writes nonsense, which states no level: each of its texts is refused."""
     arguments = ["caption", str(described), "-o", str(tmp_path / "out"), "--tasks", "style", "emotion"]

@@ -2,11 +2,12 @@ import pytest
 from datasets import DatasetDict, load_dataset
 
 from speechcue_hf.cli import main
-from speechcue_hf.corpora.parquet import write_dataset
+from speechcue_hf.corpora.parquet import read_dataset, write_dataset
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.records import write_record
 from tests.cues.test_describe import rows
+from tests.killing import killed
 
 COLUMNS = ["dialogue_id", "turn", "speaker", "gender", "duration_s", "intensity_mean_db", "f0_mean_hz"]
 
@@ -41,6 +42,25 @@ def test_fits_on_train_and_describes_all_splits(measured, tmp_path, capsys):
         and "overall (80)" in said
         and f"speechcue train --config quickstart --dataset {output}" in said
     )
+
+
+def test_killed_before_its_records_are_in_place_it_is_not_read(measured, tmp_path, capsys):
+    output = tmp_path / "described"
+    killed("os.rename", "described/describer.json", "describe", measured, "-o", output, "--levels", "4")
+    assert main(["plot", str(output), "--dialogue", "d0", "-o", str(tmp_path / "a.png")]) == 1
+    assert f"finish it with `speechcue describe {measured} -o {output} --levels 4`" in capsys.readouterr().err
+    assert main(["describe", str(measured), "-o", str(output), "--levels", "4"]) == 0
+    assert len(read_dataset(output)["train"]) == 80
+    assert not [path.name for path in output.iterdir() if path.name.startswith(".")]
+
+
+def test_with_a_given_describer_rows_of_which_none_was_measured_are_refused(measured, tmp_path, capsys):
+    empty = few(16, split="test").map(lambda row: dict.fromkeys(COLUMNS[4:]), features=few().features)
+    write_dataset(DatasetDict(test=empty), tmp_path / "empty")
+    SpeechDescriber.fit(few()).save_pretrained(tmp_path / "model")
+    line = ["describe", str(tmp_path / "empty"), "-o", str(tmp_path / "out"), "--describer", str(tmp_path / "model")]
+    assert main(line) == 1
+    assert "no clip was measured (no reason is noted)" in capsys.readouterr().err
 
 
 def test_uses_a_given_describer(measured, tmp_path):

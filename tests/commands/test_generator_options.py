@@ -55,6 +55,23 @@ def test_vllm_is_told_commit_and_gpus(commits, monkeypatch):
     assert made[1] == {"name": HUB_ID, "revision": commits[1], "decoding": GenerationSettings(), "gpus": 4}
 
 
+def test_further_fields_of_requests_to_a_server():
+    fields = '{"max_tokens": null, "reasoning_effort": "none"}'
+    generator, _ = load_generator(
+        parsed("--model", "m", "--server", "http://localhost:1/v1", "--request-fields", fields), []
+    )
+    assert generator.identity["fields"] == {"max_tokens": None, "reasoning_effort": "none"}
+    with pytest.raises(ValueError, match="what a server is asked with"):
+        load_generator(parsed("--model", "tiny", "--request-fields", "{}"), [])
+
+
+@pytest.mark.parametrize("fields", ["max_tokens=5", "[1]"])
+def test_further_fields_are_a_table(fields, capsys):
+    with pytest.raises(SystemExit):
+        parsed("--model", "m", "--request-fields", fields)
+    assert "--request-fields: must be" in capsys.readouterr().err
+
+
 def test_a_server_has_the_revision_it_was_started_with():
     with pytest.raises(ValueError, match="--revision cannot be asked of a server"):
         load_generator(parsed("--model", "m", "--server", "http://localhost:1/v1", "--revision", "old"), [])

@@ -5,7 +5,9 @@ from datasets import Audio, Dataset, Features, Value, concatenate_datasets, load
 
 from speechcue_hf.cli import main
 from speechcue_hf.corpora.parquet import read_dataset
+from speechcue_hf.errors import CorpusError
 from tests.cues.measure_clips import as_bytes, voice
+from tests.killing import killed
 
 
 @pytest.fixture
@@ -85,3 +87,44 @@ def test_what_was_not_measured_is_printed(folder, capsys):
 def test_wrong_shard(folder, capsys):
     assert measure(folder, "out", "--shard", "2", "--num-shards", "2") == 1
     assert "--shard must be from 0 to 1, got 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    # Train is measured and test is not; all is measured, and one split is in its place.
+    [".unfinished/test-00000-of-00001.parquet", "out/train-00000-of-00001.parquet"],
+)
+def test_a_killed_measurement_is_not_taken_for_a_whole_one_and_goes_on(folder, capsys, name):
+    rows = load_dataset("parquet", data_files=str(folder / "in" / "train-00000-of-00001.parquet"), split="train")
+    rows.select([0, 1]).to_parquet(folder / "in" / "test-00000-of-00001.parquet")
+    killed("os.rename", name, "measure", folder / "in", "-o", folder / "out")
+    assert main(["describe", str(folder / "out"), "-o", str(folder / "described")]) == 1
+    error = capsys.readouterr().err
+    assert "is not complete" in error and f"`speechcue measure {folder}/in -o {folder}/out`" in error
+    assert not (folder / "described").exists()
+    assert measure(folder, "out") == 0
+    assert "train-00000-of-00001.parquet: kept" in capsys.readouterr().out
+    assert {split: len(part) for split, part in read_dataset(folder / "out").items()} == {"train": 5, "test": 2}
+    assert measure(folder, "whole") == 0
+    for path in (folder / "whole").iterdir():
+        assert (folder / "out" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_folder_appears_with_its_last_shard(folder, capsys):
+    for shard in (2, 0):
+        measure(folder, "parts", "--shard", str(shard), "--num-shards", "3")
+        assert "appears with the last shard" in capsys.readouterr().out
+    with pytest.raises(CorpusError, match=r"train-00001-of-00003.parquet missing.*--shard N --num-shards 3`"):
+        read_dataset(folder / "parts")
+    measure(folder, "parts", "--shard", "1", "--num-shards", "3")
+    assert len(read_dataset(folder / "parts")["train"]) == 5
+
+
+def test_rows_of_which_none_was_measured_are_said_and_not_described(folder, capsys):
+    source = folder / "in" / "train-00000-of-00001.parquet"
+    rows = load_dataset("parquet", data_files=str(source), split="train").select([4]).remove_columns(["start", "end"])
+    rows.to_parquet(source)
+    assert measure(folder, "out") == 0
+    assert "No clip was measured" in (said := capsys.readouterr().out) and "Next:" not in said
+    assert main(["describe", str(folder / "out"), "-o", str(folder / "described"), "--baseline", "overall"]) == 1
+    assert "no clip was measured (1 x audio missing)" in capsys.readouterr().err

@@ -6,13 +6,22 @@ from datasets import load_dataset
 from sklearn.metrics import accuracy_score, f1_score
 
 from speechcue_hf.cli import main
+from tests.killing import killed
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
+    """Made where an earlier quickstart was killed."""
     folder = tmp_path_factory.mktemp("quickstart") / "made"
+    killed("open", "made/dialogue.png", "quickstart", "-o", folder)
+    assert (folder / "data" / "describer.json").is_file()
+    (folder / "left.json").write_text("{")
     assert main(["quickstart", "-o", str(folder)]) == 0
     return folder
+
+
+def test_what_a_killed_quickstart_left_is_cleared(made):
+    assert not (made / "left.json").exists() and not (made / ".unfinished").exists()
 
 
 def test_results_are_those_of_the_predictions(made):
@@ -58,5 +67,10 @@ def test_the_epoch_is_chosen_on_validation(made):
 def test_a_folder_with_files_is_left_alone(tmp_path, capsys):
     (tmp_path / "thesis.tex").write_text("do not touch")
     assert main(["quickstart", "-o", str(tmp_path)]) == 1
-    assert "is not empty" in capsys.readouterr().err
+    assert "is not empty, it holds thesis.tex" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    # What a killed quickstart left is no licence to clear what somebody else put there.
+    (tmp_path / ".unfinished").mkdir()
+    (tmp_path / "data").mkdir()
+    assert main(["quickstart", "-o", str(tmp_path)]) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".unfinished", "data", "thesis.tex"]

@@ -39,7 +39,7 @@ def test_status_without_a_file(tmp_path):
 @pytest.mark.parametrize("duration, status", [(41.06, "miscut"), (40.5, "miscut"), (3.0, "ok"), (0.2, "too_short")])
 def test_a_miscut_clip_is_told_by_its_length(tmp_path, duration, status):
     path = tmp_path / "dia309_utt0.wav"
-    path.write_bytes(trees.wav(duration, rate=800))
+    path.write_bytes(trees.wav(duration, rate=8000))
     assert clip_status(path, MISCUT) == status
 
 

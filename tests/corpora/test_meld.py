@@ -79,7 +79,7 @@ def test_known_bad_clips_are_marked_and_tolerated(load, release, small_release):
         "train_splits/dia309_utt0.mp4": 41.06,
         "output_repeated_splits_test/dia38_utt4.mp4": 304.97,
     }.items():
-        (release / clip).write_bytes(trees.wav(duration, rate=800))
+        (release / clip).write_bytes(trees.wav(duration, rate=8000))
     (release / "train_splits/dia0_utt2.mp4").write_bytes(trees.mp4(0.1))
     dataset = load(release, verify=True)
     status = {row["utterance_id"]: row["audio_status"] for rows in dataset.values() for row in rows}

@@ -7,13 +7,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value, load_dataset
 
+from speechcue_hf.audio import decode
 from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_dataset, write_shard
 from speechcue_hf.errors import CorpusError
 from tests.corpora import trees
+from tests.media import encoded, spoken
 
 FEATURES = Features(
     {"name": Value("string"), "emotion": ClassLabel(names=["joy", "anger"]), "audio": Audio(decode=False)}
@@ -96,6 +99,51 @@ def test_a_video_that_cannot_be_decoded_is_stored_as_it_is(tmp_path, clip, caplo
     write_dataset(DatasetDict(train=rows_of(video)), tmp_path / "out")
     assert read_dataset(tmp_path / "out")["train"][0]["audio"] == {"bytes": trees.mp4(0.5)[:300], "path": "video.mp4"}
     assert "video.mp4" in caplog.text and "embedded as it is" in caplog.text
+
+
+def test_a_video_that_ends_early_is_stored_as_it_is_so_that_it_still_says_so(tmp_path, clip, caplog):
+    whole = encoded(spoken(44100), 44100, "matroska", "aac")
+    video = clip.with_name("video.mkv")
+    for content, note in (
+        (whole[: len(whole) // 2], "the file ends early"),
+        (whole[:20000] + b"\xff" * 80 + whole[20080:], "damaged packets were left out"),
+    ):
+        video.write_bytes(content)
+        write_dataset(DatasetDict(train=rows_of(video)), tmp_path / "out")
+        audio = read_dataset(tmp_path / "out")["train"][0]["audio"]
+        assert audio == {"bytes": content, "path": "video.mkv"}
+        assert decode(audio).notes == (note,)
+    assert "video.mkv: not whole, embedded as it is" in caplog.text
+
+
+@pytest.mark.parametrize(("form", "codec", "suffix"), [("mp4", "aac", "m4a"), ("matroska", "libopus", "mka")])
+def test_the_sound_of_a_long_video_is_stored_as_it_is_encoded(tmp_path, clip, monkeypatch, form, codec, suffix):
+    monkeypatch.setattr("speechcue_hf.corpora.parquet.LONGEST_FLAC", 3.0)
+    video = clip.with_name("video.mkv")
+    video.write_bytes(encoded(spoken(48000), 48000, form, codec))
+    write_dataset(DatasetDict(train=rows_of(video)), tmp_path / "out")
+    audio = read_dataset(tmp_path / "out")["train"][0]["audio"]
+    assert audio["path"] == f"video.{suffix}"
+    stored, before = decode(audio), decode(video)
+    assert (stored.rate, stored.notes) == (48000, ()) and stored.duration == pytest.approx(before.duration, abs=0.03)
+    shared = min(stored.samples.shape[1], before.samples.shape[1]) - 48000
+    np.testing.assert_allclose(stored.samples[:, :shared], before.samples[:, :shared], atol=1e-6)
+
+
+def test_few_clips_are_held_in_memory_at_a_time(tmp_path, clip, monkeypatch):
+    monkeypatch.setattr("speechcue_hf.corpora.parquet.BYTES_PER_GROUP", 2 * len(trees.wav(0.5)))
+    write_dataset(DatasetDict(train=rows_of(clip, None, clip, clip, None)), tmp_path / "out")
+    file = pq.ParquetFile(tmp_path / "out" / shard_name("train", 0, 1))
+    assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [3, 2]
+    held = [audio and audio["bytes"] for audio in read_dataset(tmp_path / "out")["train"]["audio"]]
+    assert held == [trees.wav(0.5), None, trees.wav(0.5), trees.wav(0.5), None]
+
+
+def test_a_file_too_large_for_a_row_is_left_out_with_a_warning(tmp_path, clip, monkeypatch, caplog):
+    monkeypatch.setattr("speechcue_hf.corpora.parquet.LARGEST_EMBEDDED", 1000)
+    write_dataset(DatasetDict(train=rows_of(clip)), tmp_path / "out")
+    assert read_dataset(tmp_path / "out")["train"]["audio"] == [None]
+    assert "clip.wav: left out" in caplog.text
 
 
 def test_processes_write_one_file_each_in_order(tmp_path, clip):

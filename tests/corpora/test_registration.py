@@ -126,11 +126,13 @@ def test_states_of_files_and_folders(tmp_path):
 def test_changed_code_is_not_served_from_the_cache(tmp_path):
     loaders = tmp_path / "corpora"
     loaders.mkdir()
-    (tmp_path / "audio.py").write_text("opens clips")
+    opening = [tmp_path / name for name in ("audio.py", "decoders.py", "endings.py")]
+    for path in opening:
+        path.write_text("opens clips")
     (loaders / "meld.py").write_text("reads rows")
     (loaders / "releases.json").write_text("{}")
     digests = {registration.code_digest(loaders)}
-    for path in (tmp_path / "audio.py", loaders / "meld.py", loaders / "releases.json"):
+    for path in (*opening, loaders / "meld.py", loaders / "releases.json"):
         path.write_text(path.read_text() + " ")
         digests.add(registration.code_digest(loaders))
-    assert len(digests) == 4
+    assert len(digests) == 6

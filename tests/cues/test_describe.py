@@ -279,6 +279,14 @@ def test_other_wording_warns(tmp_path, train, caplog):
     assert "words differently" in caplog.text
 
 
+def test_words_of_0_1_0_but_for_marks_do_not_warn(tmp_path, train, caplog):
+    first = "5dc541d466c09e068ad594312b6f1e033a0fcc1ea3257151a6058db56d6cf0ce"
+    folder = edited(SpeechDescriber.fit(train), tmp_path, wording_hash=first)
+    with caplog.at_level(logging.WARNING):
+        SpeechDescriber.from_pretrained(folder)
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", '{"format_version": 1}'])
 def test_what_is_no_describer(tmp_path, text):
     (tmp_path / DESCRIBER_FILE).write_text(text)

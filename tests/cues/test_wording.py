@@ -3,7 +3,9 @@ import itertools
 import numpy as np
 import pytest
 
+from speechcue_hf.audio import DAMAGED, ENDS_EARLY
 from speechcue_hf.cues.levels import DEGREES, LEVEL_NAMES
+from speechcue_hf.cues.loudness import MAINS_HUM
 from speechcue_hf.cues.wording import WORDINGS, CueFeatures, put_in_words, wording_sha256
 
 LOWEST, LOW, MEDIUM, HIGH, HIGHEST = range(5)
@@ -166,14 +168,18 @@ class TestFurtherCues:
         assert said(turn_latency_s=40.0, overlap_s=0.0) == ""
 
     def test_reliability(self):
-        def said(status="ok", **values):
+        def said(status="ok", note=None, **values):
             levels = {"intensity_mean_db": MEDIUM, "f0_mean_hz": HIGH, "f0_sd_hz": HIGH}
-            return one(levels=levels, values=values, status=status)[0]
+            return one(levels=levels, values=values, status=status, note=note)[0]
 
         assert "noisy" in said(snr_db=2.0)
         assert "noisy" not in said(snr_db=20.0) + said()
         assert "clipped, so the volume is uncertain" in said(clipped_ratio=0.02)
         assert "holds more than this turn" in said(status="miscut")
+        for early in ({"status": "truncated"}, {"note": f"{ENDS_EARLY}; pitch: no voiced frames"}):
+            assert "the file ends early, so this is about its beginning only." in said(**early).lower()
+        assert "the file is damaged in places, which were left out." in said(note=DAMAGED).lower()
+        assert "a mains hum lies under the voice, so this is uncertain." in said(note=f"recording: {MAINS_HUM}").lower()
         unvoiced = said(voiced_s=0.05)
         assert unvoiced == "This turn is spoken at their usual volume. Too little of it is voiced to judge its pitch."
 

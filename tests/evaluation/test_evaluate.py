@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from datasets import Value
 
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.evaluate import evaluate
@@ -48,6 +49,23 @@ def test_unlabelled_turns_are_history_and_are_counted(described, llama, tokenize
     results, predictions = evaluate(classifier(llama, tokenizer), described)
     assert (results.n, results.unlabelled) == (11, 1)
     assert "d1_u5" not in predictions["utterance_id"]
+
+
+def test_a_clip_that_was_not_measured_is_marked_beside_its_prediction(described, llama, tokenizer):
+    notes = ["a.wav: cannot be decoded (x)", None, "audio missing", *[None] * (len(described) - 3)]
+    statuses = ["corrupt", "corrupt", "missing", *["ok"] * (len(described) - 3)]
+    text = Value("string")
+    rows = described.add_column("measurement_note", notes, feature=text).add_column(
+        "audio_status", statuses, feature=text
+    )
+    _, predictions = evaluate(classifier(llama, tokenizer), rows)
+    expected = ["a.wav: cannot be decoded (x)", "the clip is corrupt", "audio missing"]
+    assert predictions["note"][:3] == expected and set(predictions["note"][3:]) == {None}
+    assert None not in predictions["prediction"]
+    # A model that reads no description is told of by the state of the clip alone.
+    deaf = classifier(llama, tokenizer, replace(PROMPT, description=False, impression=False, context_cues=0))
+    _, predictions = evaluate(deaf, rows)
+    assert predictions["note"][:4] == ["the clip is corrupt", "the clip is corrupt", "the clip is missing", None]
 
 
 def test_results_say_how_they_came_about(described, llama, tokenizer):

@@ -45,6 +45,13 @@ def test_a_cue_that_tells_nothing_finds_nothing():
     assert all(probe.results["accuracy"] < 0.6 for probe in probes)
 
 
+@pytest.mark.parametrize("representation", ["z", "level"])
+def test_rows_of_which_none_was_measured_are_refused(representation):
+    empty = rows(0).map(lambda row: {name: None for name in row if name != "emotion"}, features=rows(0).features)
+    with pytest.raises(EvaluationError, match="no clip of the train split was measured"):
+        probe_cues(empty, rows(1), representation=representation)
+
+
 def test_table_and_pictures_are_written(tmp_path):
     write_probes(tmp_path, probe_cues(rows(0), rows(1)))
     table = json.loads((tmp_path / "probe.json").read_text())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -19,6 +20,10 @@ from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+DRIP = 0.1
+"""Seconds between two bytes: an answer takes half a minute."""
+LONG = 300
 
 
 def text_for(question: str) -> str:
@@ -32,7 +37,8 @@ class ChatServer(ThreadingHTTPServer):
     Args:
         faults: For a question (the last message) what happens the first times it is asked: a status such as ``"429"``
             (with ``Retry-After``), ``"cut"`` in the middle of the body, ``"drop"`` before any answer, ``"html"``,
-            ``"empty"`` text, or the body of an answer as JSON.
+            ``"empty"`` text, ``"drip"`` the body or ``"drip-headers"`` a byte at a time, ``"endless"`` bodies,
+            ``"redirect ADDRESS"``, ``"status BODY"`` such as ``"400 {...}"``, or the body of an answer.
         retry_after: Value of that header.
         delay: Seconds before each answer.
         log: File that each question answered in full is appended to.
@@ -108,27 +114,55 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, fault: str, question: str) -> None:
         if fault == "drop":
             self.close_connection = True
-        elif fault.isdigit():
+        elif re.fullmatch("[1-5][0-9][0-9]", fault):
             self.send(int(fault), json.dumps({"error": "out of luck"}).encode())
+        elif re.match("[1-5][0-9][0-9] ", fault):
+            self.send(int(fault[:3]), fault[4:].encode())
+        elif fault.startswith("redirect "):
+            self.send(308, b"", location=fault.removeprefix("redirect "))
+        elif fault == "drip":
+            self.send(200, completion(text_for(question)), pause=DRIP)
+        elif fault == "drip-headers":
+            self.drip(b"HTTP/1.1 200 OK\r\nX-Patience: " + b"1" * LONG)
+        elif fault == "endless":
+            self.endless()
         elif fault == "html":
             self.send(200, b"<html>Please wait</html>")
-        elif fault.startswith(("{", "[", '"', "null")):
-            self.send(200, fault.encode())
+        elif fault.startswith(("{", "[", '"', "null", "body ")):
+            self.send(200, fault.removeprefix("body ").encode())
         elif fault == "cut":
             self.send(200, completion(text_for(question)), part=0.5)
         else:
             self.send(200, completion(" \n" if fault == "empty" else text_for(question)))
             self.server.note_answer(question)
 
-    def send(self, status: int, content: bytes, part: float = 1.0) -> None:
+    def send(self, status: int, content: bytes, part: float = 1.0, pause: float = 0.0, location: str = "") -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
+        if location:
+            self.send_header("Location", location)
         if status >= 400:
             self.send_header("Retry-After", self.server.retry_after)
         self.end_headers()
-        self.wfile.write(content[: int(len(content) * part)])
+        if pause:
+            self.drip(content, pause)
+        else:
+            self.wfile.write(content[: int(len(content) * part)])
         self.close_connection = part < 1
+
+    def drip(self, content: bytes, pause: float = DRIP) -> None:
+        """Send a byte at a time, until the other side goes away."""
+        for byte in content:
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            time.sleep(pause)
+
+    def endless(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        while True:
+            self.wfile.write(b" " * 1_000_000)
 
 
 def completion(text: str | None) -> bytes:

@@ -142,6 +142,11 @@ def test_a_text_ends_at_any_end_token_and_a_cut_one_shows(model, tokenizer, alon
         assert found[key] == (tokenizer.decode(text, skip_special_tokens=True), length, tokens)
     lengths = {tokens for _, _, tokens in found.values()}
     assert min(lengths) <= 6 and max(lengths) == NEW
+    ends = {tokenizer.eos_token_id, second_end}
+    answers = LocalGenerator(model, tokenizer, name="tiny", decoding=DECODING).generate(REQUESTS)
+    reasons = {answer.key: answer.finish_reason for answer in answers}
+    assert reasons == {key: "stop" if ends & set(new) else "length" for key, (_, new) in alone.items()}
+    assert set(reasons.values()) == {"stop", "length"}
 
 
 def test_the_prompt_is_not_in_the_text(model, tokenizer):

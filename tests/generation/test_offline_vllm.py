@@ -21,6 +21,11 @@ class SamplingParams:
         self.settings = (max_tokens, temperature, top_p, seed)
 
 
+class Completion:
+    def __init__(self, text):
+        self.text, self.token_ids, self.finish_reason = text, [2, 3], "length" if "4" in text else "stop"
+
+
 class LLM:
     """Writes the last word of a question."""
 
@@ -38,7 +43,7 @@ class LLM:
 
     def _output(self, question):
         text = "" if "3" in question else f" {question.split()[-1]}"
-        return SimpleNamespace(prompt_token_ids=[1] * 9, outputs=[SimpleNamespace(text=text, token_ids=[2, 3])])
+        return SimpleNamespace(prompt_token_ids=[1] * 9, outputs=[Completion(text)])
 
 
 @pytest.fixture
@@ -56,6 +61,7 @@ def test_every_request_is_answered_and_those_of_a_group_stand_together(stand_in,
     answers = {answer.key: answer for answer in generator.generate(REQUESTS)}
     assert [answers[asked.key].text for asked in REQUESTS] == [" 0?", " 1?", " 2?", "", " 4?"]
     assert {(answer.prompt_tokens, answer.completion_tokens) for answer in answers.values()} == {(9, 2)}
+    assert [answers[asked.key].finish_reason for asked in REQUESTS] == ["stop"] * 4 + ["length"]
     calls = generator._engine.calls
     assert [[asked[0]["content"][-2] for asked in call.messages] for call in calls] == [["0", "2", "4"], ["1", "3"]]
     assert {call.sampling.settings for call in calls} == {(8, 0.0, 1.0, None)}

@@ -1,4 +1,7 @@
+import base64
 import json
+import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -10,13 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from speechcue_hf.biographies.cleaning import clean_biography
 from speechcue_hf.errors import GenerationError
+from speechcue_hf.generation.answer import ONLY_REASONING
+from speechcue_hf.generation.cleaning import STILL_REASONING
 from speechcue_hf.generation.request import GenerationSettings
 from speechcue_hf.generation.server import ServerGenerator
 from speechcue_hf.generation.store import EMPTY, generate_missing, open_store
 from speechcue_hf.retries import RetryPolicy
 from tests.generation import openai_server
-from tests.generation.openai_server import ChatServer, text_for
+from tests.generation.openai_server import ChatServer, completion, text_for
 from tests.generation.scripted import request
 
 HURRIED = RetryPolicy(retries=3, first_wait=0.001, longest_wait=0.002)
@@ -73,8 +79,23 @@ def test_what_can_heal_is_asked_again_until_every_text_is_there(serve):
     [
         ("500", 4, "the server answered 500: out of luck (asked 4 times)"),
         ("429", 4, "the server answered 429: out of luck (asked 4 times)"),
-        ("cut", 4, "the server's answer was cut or is not JSON (asked 4 times)"),
-        ("drop", 4, "the server's answer was cut or is not JSON (asked 4 times)"),
+        ("cut", 4, "the server's answer was cut (asked 4 times)"),
+        ("drop", 4, "the server's answer was cut (asked 4 times)"),
+        ("html", 4, "the server's answer was cut or is not JSON (asked 4 times)"),
+        ('{"error": {"message": "busy", "code": 503}}', 4, "the server answered 503: busy (asked 4 times)"),
+        ('{"error": {"message": "too long", "code": "400"}}', 1, "the server answered 400: too long"),
+        ('{"error": "busy"}', 4, "the server answered with an error: busy (asked 4 times)"),
+        (
+            '{"choices": [{"error": {"code": 502, "message": "gone"}}]}',
+            4,
+            "the server answered 502: gone (asked 4 times)",
+        ),
+        (
+            '{"error": {"message": "no", "type": "invalid_request_error", "code": null}}',
+            1,
+            "the server answered with an error: no",
+        ),
+        ('{"object": "error", "message": "no room", "code": 400}', 1, "the server answered 400: no room"),
         ("400", 1, "the server answered 400: out of luck"),
         ("422", 1, "the server answered 422: out of luck"),
     ],
@@ -92,22 +113,29 @@ def test_a_request_that_fails_for_good_has_its_reason_and_the_others_go_on(serve
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "reason"),
     [
-        {},
-        {"error": "out of luck"},
-        {"choices": None},
-        {"choices": []},
-        {"choices": "text"},
-        {"choices": [{}]},
-        {"choices": [{"message": "text"}]},
-        {"choices": [{"message": {"content": None, "reasoning_content": "Hm"}}]},
-        {"choices": [{"message": {"content": 5}}]},
-        {"choices": [{"message": {"content": " \n"}}], "usage": []},
+        ("null", "the answer is null and no table of keys"),
+        ("[]", "the answer is a list and no table of keys"),
+        ('"text"', "the answer is a text and no table of keys"),
+        ("body 17", "the answer is a number and no table of keys"),
+        ("body true", "the answer is a truth value and no table of keys"),
+        ("{}", "the answer has no choices"),
+        ('{"choices": null}', "the answer has no choices"),
+        ('{"choices": []}', "the answer has no choices"),
+        ('{"choices": {"0": {"message": {"content": "Ann"}}}}', "the answer's choices are a table and no list"),
+        ('{"choices": "text"}', "the answer's choices are a text and no list"),
+        ('{"choices": [null]}', "the answer's first choice is null and no table of keys"),
+        ('{"choices": [{}]}', "the answer's first choice has no message"),
+        ('{"choices": [{"message": "text"}]}', "the answer's first choice has no message"),
+        ('{"choices": [{"message": {"content": 5}}]}', "the answer's content is a number"),
+        ('{"choices": [{"message": {"content": " \\n"}}], "usage": []}', EMPTY),
+        ("[" * 200_000, "the server's answer is nested too deeply to be read"),
+        ("endless", "the server's answer is larger than 16 MB"),
     ],
 )
-def test_an_answer_without_text_counts_as_empty_and_the_others_go_on(serve, tmp_path, body):
-    server = serve(faults={QUESTIONS[1]: [json.dumps(body)]})
+def test_a_malformed_answer_is_that_row_s_failure_and_the_others_go_on(serve, tmp_path, body, reason):
+    server = serve(faults={QUESTIONS[1]: [body]})
     generator = writer_for(server)
     with open_store(
         tmp_path / "store.jsonl", generator=generator.identity, prompt={"name": "p", "sha256": "0"}
@@ -115,14 +143,206 @@ def test_an_answer_without_text_counts_as_empty_and_the_others_go_on(serve, tmp_
         generate_missing(REQUESTS[:3], generator, store)
         answers = [store[asked.key] for asked in REQUESTS[:3]]
     assert [answer.text for answer in answers] == [text_for(QUESTIONS[0]), None, text_for(QUESTIONS[2])]
-    assert answers[1].reason == EMPTY
+    assert answers[1].reason == reason
     assert server.asked[QUESTIONS[1]] == 1
 
 
-@pytest.mark.parametrize("body", ["[]", '"text"', "null", '{"choices": [null]}'])
-def test_what_is_no_chat_server_stops_the_run(serve, body):
-    with pytest.raises(GenerationError, match="cannot be used for tiny"):
-        write(serve(faults={QUESTIONS[0]: [body]}), REQUESTS[:1])
+@pytest.mark.parametrize(
+    "usage", ["[]", "null", '{"prompt_tokens": "7"}', '{"prompt_tokens": -1}', '{"prompt_tokens": 1e9}']
+)
+def test_numbers_of_tokens_are_numbers_or_not_known(serve, usage):
+    body = f'{{"choices": [{{"message": {{"content": "Ann."}}, "finish_reason": 5}}], "usage": {usage}}}'
+    answer = write(serve(faults={QUESTIONS[0]: [body]}), REQUESTS[:1])[QUESTIONS[0]]
+    assert (answer.text, answer.prompt_tokens, answer.completion_tokens) == ("Ann.", None, None)
+    assert answer.finish_reason is None
+
+
+@pytest.mark.parametrize("fault", ["drip", "drip-headers"])
+def test_one_deadline_holds_for_a_whole_request(serve, fault):
+    """Each byte comes soon after the last, and the answer after half a minute."""
+    once = RetryPolicy(retries=0)
+    [answer] = write(serve(faults={QUESTIONS[0]: [fault]}), REQUESTS[:1], timeout=0.5, retries=once).values()
+    assert (answer.text, answer.reason) == (None, "the server did not answer in time")
+
+
+def test_a_redirect_is_not_followed(serve):
+    other = serve()
+    server = serve(faults={QUESTIONS[0]: [f"redirect {other.base_url}/chat/completions?key=secret"]})
+    with pytest.raises(GenerationError, match=r"it answers 308 and sends requests on \(http://127.0.0.1\)") as caught:
+        write(server, REQUESTS[:1], token="of-this-server")
+    assert "secret" not in str(caught.value)
+    assert other.asked.total() == 0 and server.asked.total() == 1
+
+
+def test_an_address_without_tls_says_tls(serve):
+    server = serve()
+    with pytest.raises(GenerationError, match=r"TLS fails .*begins with http://"):
+        write(server, REQUESTS[:1], base_url=server.base_url.replace("http:", "https:"))
+    assert server.asked.total() == 0
+
+
+def test_a_certificate_that_nobody_vouches_for_says_tls(serve):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Path(__file__).with_name("self_signed.pem"))
+    server = serve()
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with pytest.raises(GenerationError, match=r"its TLS certificate is not valid \(self.signed certificate\)"):
+        write(server, REQUESTS[:1], base_url=server.base_url.replace("http:", "https:"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "stored"),
+    [
+        (
+            '400 {"error": {"message": "Bad key own-token-of-mine-123 given"}}',
+            "the server answered 400: Bad key *** given",
+        ),
+        ('400 {"error": "Bad key own-token-o*******"}', "the server answered 400: Bad key ***"),
+        (
+            '422 {"detail": "Authorization: Bearer own-token-of-mine-123"}',
+            "the server answered 422: Authorization: ***",
+        ),
+        (
+            '400 {"message": "key hf_abcdefghijklmnop at http://me:pw@host/v1"}',
+            "the server answered 400: key *** at http://***@host/v1",
+        ),
+        ('{"error": {"message": "own-token-of-mine-123", "code": 400}}', "the server answered 400: ***"),
+        (
+            '{"choices": [{"message": {"refusal": "Not with own-token-of-mine-123"}}]}',
+            "the model refused: Not with ***",
+        ),
+    ],
+)
+def test_a_token_that_an_error_quotes_is_masked_before_it_is_stored(serve, tmp_path, fault, stored):
+    generator = writer_for(serve(faults={QUESTIONS[0]: [fault]}), token="own-token-of-mine-123")
+    path = tmp_path / "store.jsonl"
+    with open_store(path, generator=generator.identity, prompt={"name": "p", "sha256": "0"}) as store:
+        generate_missing(REQUESTS[:1], generator, store)
+        assert store[REQUESTS[0].key].reason == stored
+    assert not re.search("own-token|hf_abc|pw", path.read_text())
+
+
+def test_a_text_does_not_repeat_the_token(serve):
+    server = serve(faults={QUESTIONS[0]: [completion("You are own-token-of-mine-123.").decode()]})
+    assert write(server, REQUESTS[:1], token="own-token-of-mine-123")[QUESTIONS[0]].text == "You are ***."
+
+
+def test_a_parameter_that_the_model_does_not_take_stops_the_run_with_the_way_round(serve):
+    error = {"message": "Unsupported parameter", "param": "max_tokens", "code": "unsupported_parameter"}
+    fault = "400 " + json.dumps({"error": error})
+    server = serve(faults={question: [fault] for question in QUESTIONS})
+    with pytest.raises(GenerationError, match=r"does not take 'max_tokens'.*--request-fields"):
+        write(server, concurrency=1)
+    assert server.asked.total() == 1
+    fields = {"max_tokens": None, "temperature": None, "max_completion_tokens": 300, "reasoning_effort": "none"}
+    assert write(serve(), REQUESTS[:1], fields=fields)[QUESTIONS[0]].text == text_for(QUESTIONS[0])
+
+
+def test_further_fields_are_sent_and_in_the_identity(serve):
+    server = serve()
+    fields = {"max_tokens": None, "max_completion_tokens": 64, "chat_template_kwargs": {"enable_thinking": False}}
+    write(server, REQUESTS[:1], fields=fields)
+    assert server.bodies[0] == {
+        "model": "tiny",
+        "messages": [{"role": "user", "content": QUESTIONS[0]}],
+        "max_completion_tokens": 64,
+        "temperature": 0.0,
+        "stream": False,
+        "chat_template_kwargs": {"enable_thinking": False},
+    }
+    assert writer_for(server, fields=fields).identity["fields"] == fields
+    assert "fields" not in writer_for(server).identity
+
+
+def test_offline_closes_the_hub_and_no_server_of_one_s_own(serve, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert write(serve(), REQUESTS[:1])[QUESTIONS[0]].text == text_for(QUESTIONS[0])
+    with pytest.raises(GenerationError, match="HF_HUB_OFFLINE is set"):
+        ServerGenerator("tiny", token="hf_given")
+
+
+def test_a_name_and_password_in_the_address_are_sent_and_not_logged(serve, caplog):
+    server = serve()
+    caplog.set_level("DEBUG")
+    write(server, REQUESTS[:1], base_url=server.base_url.replace("http://", "http://ann:hush@"))
+    assert server.headers[0]["authorization"] == "Basic " + base64.b64encode(b"ann:hush").decode()
+    assert "hush" not in caplog.text
+
+
+@pytest.mark.parametrize("token", ["with blank", "line\nend", "ünïcode"])
+def test_a_token_that_no_header_can_hold_is_told_and_not_shown(token):
+    with pytest.raises(GenerationError, match="copy it again") as caught:
+        ServerGenerator("tiny", base_url="http://localhost:1/v1", token=token)
+    assert token not in str(caught.value)
+
+
+def test_the_key_of_a_provider_does_not_go_to_hugging_face():
+    with pytest.raises(GenerationError, match="begin with hf_"):
+        ServerGenerator("tiny", provider="together", token="key-of-together")
+
+
+ANSWERS = json.loads(Path(__file__).with_name("answers.json").read_text(encoding="utf-8"))
+REASONS = {
+    "the model was still reasoning when its tokens ran out": STILL_REASONING,
+    "the server's refusal, as it says it": "the model refused: I can't help with describing people.",
+    "what is missing in the answer": "the answer has no choices",
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS, ids=[case["name"] for case in ANSWERS])
+def test_answers_as_people_report_them(serve, tmp_path, case):
+    server = serve(faults={QUESTIONS[0]: [json.dumps(case["answer"])]})
+    generator = writer_for(server)
+    with open_store(
+        tmp_path / "store.jsonl", generator=generator.identity, prompt={"name": "p", "sha256": "0"}
+    ) as store:
+        generate_missing(REQUESTS[:1], generator, store)
+        answer = store[REQUESTS[0].key]
+    right = case["right"]
+    if "retried" in right:
+        assert answer.text == text_for(QUESTIONS[0]) and server.asked[QUESTIONS[0]] == 2
+    elif right["text"] is None:
+        assert (answer.text, answer.reason) == (None, REASONS[right["reason"]])
+    else:
+        assert clean_biography(answer.text, QUESTIONS[0], 100) == (right["text"], None)
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "text", "reason"),
+    [
+        (
+            {"content": [{"type": "text", "text": "Ann "}, {"type": "text", "text": "laughs."}]},
+            "stop",
+            "Ann laughs.",
+            None,
+        ),
+        (
+            {"content": [{"type": "thinking", "thinking": [{"text": "Hm"}]}, {"type": "text", "text": "Ann."}]},
+            "stop",
+            "Ann.",
+            None,
+        ),
+        ({"content": [{"type": "output_text", "text": "Ann."}, None, 5]}, "stop", "Ann.", None),
+        ({"content": ["Ann ", "laughs."]}, "stop", "Ann laughs.", None),
+        ({"content": [{"type": "thinking", "thinking": "Hm"}]}, "length", None, STILL_REASONING),
+        ({"content": [{"type": "thinking", "thinking": "Hm"}]}, "stop", None, ONLY_REASONING),
+        ({"content": [{"type": "refusal", "refusal": "No."}]}, "stop", None, "the model refused: No."),
+        ({"content": "", "thinking": "Hm"}, "stop", None, ONLY_REASONING),
+        ({"content": ""}, "length", None, STILL_REASONING),
+        ({"content": "Ann is"}, "content_filter", None, "the server's content filter withheld the text"),
+        (
+            {"content": None, "tool_calls": [{"id": "1"}]},
+            "tool_calls",
+            None,
+            "the model asked for a tool instead of answering",
+        ),
+        ({"content": "Ann is warm. She"}, "length", "Ann is warm. She", None),
+    ],
+)
+def test_contents_of_a_message(serve, message, finish, text, reason):
+    body = json.dumps({"choices": [{"message": message, "finish_reason": finish}]})
+    answer = write(serve(faults={QUESTIONS[0]: [body]}), REQUESTS[:1])[QUESTIONS[0]]
+    assert (answer.text, answer.reason, answer.finish_reason) == (text, reason, finish)
 
 
 def test_a_slow_answer_times_out_and_has_its_reason(serve):
@@ -187,6 +407,10 @@ def test_the_server_says_how_long_it_wants_to_be_left_alone(serve):
         (in_an_hour, 3500, 3601),
         ("Fri, 01 Jan 2021 00:00:00 GMT", 0, 0),
         ("soon", None, None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 2e11, 3e11),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", None, None),
+        ("9" * 400, None, None),
+        ("1.5", 1.5, 1.5),
     ):
         policy.asked.clear()
         write(serve(faults={QUESTIONS[0]: ["429"]}, retry_after=header), REQUESTS[:1], retries=policy)
@@ -217,7 +441,7 @@ def test_the_saved_token_goes_to_hugging_face_only(serve, monkeypatch):
     assert "authorization" not in server.headers[0]
     assert server.headers[1]["authorization"] == "Bearer of-this-server"
     endpoint = ServerGenerator("tiny", base_url="https://abc.eu-west-1.aws.endpoints.huggingface.cloud/v1")
-    assert endpoint._client.headers == {}
+    assert endpoint._token == "hf_saved" == ServerGenerator("tiny")._token
 
 
 def test_a_missing_token_is_told_before_anything_is_asked():
@@ -249,6 +473,8 @@ def test_the_identity_names_no_host_and_no_token(monkeypatch):
         {"concurrency": 0},
         {"concurrency": 101},
         {"provider": "together"},
+        {"timeout": 0},
+        {"fields": {"stream": True}},
         {"base_url": "localhost:8000"},
         {"base_url": "http:///v1"},
     ],

@@ -94,6 +94,36 @@ def test_a_damaged_store_is_named(path, line, says):
 
 
 @pytest.mark.parametrize(
+    ("said", "says"), [("Ann is kind.", "Ann is king."), ('_tokens": 10', '_tokens": 90'), ("null", "true")]
+)
+def test_a_text_that_changed_is_not_taken_for_what_a_model_wrote(path, said, says):
+    with open_store(path, generator=WRITER, prompt=PROMPT) as store:
+        store.append(answer("a"))
+        store.append(answer("b"))
+    *lines, last = path.read_text().splitlines()
+    changed = "\n".join([*lines, last.replace(said, says), ""])
+    assert last.replace(said, says) != last
+    path.write_text(changed)
+    with (
+        pytest.raises(GenerationError, match=r"line 3 is damaged|no store"),
+        open_store(path, generator=WRITER, prompt=PROMPT),
+    ):
+        pass
+    assert path.read_text() == changed
+
+
+def test_a_store_of_0_1_0_has_no_checksums_and_goes_on(path):
+    with open_store(path, generator=WRITER, prompt=PROMPT) as store:
+        pass
+    line = {"key": "a", "text": "Ann is kind.", "reason": None, "prompt_tokens": 10, "completion_tokens": 4}
+    path.write_text(path.read_text() + json.dumps(line) + "\n")
+    with open_store(path, generator=WRITER, prompt=PROMPT) as store:
+        assert store["a"] == answer("a")
+        store.append(answer("b"))
+    assert [("sha256" in json.loads(line)) for line in path.read_text().splitlines()] == [False, False, True]
+
+
+@pytest.mark.parametrize(
     "content",
     [b"notes", b"notes\n", b"\xff\x00PAR1", b"[1]\nnotes", b'"a"\n', b'{"text": "a"}\n{"text": "b"}\nnotes', b"\n"],
 )

@@ -15,6 +15,7 @@ from speechcue_hf.errors import AudioError, CorpusError, EvaluationError
 from speechcue_hf.hub.publish_model import publish_model
 from speechcue_hf.inference.recognizer import EmotionRecognizer
 from speechcue_hf.models.loading import load_model
+from tests.media import as_wav, spoken
 from tests.recognizer_runs import biographer
 
 TASK = "conversation-emotion-recognition"
@@ -96,6 +97,26 @@ def test_what_cannot_be_measured_keeps_its_place(encoder, conversations, tmp_pat
     first, second, third = recognizer(turns)
     assert "broken.wav" in first.note and second.note == "audio missing" and third.note is None
     assert first.emotion and second.emotion and third.emotion
+
+
+def test_what_is_not_whole_is_marked_whether_it_is_heard_or_told_of(encoder, speech, tmp_path):
+    whole = as_wav(spoken())
+    clips = {
+        "half.wav": (whole[: len(whole) // 2], "the file ends early"),
+        "silent.wav": (as_wav(np.zeros(16000)), "digital silence"),
+        "playlist.wav": (b"#EXTM3U\n#EXTINF:5,\nother.wav\n", "cannot be decoded"),
+        "rate.wav": (whole[:24] + b"\xff\xff\xff\x05" + whole[28:], "a sampling rate of 100,663,295 Hz"),
+        "header.wav": (whole[:44], "no audio samples"),
+    }
+    for name, (content, _) in clips.items():
+        (tmp_path / name).write_bytes(content)
+    turns = [{"audio": tmp_path / name, "text": "Well?"} for name in clips]
+    turns += [{"audio": {"bytes": content}, "text": "Well?"} for content, _ in clips.values()]
+    for run in (encoder, speech / "runs" / "stage3"):
+        for it, (_, cause) in zip(EmotionRecognizer.from_pretrained(run)(turns), [*clips.values()] * 2, strict=True):
+            assert cause in it.note
+            if run != encoder:
+                assert (it.emotion is None) == (cause not in ("the file ends early", "digital silence"))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -91,7 +93,10 @@ def test_answers_of_a_batch_are_those_of_single_clips(tiny, clips):
 
 def test_what_is_not_heard_is_said(tiny, clips):
     speech_model = SpeechLanguageModel(*tiny)
-    assert [speech_model.note(clip) for clip in clips] == [*[None] * 4, "heard: the first 12 s of 13.00 s"]
+    notes = [speech_model.note(clip) for clip in clips]
+    assert notes == [None, None, None, "digital silence", "heard: the first 12 s of 13.00 s"]
+    cut = replace(clips[4], notes=("the file ends early",))
+    assert speech_model.note(cut) == "the file ends early; heard: the first 12 s of 13.00 s"
 
 
 def test_a_long_clip_is_heard_in_windows_on_request(tiny, clips):

@@ -263,7 +263,6 @@ def _check_shards(folder: Path, split: str, shards: Sequence[Path]) -> None:
     rows = sum(map(_row_count, shards))
     if not rows:
         raise CorpusError(f"{folder}: split {split!r} has no rows, remove {', '.join(path.name for path in shards)}")
-    return rows
 
 
 def _check_counts(folder: Path, dataset: DatasetDict, identity: CorpusIdentity) -> None:

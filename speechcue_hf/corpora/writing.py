@@ -201,7 +201,7 @@ def check_splits_of(folder: Path, files: Sequence[str] = ()) -> None:
     if splits and (foreign := sorted(set(own_files(folder)) - set(splits))):
         raise CorpusError(
             f"{folder} holds the split {foreign[0]!r} of an earlier writing, which is no part of this dataset "
-            f"({', '.join(splits)}): remove it, or choose another folder"
+            f"({', '.join(map(str, splits))}): remove it, or choose another folder"
         )
 
 

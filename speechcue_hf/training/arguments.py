@@ -99,7 +99,7 @@ class EncoderSettings:
 
     encoder: str = "FacebookAI/roberta-large"
     encoder_revision: str = "main"
-    design: Literal["standardised", "paper"] = "standardised"
+    design: Literal["plain", "standardised", "paper"] = "plain"
     width: int | None = None
     reading: Literal["windows", "dialogue"] = "windows"
     speaker_names: bool = False

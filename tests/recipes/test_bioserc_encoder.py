@@ -43,7 +43,7 @@ def test_recipe_has_the_settings_of_the_paper(path: Path) -> None:
     config = BiosErcConfig(context_after=model.context_after, causal=model.causal)
     if kind == "history":
         assert (training.encoder_learning_rate, data.seeds) == (rate, [1, 11, 42])
-        assert (model.design, training.one_cycle) == ("standardised", True)
+        assert (model.design, training.one_cycle) == ("plain", True)
         assert not config.sees_future
     else:
         assert (training.learning_rate, training.encoder_learning_rate, data.seeds) == (rate, None, [*range(10)])

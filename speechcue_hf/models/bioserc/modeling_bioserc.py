@@ -154,7 +154,7 @@ class BiosErcForUtteranceClassification(PreTrainedModel):
 
     @classmethod
     def from_encoder(
-        cls, source: str, *, revision: str = "main", design: str = "standardised", **settings: Any
+        cls, source: str, *, revision: str = "main", design: str = "plain", **settings: Any
     ) -> BiosErcForUtteranceClassification:
         """Put a new classifier on a pretrained encoder.
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 logger = logging.getLogger(__name__)
@@ -31,10 +32,13 @@ class Corpus:
             ``watched(data_dir)``, which names the files whose change makes a new cache entry.
         licence: Of the release; empty where the rows are the user's own.
         hub_licence: The licence as the Hub names it.
-        may_leave: What may be passed on: ``cues`` are ids, measurements and descriptions, and nothing of the release
-            itself.
-        utterance_ids: Pattern that begins its utterance ids, by which rows are known whatever a record says; None where
-            ids tell nothing.
+        may_leave: What may be passed on: ``everything``; ``annotations``, all but the clips; or ``cues``, which are
+            ids, measurements and descriptions, and nothing of the release itself.
+        utterance_ids: Pattern of its utterance ids, each of which it matches whole; None where ids tell nothing.
+        dialogue_ids: Likewise of its dialogue ids.
+        traces: Pattern by which its rows are known whatever a record says, searched in all that their texts, ids and
+            file names say, in capitals or not; None takes ``utterance_ids``.
+        landmarks: Files or folders of which one lies in the release, as glob patterns: clips from there are its clips.
         order_fixed: Whether the release says in which order turns follow, so that their times need not rise.
         options: Settings of its config beside those that all corpora have, such as ``fold``.
         needs_folder: Whether users bring a copy of their own.
@@ -50,8 +54,11 @@ class Corpus:
     loader: str
     licence: str = ""
     hub_licence: str = "other"
-    may_leave: Literal["everything", "cues"] = "everything"
+    may_leave: Literal["everything", "annotations", "cues"] = "everything"
     utterance_ids: str | None = None
+    dialogue_ids: str | None = None
+    traces: str | None = None
+    landmarks: tuple[str, ...] = ()
     order_fixed: bool = False
     options: tuple[str, ...] = ()
     needs_folder: bool = True
@@ -65,7 +72,14 @@ CORPORA = (
         "speechcue_hf.corpora.iemocap",
         licence="IEMOCAP licence of the University of Southern California, to each user",
         may_leave="cues",
-        utterance_ids=r"Ses0[1-5][FM]_(impro|script)\d\d",
+        utterance_ids=r"Ses0[1-5][FM]_(impro|script)\d\d[a-z]?(_\d[a-z]?)?_[FM](XX)?\d+",
+        dialogue_ids=r"Ses0[1-5][FM]_(impro|script)\d\d[a-z]?(_\d[a-z]?)?",
+        # Its ids with any mark or none between their parts, its speakers, its dialogues, its folders, its name.
+        traces=(
+            r"ses(sion)?[\W_]*0?[1-5][\W_]*[fm][\W_]*(impro|script)|\bses0[1-5][\W_]?[fm]\b|impro0\d"
+            r"|script0[1-3]([\W_]?\d)?[\W_]?[fm](xx)?\d{3}|session[1-5][\\/]+(dialog|sentences)|iemocap"
+        ),
+        landmarks=("dialog/EmoEvaluation", "Session[1-5]/dialog", "Session[1-5]/sentences", "sentences/wav/Ses0*"),
         order_fixed=True,
         options=("fold",),
         homepage="https://sail.usc.edu/iemocap/",
@@ -79,6 +93,10 @@ CORPORA = (
         "speechcue_hf.corpora.meld",
         licence="GPL-3.0 (annotations)",
         hub_licence="gpl-3.0",
+        may_leave="annotations",
+        utterance_ids=r"(train|dev|test)_dia\d+_utt\d+",
+        traces=r"dia[\W_]?\d+[\W_]?utt[\W_]?\d+|(train|dev|test)[\W_]dia\d|meld\.raw",
+        landmarks=("*_sent_emo.csv", "train_splits/dia*", "dev_splits_complete", "output_repeated_splits_test"),
         order_fixed=True,
         homepage="https://affective-meld.github.io",
         citation=(
@@ -131,6 +149,11 @@ CORPORA = (
 )
 """Those of this package."""
 
+_FREEDOM = {"cues": 0, "annotations": 1, "everything": 2}
+
+_MOST_FOLDERS = 4
+"""Between a clip and the folder of its release; what lies further up may be somebody's home."""
+
 _added: dict[str, Corpus] = {}
 """Those that programs have added with :func:`speechcue_hf.corpora.registration.register_corpus`."""
 
@@ -171,16 +194,38 @@ def corpus_of_info(name: str | None) -> Corpus | None:
     return find_corpus(name.removeprefix(_DATASET_NAME)) if name and name.startswith(_DATASET_NAME) else None
 
 
-def corpus_of_ids(utterance_ids: Iterable[str]) -> Corpus | None:
-    """The first corpus to which one of some utterance ids belongs, whatever a record says; None if they tell nothing.
+def strictest(found: Iterable[Corpus | None]) -> Corpus | None:
+    """The corpus of some whose licence lets least out; the first of equals, and None of none."""
+    return min((corpus for corpus in found if corpus), key=lambda corpus: _FREEDOM[corpus.may_leave], default=None)
+
+
+def corpus_of_texts(texts: Iterable[str]) -> Corpus | None:
+    """The corpus that rows are of by what their ids, file names and other texts say; of several the strictest.
 
     Example:
-        >>> corpus_of_ids(["mine_1", "Ses03F_impro08_M012"]).name
+        >>> corpus_of_texts(["mine_1", "copy-of-ses03f_impro08_m012.wav"]).name
         'iemocap'
     """
-    patterns = [(corpus, re.compile(corpus.utterance_ids)) for corpus in corpora().values() if corpus.utterance_ids]
-    found = (corpus for name in utterance_ids for corpus, pattern in patterns if pattern.match(name))
-    return next(found, None)
+    patterns = [
+        (corpus, re.compile(corpus.traces or corpus.utterance_ids or "", re.I)) for corpus in corpora().values()
+    ]
+    told = [(corpus, pattern) for corpus, pattern in patterns if pattern.pattern]
+    return strictest({corpus for text in texts for corpus, pattern in told if pattern.search(text)})
+
+
+def corpus_of_clips(clips: Iterable[Path]) -> Corpus | None:
+    """The corpus in whose release files lie, by its folders, or by their names where links lead to; None of none."""
+    real = [path.resolve() for path in clips]
+    folders = {
+        folder for parent in {path.parent for path in real} for folder in (parent, *parent.parents[:_MOST_FOLDERS])
+    }
+    found = strictest(
+        corpus
+        for corpus in corpora().values()
+        for folder in folders
+        if len(folder.parts) > 1 and any(next(folder.glob(landmark), None) for landmark in corpus.landmarks)
+    )
+    return strictest((found, corpus_of_texts(map(str, real))))
 
 
 @cache

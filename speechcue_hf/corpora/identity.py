@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from datasets import ClassLabel, DatasetDict
 
 from speechcue_hf import __version__
-from speechcue_hf.corpora.catalogue import corpus_of_info, dataset_name
+from speechcue_hf.corpora.catalogue import Corpus, corpora, corpus_of_info, dataset_name, find_corpus, strictest
 from speechcue_hf.records import CorpusIdentity
 
 
@@ -46,6 +47,18 @@ def identify(dataset: DatasetDict) -> CorpusIdentity | None:
 def metadata_of(identity: CorpusIdentity | None) -> dict[str, str] | None:
     """What the records of a model say of a corpus; None for rows of nobody."""
     return None if identity is None else identity.metadata
+
+
+def corpus_of_metadata(metadata: Mapping[str, Any] | None) -> Corpus | None:
+    """The corpus that a record names, or whose licence it states, as the loader of somebody's own folder may have.
+
+    Args:
+        metadata: From :func:`metadata_of`; None for rows of nobody.
+    """
+    if metadata is None:
+        return None
+    stated = (corpus for corpus in corpora().values() if corpus.licence and corpus.licence == metadata.get("licence"))
+    return strictest((find_corpus(metadata.get("name")), *stated))
 
 
 def restore_identity(dataset: DatasetDict, identity: CorpusIdentity) -> None:

@@ -1,4 +1,4 @@
-"""Where Jinja templates are compiled: those of this package, and those of other people, which may not run code."""
+"""Where the Jinja templates of this package are compiled; those of other people are in :mod:`speechcue_hf.sandbox`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jinja2 import Environment, Template
+    from jinja2 import Environment
 
 
 @cache
@@ -87,19 +87,3 @@ def as_block(text: str) -> Markdown:
     """A text as a block, which no line of it can end."""
     marks = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     return Markdown(f"{marks}text\n{text}\n{marks}")
-
-
-@cache
-def foreign_template(text: str) -> Template:
-    """Compile a template that may come with somebody's model or dataset, as transformers does with chat templates.
-
-    It can look at nothing but what it is given.
-
-    Raises:
-        jinja2.TemplateSyntaxError: If it is not valid Jinja2.
-    """
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    sandbox = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
-    return sandbox.from_string(text)

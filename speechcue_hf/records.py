@@ -444,7 +444,7 @@ def parse_record(kind: type[Kind], values: Mapping[str, Any], name: str) -> Kind
         return kind.from_values(values)
     except KeyError as error:
         raise RecordError(f"{name} has no {error.args[0]!r}: {kind.FIX}") from error
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, LookupError, OverflowError, RecursionError) as error:
         raise RecordError(f"{name}: {error}: {kind.FIX}") from error
 
 
@@ -507,7 +507,7 @@ def read_json(path: Path, fix: str) -> dict[str, Any]:
     """
     try:
         values: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{path} is no JSON ({error}): {fix}") from error
     if not isinstance(values, dict):
         raise RecordError(f"{path} holds a {type(values).__name__} and no table of keys: {fix}")

@@ -190,7 +190,9 @@ def seconds(time: str) -> float:
 def _utterance(row: Mapping[str, str], split: str, media: Path, present: set[str]) -> Utterance:
     dialogue, utterance = int(row["Dialogue_ID"]), int(row["Utterance_ID"])
     if row["Emotion"] not in EMOTIONS:
-        raise ValueError(f"emotion {row['Emotion']!r} is not one of {', '.join(EMOTIONS)}")
+        near = row["Emotion"].strip().lower()
+        meant = f", in which the release writes it {near!r}" if near in EMOTIONS else ""
+        raise ValueError(f"emotion {row['Emotion']!r} is not one of {', '.join(EMOTIONS)}{meant}")
     clip = f"dia{dialogue}_utt{utterance}"
     return Utterance(
         dialogue_id=f"{NAMES[split]}_dia{dialogue}",

@@ -42,7 +42,6 @@ from speechcue_hf.records import (
     PREDICTIONS_FILE,
     CorpusIdentity,
     beside,
-    carry_records,
     find_record,
     write_record,
 )
@@ -157,22 +156,24 @@ def read_dataset(folder: str | Path) -> DatasetDict:
 def identity_of(place: Path, dataset: DatasetDict | None = None) -> CorpusIdentity | None:
     """Which corpus rows are from: as the ``corpus.json`` beside them says, or else they themselves.
 
+    A record of more rows, as beside one file of several, is not that of these rows.
+
     Args:
         place: A dataset folder, or a file of rows.
         dataset: What was read from it; None reads it, if need be.
     """
-    return find_record(CorpusIdentity, place) or identify(read_dataset(place) if dataset is None else dataset)
+    record = find_record(CorpusIdentity, place)
+    if record and (dataset is None or not _fewer(dataset, record)):
+        return record
+    return identify(read_dataset(place) if dataset is None else dataset) or record
 
 
 def carry_identity(source: Path, dataset: DatasetDict, target: Path) -> None:
-    """Give a dataset folder the ``corpus.json`` of what it was made from, or one that says what the rows say.
-
-    A record of more rows, as beside one file of several, is not that of these rows.
-    """
-    carry_records(source, target, [CORPUS_FILE])
-    record, counts = find_record(CorpusIdentity, target), {str(split): len(rows) for split, rows in dataset.items()}
-    if (record is None or record.utterances != counts) and (identity := identify(dataset)):
+    """Give a dataset folder the ``corpus.json`` of what it was made from, or one that says what the rows say."""
+    if identity := identity_of(source, dataset):
         write_record(identity, target)
+    else:
+        (target / CORPUS_FILE).unlink(missing_ok=True)
 
 
 def _saved_to_disk(folder: Path) -> DatasetDict | None:
@@ -260,21 +261,23 @@ def _check_shards(folder: Path, split: str, shards: Sequence[Path]) -> None:
             f"{folder} holds {len(shards)} files of split {split!r}, which are not its {count} shards: "
             "run the missing shards, or remove those of another --num-shards"
         )
-    rows = sum(map(_row_count, shards))
-    if not rows:
+    if not sum(map(_row_count, shards)):
         raise CorpusError(f"{folder}: split {split!r} has no rows, remove {', '.join(path.name for path in shards)}")
-    return rows
 
 
 def _check_counts(folder: Path, dataset: DatasetDict, identity: CorpusIdentity) -> None:
     """Refuse fewer rows than the record beside them counts: 0.1.0 left such folders when it was killed."""
-    for split, counted in identity.utterances.items():
-        if (rows := len(dataset.get(split, ()))) < counted:
-            raise CorpusError(
-                f"{folder} is not complete: it holds {rows:,} rows of split {split!r}, and {CORPUS_FILE} counts "
-                f"{counted:,}. Finish it with the command that wrote it (`speechcue measure` goes on where it stood); "
-                f"if these rows are all that is wanted, remove {CORPUS_FILE}"
-            )
+    for split in _fewer(dataset, identity):
+        raise CorpusError(
+            f"{folder} is not complete: it holds {len(dataset.get(split, ())):,} rows of split {split!r}, and "
+            f"{CORPUS_FILE} counts {identity.utterances[split]:,}. Finish it with the command that wrote it "
+            f"(`speechcue measure` goes on where it stood); if these rows are all that is wanted, remove {CORPUS_FILE}"
+        )
+
+
+def _fewer(dataset: DatasetDict, identity: CorpusIdentity) -> list[str]:
+    """Splits of which there are fewer rows than a record counts."""
+    return [split for split, counted in identity.utterances.items() if len(dataset.get(split, ())) < counted]
 
 
 def _row_count(path: Path) -> int:

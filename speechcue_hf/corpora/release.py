@@ -12,7 +12,12 @@ from speechcue_hf.errors import CorpusError
 
 logger = logging.getLogger(__name__)
 
-FIX = "download the release again, or pass verify=False (`speechcue prepare --no-verify`) to work with a partial copy"
+FIX = "download the release again, or correct the file"
+"""Of what no setting helps against."""
+
+_FIX_OR_PARTIAL = (
+    "download the release again, or pass verify=False (`speechcue prepare --no-verify`) to work with a partial copy"
+)
 
 
 def compare_counts(
@@ -49,7 +54,7 @@ def report(problems: Iterable[str], verify: bool) -> None:
     """
     for problem in problems:
         if verify:
-            raise CorpusError(f"{problem}: {FIX}")
+            raise CorpusError(f"{problem}: {_FIX_OR_PARTIAL}")
         logger.warning("%s; loaded as it is (verify=False)", problem)
 
 

@@ -197,7 +197,7 @@ def check_splits_of(folder: Path, files: Sequence[str] = ()) -> None:
             f"{folder} holds {others[0]}, which is no part of this dataset and would be read with it: "
             "remove it, or choose another folder"
         )
-    splits = dict.fromkeys(map(own_split, files))
+    splits = dict.fromkeys(split for name in files if (split := own_split(name)))
     if splits and (foreign := sorted(set(own_files(folder)) - set(splits))):
         raise CorpusError(
             f"{folder} holds the split {foreign[0]!r} of an earlier writing, which is no part of this dataset "

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from datasets import Dataset, DatasetDict, load_dataset
+from datasets import DatasetDict, load_dataset
 from huggingface_hub import DatasetCard, HfApi
 
 import speechcue_hf  # noqa: F401
@@ -13,6 +13,8 @@ from speechcue_hf.corpora.parquet import read_dataset, write_dataset
 from speechcue_hf.errors import LicenceError, PublishingError
 from speechcue_hf.hub import publish_dataset as publishing
 from speechcue_hf.hub.publish_dataset import publish_dataset
+from tests.corpora import trees
+from tests.hub.guarded import iemocap_described
 from tests.hub.hub_server import Fault, Hub
 
 NAME = "tester/demo"
@@ -32,17 +34,11 @@ def folders(tmp_path_factory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def iemocap(tmp_path_factory) -> Path:
-    """Rows with IEMOCAP's ids, which no record names."""
-    folder = tmp_path_factory.mktemp("iemocap")
-    rows = {
-        "dialogue_id": ["Ses01F_impro01"] * 2,
-        "utterance_id": ["Ses01F_impro01_F000", "Ses01F_impro01_M000"],
-        "turn": [0, 1],
-        "text": ["Excuse me.", "Yes."],
-        "speech_description": ["loud", "soft"],
-    }
-    write_dataset(DatasetDict(train=Dataset.from_dict(rows)), folder)
-    return folder
+    """A described release, whose record is lost."""
+    root = tmp_path_factory.mktemp("iemocap")
+    described = iemocap_described(trees.iemocap(root), root)
+    (described / "corpus.json").unlink()
+    return described
 
 
 def loaded(view: str, tmp_path: Path) -> DatasetDict:
@@ -144,7 +140,7 @@ def test_iemocap_leaves_as_cues_only_whatever_is_recorded(hub, iemocap):
     assert hub.files("dataset", NAME) == {}
     publish_dataset([iemocap], NAME, columns=CUES)
     published = b"".join(hub.files("dataset", NAME).values())
-    assert b"Excuse me" not in published and b"loud" in published
+    assert b"Excuse me" not in published and b"Too little is known" in published
 
 
 def test_a_private_repository_of_iemocap_asks_for_the_flag(hub, iemocap):

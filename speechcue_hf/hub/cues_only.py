@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, DatasetDict
 
-from speechcue_hf.corpora.catalogue import Corpus
+from speechcue_hf.corpora.catalogue import Corpus, dataset_name
 from speechcue_hf.corpora.joining import put_beside
 from speechcue_hf.corpora.schema import AUDIO_STATUSES, SPLITS
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
@@ -66,6 +66,8 @@ def made_anew(dataset: DatasetDict, columns: Collection[str], folder: Path, corp
             f"{folder.name} has a split {foreign[0]!r}: the splits of {corpus.name} are {', '.join(SPLITS)}"
         )
     for rows in dataset.values():
+        # Whatever they call themselves: whether times must rise is a matter of the corpus.
+        rows.info.dataset_name = dataset_name(corpus.name)
         split_dialogues(rows)
         _check_ids(rows, corpus)
         _check_statuses(rows)

@@ -249,6 +249,8 @@ def _check_names(configs: Sequence[_Config]) -> None:
 
 
 def _config(folder: Path, columns: Sequence[str] | None) -> _Config:
+    for path in folder.glob("*.parquet"):
+        own_file(folder, path.name)
     whole = read_dataset(folder)
     dataset = whole
     if columns is not None:

@@ -76,11 +76,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"speechcue {name}: stopped", file=sys.stderr)
         return 130
     except Exception as error:  # The edge: what no command foresaw is one line, too, and known by its exit code.
+        known = _known_cause(error)
         if verbose:
-            logging.exception("speechcue %s failed unexpectedly", name)
-        print(f"speechcue {name}: {_unforeseen(error, verbose)}", file=sys.stderr)
-        return UNFORESEEN
+            logging.exception("speechcue %s failed%s", name, "" if known else " unexpectedly")
+        print(f"speechcue {name}: {known or _unforeseen(error, verbose)}", file=sys.stderr)
+        return 1 if known else UNFORESEEN
     return 0
+
+
+def _known_cause(error: BaseException) -> SpeechcueError | None:
+    """The error of this package that another library, which called it, passed on as its own."""
+    while (cause := error.__cause__) is not None:
+        if isinstance(cause, SpeechcueError):
+            return cause
+        error = cause
+    return None
 
 
 def _unforeseen(error: Exception, verbose: bool) -> str:

@@ -71,6 +71,8 @@ class Record:
     """Of what this release writes; it reads that and all earlier ones. Files of 0.1.0 do not name theirs: it is 1."""
     FIX: ClassVar[str] = "make it again with the command that wrote it"
     """What to do about a damaged file."""
+    KEYS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Field that is a table → keys that it has wherever it is there."""
 
     def to_values(self) -> dict[str, Any]:
         """The record as JSON values, without what is unknown."""
@@ -91,6 +93,9 @@ class Record:
         known = {name: fitted(name, values[name], hints[name]) for name in defaults if name in values}
         if missing := [name for name, default in defaults.items() if default is MISSING and name not in known]:
             raise KeyError(missing[0])
+        tables = {name: known[name] for name in cls.KEYS if known.get(name) is not None}
+        if lacking := [f"{name}.{key}" for name, table in tables.items() for key in cls.KEYS[name] if key not in table]:
+            raise KeyError(lacking[0])
         return cls(**known, unknown={name: value for name, value in values.items() if name not in defaults})
 
     @property
@@ -321,6 +326,14 @@ class TrainingRecord(Shown):
 
     FILE: ClassVar[str] = TRAINING_FILE
     FIX: ClassVar[str] = "train again, or take another copy of the run"
+    KEYS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "prompt": ("name", "sha256"),
+        "labels": ("words",),
+        "parameters": ("all", "trained"),
+        "best": ("step",),
+        "corpus": ("name", "task"),
+        "encoder": ("encoder", "cues", "biographies"),
+    }
 
     @property
     def kind(self) -> Literal["chat", "encoder", "speech"]:
@@ -386,6 +399,11 @@ class ResultsRecord(Shown):
 
     FILE: ClassVar[str] = RESULTS_FILE
     FIX: ClassVar[str] = "evaluate again with `speechcue evaluate`"
+    KEYS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "prompt": ("name", "sha256"),
+        "corpus": ("name", "task"),
+        "weighted_f1_interval": ("low", "high", "confidence", "dialogues"),
+    }
 
 
 @dataclass(frozen=True)

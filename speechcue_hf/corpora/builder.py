@@ -23,7 +23,7 @@ from speechcue_hf.corpora.catalogue import (
 )
 from speechcue_hf.corpora.clips import clip_status, known_clips
 from speechcue_hf.corpora.published import commit_of, join_published, read_published
-from speechcue_hf.corpora.schema import Utterance, dialogues_of, utterance_features, utterance_table
+from speechcue_hf.corpora.schema import Utterance, check_utterances, dialogues_of, utterance_features, utterance_table
 from speechcue_hf.errors import CorpusError
 
 logger = logging.getLogger(__name__)
@@ -142,6 +142,8 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         generators = []
         splits = self.read(self.data_dir())
+        for utterances in splits.values():
+            check_utterances(utterances, self.info.features["emotion"].names)
         self._keep_licence_of_release(splits)
         for split, utterances in splits.items():
             dialogues = dialogues_of(utterances)

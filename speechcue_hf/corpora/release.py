@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from speechcue_hf.corpora.check import count_splits, differences, release_counts
 from speechcue_hf.corpora.schema import Utterance
@@ -68,6 +71,24 @@ def first_of(problems: Sequence[str]) -> list[str]:
     if len(problems) < 2:
         return list(problems)
     return [f"{problems[0]} (and {len(problems) - 1:,} more like it)"]
+
+
+def csv_rows(file: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a csv, each with the number of its last line.
+
+    Args:
+        file: For the message.
+        text: What the file holds.
+
+    Raises:
+        CorpusError: If it is no csv.
+    """
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise CorpusError(f"{file}, line {reader.line_num + 1}: {error}: {FIX}") from error
 
 
 def first_existing(paths: Iterable[Path]) -> Path | None:

@@ -36,7 +36,7 @@ from speechcue_hf.cues.table import columns_of
 from speechcue_hf.cues.wording import WORDINGS, CueFeatures, levelled_columns, put_in_words, wording_sha256, words_alike
 from speechcue_hf.dialogues import dialogues, split_dialogues
 from speechcue_hf.errors import DescriberError
-from speechcue_hf.records import DESCRIBER_FILE, Record, read_record, with_nulls, write_record
+from speechcue_hf.records import DESCRIBER_FILE, Record, parse_record, read_record, with_nulls, write_record
 
 logger = logging.getLogger(__name__)
 
@@ -259,7 +259,7 @@ class SpeechDescriber(Record):
                 "this describer does not know how its training clips were measured: fit it with "
                 "settings=MeasurementSettings(...), the settings of the train split"
             )
-        return MeasurementSettings.from_values(self.settings)
+        return parse_record(MeasurementSettings, self.settings, f"the settings in {DESCRIBER_FILE}")
 
     @property
     def fingerprint(self) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 
 from datasets import ClassLabel, Dataset
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from jinja2 import UndefinedError
+from jinja2 import TemplateError
+from yaml import YAMLError
 
 from speechcue_hf.corpora.catalogue import NAMESPACE, find_corpus
 from speechcue_hf.errors import RecordError
@@ -24,6 +25,9 @@ from speechcue_hf.prompts.build import build_prompts, needed_columns
 from speechcue_hf.prompts.specification import PromptSpecification
 from speechcue_hf.records import ResultsRecord
 from speechcue_hf.templates import card_templates, own_templates, plain_line
+
+DAMAGE = (TemplateError, YAMLError, LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
+"""What a card that is written from records ends in where one of them holds something else than its keys say."""
 
 METRICS = {
     "weighted_f1": "weighted F1",
@@ -101,10 +105,9 @@ def model_card(
         PromptError: If the prompt beside the model is not valid.
         DescriberError: If the describer of the training is recorded, and no valid one lies beside the model.
     """
-    run = read_run(folder)
-    run = run if speaker_names else without_speaker_names(run)
     name = repo_id.split("/")[-1] if repo_id else folder.resolve().name
     try:
+        run = read_run(folder) if speaker_names else without_speaker_names(read_run(folder))
         content = (
             card_templates("hub/templates", documents=True)
             .get_template("model_card.md.jinja")
@@ -122,7 +125,7 @@ def model_card(
                 our_figure=partial(_our_figure, run),
             )
         )
-    except (UndefinedError, LookupError, TypeError, AttributeError, ValueError) as error:
+    except DAMAGE as error:
         raise RecordError(
             f"a record in {folder} does not have what its card shows ({plain_line(str(error))}): train or evaluate "
             "again, or take another copy of the run"

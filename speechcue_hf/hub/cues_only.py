@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, DatasetDict
 
-from speechcue_hf.corpora.catalogue import Corpus
+from speechcue_hf.corpora.catalogue import Corpus, named_source
 from speechcue_hf.corpora.joining import put_beside
 from speechcue_hf.corpora.schema import AUDIO_STATUSES, SPLITS
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
@@ -66,6 +66,8 @@ def made_anew(dataset: DatasetDict, columns: Collection[str], folder: Path, corp
             f"{folder.name} has a split {foreign[0]!r}: the splits of {corpus.name} are {', '.join(SPLITS)}"
         )
     for rows in dataset.values():
+        # Whatever they call themselves: whether times must rise is a matter of the corpus.
+        rows.info.description = named_source(corpus.name, "default")
         split_dialogues(rows)
         _check_ids(rows, corpus)
         _check_statuses(rows)
@@ -84,7 +86,12 @@ def records_that_may_leave(
     Raises:
         LicenceError: If one says more than that; what this release does not know is left out.
     """
-    origin = {"licence": corpus.licence, "homepage": corpus.homepage, "citation": corpus.citation, "unknown": {}}
+    origin: dict[str, Any] = {
+        "licence": corpus.licence,
+        "homepage": corpus.homepage,
+        "citation": corpus.citation,
+        "unknown": {},
+    }
     found = [find_record(MeasurementSettings, folder), find_record(SpeechDescriber, folder)]
     kept: list[Record] = [replace(record, unknown={}) for record in found if record]
     named: list[Record] = [] if identity is None else [replace(identity, corpus=corpus.name, **origin)]

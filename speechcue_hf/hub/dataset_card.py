@@ -11,12 +11,11 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 from huggingface_hub import DatasetCard, DatasetCardData
-from jinja2 import UndefinedError
 
 from speechcue_hf.corpora.catalogue import NAMESPACE, find_corpus
 from speechcue_hf.corpora.identity import metadata_of
 from speechcue_hf.errors import PublishingError, RecordError
-from speechcue_hf.hub.card import MOST_GROUPS
+from speechcue_hf.hub.card import DAMAGE, MOST_GROUPS
 from speechcue_hf.hub.privacy import PrivateRecord
 from speechcue_hf.records import (
     BIOGRAPHIES_FILE,
@@ -131,7 +130,7 @@ def dataset_card(
     """
     try:
         return DatasetCard(_rendered(repo_id, configs, licence, private))
-    except (UndefinedError, LookupError, TypeError, AttributeError, ValueError) as error:
+    except DAMAGE as error:
         raise RecordError(
             f"a record beside the rows does not have what the card shows ({plain_line(str(error))}): {_FIX}"
         ) from error

@@ -253,6 +253,8 @@ def _check_names(configs: Sequence[_Config]) -> None:
 
 
 def _config(folder: Path, columns: Sequence[str] | None) -> _Config:
+    for path in [folder] if folder.is_file() else [*folder.rglob("*.parquet"), *folder.rglob("*.arrow")]:
+        own_file(beside(folder), str(path.relative_to(beside(folder))))
     whole = read_dataset(folder)
     dataset = whole
     if columns is not None:

@@ -165,7 +165,7 @@ def _base_on_the_hub(folder: Path) -> dict[str, Any]:
     """The base model of an adapter under its id on the Hub, where it was published after the training."""
     path = folder / "adapter_config.json"
     base = read_json(path, TrainingRecord.FIX).get("base_model_name_or_path") if path.is_file() else None
-    return {"base_model": base} if base is not None and HUB_ID.fullmatch(base) else {}
+    return {"base_model": base} if isinstance(base, str) and HUB_ID.fullmatch(base) else {}
 
 
 def _read_describer(folder: Path, training: TrainingRecord) -> SpeechDescriber:

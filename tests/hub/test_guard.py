@@ -11,6 +11,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from speechcue_hf.corpora.parquet import read_dataset, write_dataset
 from speechcue_hf.errors import LicenceError, PublishingError, SpeechcueError
 from speechcue_hf.hub import publish_dataset as publishing
 from speechcue_hf.hub.publish_dataset import publish_corpus, publish_dataset
-from speechcue_hf.records import write_record
+from speechcue_hf.records import CorpusIdentity, read_record, write_record
 from tests.corpora import trees
 from tests.hub.guarded import OWN, changed, command, iemocap_described, prepared
 
@@ -161,7 +162,8 @@ def test_one_row_among_others_is_enough(hub, clips, tmp_path):
     own = demo["test"].select_columns(row.column_names).cast(row.features)
     rows = DatasetDict(train=demo["train"].select_columns(row.column_names), test=concatenate_datasets([own, row]))
     write_dataset(rows, tmp_path / "mixed")
-    shutil.copyfile(tmp_path / "demo" / "corpus.json", tmp_path / "mixed" / "corpus.json")
+    record = read_record(CorpusIdentity, tmp_path / "demo")
+    write_record(replace(record, utterances={}), tmp_path / "mixed")
     refused(hub, [tmp_path / "mixed"])
 
 
@@ -348,8 +350,8 @@ def row_of(folder: Path) -> Row:
 def test_letters_written_as_measurements_do_not_leave(hub, release, tmp_path):
     """Enough rows for whole numbers not to be chance."""
     turns = [trees.IemocapTurn(f"F{place:03}", place, place + 0.5, SAID) for place in range(24)]
-    root = tmp_path / "long"
-    trees.iemocap_dialogue(root, "Ses01F_impro01", turns, trees.wav(0.5))
+    root = trees.iemocap(tmp_path / "long")
+    trees.iemocap_dialogue(root, "Ses01F_impro07", turns, trees.wav(0.5))
     folder = iemocap_described(root, tmp_path)
     codes = changed(folder, tmp_path / "codes", put("intensity_mean_db", lambda row: float(ord(SAID[row["turn"]]))))
     with pytest.raises(LicenceError, match="whole numbers, which are no measurements"):
@@ -372,7 +374,8 @@ def test_words_without_their_describer_do_not_leave(hub, cues, tmp_path):
 def with_notes(cues: Path, folder: Path) -> Path:
     """A note of the measurement, which descriptions quote, holds the transcript."""
     noted = {"measurement_note": lambda row: row["text"], "intensity_mean_db": None, "intensity_sd_db": None}
-    rows = changed(cues, folder / "noted", lambda row: {**row, **{k: v and v(row) for k, v in noted.items()}})
+    types = dict.fromkeys(("intensity_mean_db", "intensity_sd_db"), Value("float64"))
+    rows = changed(cues, folder / "noted", lambda row: {**row, **{k: v and v(row) for k, v in noted.items()}}, **types)
     command("describe", rows, "-o", folder / "worded", "--describer", cues)
     return folder / "worded"
 

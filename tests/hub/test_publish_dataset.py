@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from huggingface_hub import DatasetCard, HfApi
 import speechcue_hf  # noqa: F401
 from speechcue_hf.cli import main
 from speechcue_hf.corpora.parquet import read_dataset, write_dataset
+from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import LicenceError, PublishingError
 from speechcue_hf.hub import publish_dataset as publishing
 from speechcue_hf.hub.publish_dataset import publish_dataset
@@ -239,3 +241,59 @@ def test_a_corpus_of_text_claims_no_audio(hub, folders, tmp_path):
     write_dataset(text, tmp_path / "text")
     publish_dataset([tmp_path / "text"], NAME)
     assert DatasetCard.load(NAME).data.task_categories == ["text-classification"]
+
+
+def named(folder: Path, target: Path) -> Path:
+    """Own recordings of people with names that nothing else has."""
+    called = {"A": "Annabel Smith", "B": "Benjamin"}
+
+    def told(row: dict) -> dict:
+        speaker = list(called.values())[row["turn"] % 2]
+        return {**row, "speaker": speaker, "biography": f"{speaker} lives with Benjamin. Benjamins do not."}
+
+    rows = DatasetDict({split: part.map(told) for split, part in read_dataset(folder).items()})
+    write_dataset(rows, target)
+    describer = SpeechDescriber.from_pretrained(folder)
+    groups = {**describer.groups, "speaker: Annabel Smith": describer.groups["overall"]}
+    replace(describer, groups=groups).save_pretrained(target)
+    return target
+
+
+def test_speakers_of_own_recordings_become_numbers(hub, described_conversations, tmp_path, caplog):
+    folder = named(described_conversations, tmp_path / "described")
+    publish_dataset([folder], NAME, prompts=["speechcue"])
+    files = hub.files("dataset", NAME)
+    rows = loaded("biographies", tmp_path)["train"]
+    assert set(rows["speaker"]) == {"speaker 1", "speaker 2"} and rows.column_names[-1] == "biography"
+    assert rows["biography"][0] == "speaker 1 lives with speaker 2. Benjamins do not."
+    prompt = loaded("sft-speechcue", tmp_path)["train"][1]["prompt"][0]["content"]
+    assert "\nspeaker 1: " in prompt and "Emotion of speaker 2:" in prompt and "Annabel" not in prompt
+    for name in ("README.md", "views.json", "biographies/describer.json"):
+        assert b"Annabel" not in files[name] and b"speaker: speaker 1" in files[name], name
+    assert "biographies/distributions.png" not in files
+    there = SpeechDescriber.from_pretrained(snapshot(files, "biographies/describer.json", tmp_path))
+    assert there.fingerprint == SpeechDescriber.from_pretrained(folder).fingerprint
+    publish_dataset([folder], NAME, speaker_names=True)
+    assert b"Annabel" in hub.files("dataset", NAME)["views.json"]
+
+
+def snapshot(files: dict[str, bytes], path: str, folder: Path) -> Path:
+    place = folder / "snapshot"
+    place.mkdir()
+    (place / Path(path).name).write_bytes(files[path])
+    return place
+
+
+def test_names_in_what_is_said_are_counted(hub, described_conversations, tmp_path, caplog):
+    folder = named(described_conversations, tmp_path / "described")
+    rows = DatasetDict(
+        {split: part.map(lambda row: {"text": "Benjamin, stop."}) for split, part in read_dataset(folder).items()}
+    )
+    write_dataset(rows, folder)
+    publish_dataset([folder], NAME)
+    assert "the column text names speakers in 32 rows" in caplog.text
+
+
+def test_speakers_of_a_release_keep_their_names(hub, folders, tmp_path):
+    publish_dataset(folders[1:], NAME)
+    assert set(loaded("described", tmp_path)["train"]["speaker"]) == set(read_dataset(folders[1])["train"]["speaker"])

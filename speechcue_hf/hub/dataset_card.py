@@ -14,6 +14,8 @@ from huggingface_hub import DatasetCard, DatasetCardData
 
 from speechcue_hf.corpora.catalogue import NAMESPACE, find_corpus
 from speechcue_hf.corpora.identity import metadata_of
+from speechcue_hf.cues.describe import SpeechDescriber
+from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.errors import PublishingError, RecordError
 from speechcue_hf.hub.card import DAMAGE, MOST_GROUPS
 from speechcue_hf.hub.privacy import PrivateRecord
@@ -26,7 +28,10 @@ from speechcue_hf.records import (
     PROMPT_FILE,
     PROMPT_TEMPLATE_FILE,
     VIEWS_FILE,
+    BiographiesRecord,
+    CaptionsRecord,
     CorpusIdentity,
+    find_record,
     read_json,
 )
 from speechcue_hf.templates import card_templates, plain_line
@@ -46,7 +51,13 @@ _FIX = "make it again with the command that wrote it"
 
 
 def describe_config(dataset: DatasetDict, identity: CorpusIdentity | None, folder: Path) -> dict[str, Any]:
-    """Say what a config holds, for the card: its splits, columns, labels and corpus, and the records in its folder."""
+    """Say what a config holds, for the card: its splits, columns, labels and corpus, and the records in its folder.
+
+    Raises:
+        RecordError: If one of the records is damaged.
+    """
+    for kind in (MeasurementSettings, SpeechDescriber, BiographiesRecord, CaptionsRecord):
+        find_record(kind, folder)
     features = next(iter(dataset.values())).features
     records = [name for name in RECORDS if (folder / name).is_file()]
     read = {name: read_json(folder / name, _FIX) for name in records if name.endswith(".json")}

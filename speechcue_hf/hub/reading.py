@@ -75,8 +75,10 @@ def texts_of_table(table: pa.Table) -> Texts:
 
 
 def as_text(data: bytes) -> str:
-    """Bytes as text; of UTF-16 and UTF-32 too, whose Latin letters are those of UTF-8 with zeros between."""
-    return (data.replace(b"\0", b"") if b"\0" in data else data).decode("utf-8", errors="replace")
+    """Bytes as text: zeros part fields, or stand between the Latin letters of UTF-16 and UTF-32, which follow then."""
+    text = data.replace(b"\0", b"\n").decode("utf-8", errors="replace")
+    together = data.replace(b"\0", b"").decode("utf-8", errors="replace")
+    return f"{text}\n{together}" if b"\0" in data else text
 
 
 def readings(text: str) -> list[str]:

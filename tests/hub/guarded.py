@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from datasets import Audio, Dataset, DatasetDict, Features, Value
+import pyarrow as pa
+from datasets import Dataset, DatasetDict, Features
+from datasets.table import InMemoryTable
 
 from speechcue_hf.cli import main
 from speechcue_hf.corpora.parquet import read_dataset, write_dataset
@@ -14,9 +16,6 @@ from speechcue_hf.records import CorpusIdentity, write_record
 
 OWN = CorpusIdentity("folder", "default", "", "", "", (), {}, "0" * 64, "", "0")
 """The record of somebody's own recordings, which may be published whole."""
-
-AS_STORED = {"bytes": Value("binary"), "path": Value("string")}
-"""What a clip is in a file."""
 
 
 def command(*arguments: object) -> None:
@@ -55,8 +54,7 @@ def _changed(rows: Dataset, change: Callable[[dict[str, Any]], dict[str, Any]], 
     kept = {name: rows.features[name] for name in columns if columns[name] == [row.get(name) for row in before]}
     kept |= {name: rows.features[name] for name in columns if name == "audio"}
     inferred = Dataset.from_dict({name: values for name, values in columns.items() if name not in {**kept, **types}})
-    features = {**inferred.features, **kept, **types}
-    # Cast afterwards: to encode a clip that is encoded already, datasets asks for torchcodec.
-    stored = {name: AS_STORED if isinstance(it, Audio) else it for name, it in features.items()}
-    rows = Dataset.from_dict(columns, features=Features({name: stored[name] for name in columns}))
-    return rows.cast(Features({name: features[name] for name in columns}))
+    known = {**inferred.features, **kept, **types}
+    features = Features({name: known[name] for name in columns})
+    # Not by Dataset.from_dict, which would encode clips again.
+    return Dataset(InMemoryTable(pa.table(columns, schema=features.arrow_schema)))

@@ -366,8 +366,9 @@ class SpeechDescriber(Record):
             ``"speaker"``, ``"gender"``, ``"overall"`` or ``"past"`` → rows. Rows without measurements are not counted.
 
         Example:
+            >>> describer = SpeechDescriber.fit(measured["train"], baseline="speaker")
             >>> describer.compared_with(measured["test"][:])
-            Counter({'gender': 16})
+            Counter({'speaker': 16})
         """
         _check_batch(batch, self.cues, self.baseline)
         values = measured_values(batch, self.cues)

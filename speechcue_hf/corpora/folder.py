@@ -179,13 +179,15 @@ def _read_table(file: Path) -> pa.Table:
             return pa.parquet.read_table(file)
         if file.suffix == ".jsonl":
             return pa.Table.from_struct_array(pa.array(_json_objects(file)))
-        return pa.csv.read_csv(
+        table = pa.csv.read_csv(
             file,
             parse_options=pa.csv.ParseOptions(newlines_in_values=True),
             convert_options=pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(COLUMNS, pa.string()), null_values=[""], strings_can_be_null=True
             ),
         )
+        # Arrow looks at the names of columns only when they are asked for.
+        return table.rename_columns(table.column_names)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise CorpusError(f"{file} cannot be read as utf-8 {file.suffix[1:]}: {error}") from error
 

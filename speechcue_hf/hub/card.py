@@ -193,7 +193,7 @@ def _bounds(thresholds: Sequence[float]) -> str:
 def _card_data(name: str, run: RunRecords, licence: str | None) -> ModelCardData:
     """The card's metadata; a base model that is not on the Hub is left out, since its name would lead nowhere."""
     training = run.training
-    corpus = (training.corpus or {}).get("name")
+    corpus = plain_line(str((training.corpus or {}).get("name", "")))
     return ModelCardData(
         language="en",
         license=licence,
@@ -208,7 +208,8 @@ def _card_data(name: str, run: RunRecords, licence: str | None) -> ModelCardData
 
 
 def _eval_results(results: ResultsRecord) -> list[EvalResult]:
-    corpus = results.corpus or {}
+    # The metadata escapes by itself; it holds no line ends and nothing that nobody sees.
+    corpus = {key: plain_line(str(value)) for key, value in (results.corpus or {}).items()}
     name = corpus.get("name", "not named")
     return [
         EvalResult(
@@ -217,7 +218,7 @@ def _eval_results(results: ResultsRecord) -> list[EvalResult]:
             dataset_type=NAMESPACE + name if find_corpus(name) else name,
             dataset_name=name,
             dataset_config=corpus.get("config"),
-            dataset_split=results.split,
+            dataset_split=results.split and plain_line(results.split),
             dataset_revision=corpus.get("revision"),
             metric_type=_METRIC_TYPES[metric],
             metric_name=shown,

@@ -331,7 +331,6 @@ class TrainingRecord(Shown):
         "labels": ("words",),
         "parameters": ("all", "trained"),
         "best": ("step",),
-        "corpus": ("name", "task"),
         "encoder": ("encoder", "cues", "biographies"),
     }
 
@@ -401,7 +400,6 @@ class ResultsRecord(Shown):
     FIX: ClassVar[str] = "evaluate again with `speechcue evaluate`"
     KEYS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "prompt": ("name", "sha256"),
-        "corpus": ("name", "task"),
         "weighted_f1_interval": ("low", "high", "confidence", "dialogues"),
     }
 

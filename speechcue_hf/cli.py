@@ -39,6 +39,11 @@ COMMANDS = {
 }
 """Name → help line, here so that ``speechcue --help`` imports no command."""
 
+UNFORESEEN = 3
+"""Exit code of a failure that no command foresaw: a fault of this program, not of what it was given."""
+
+_LONGEST_MESSAGE = 500
+
 COMPLETION = "--print-completion"
 
 
@@ -49,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Command line without the program's name; ``sys.argv`` by default.
 
     Returns:
-        0 on success, 1 when the command failed. Wrong usage exits with 2.
+        0 on success, 1 when the command failed, 3 when it failed in a way that nobody foresaw, 130 when it was stopped.
+        Wrong usage exits with 2.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     name = next((argument for argument in arguments if argument in COMMANDS), None)
@@ -66,7 +72,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fix = " (`speechcue doctor` finds what is not installed)" if isinstance(error, ImportError) else ""
         print(f"speechcue {name}: {error}{fix}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"speechcue {name}: stopped", file=sys.stderr)
+        return 130
+    except Exception as error:  # The edge: what no command foresaw is one line, too, and known by its exit code.
+        known = _known_cause(error)
+        if verbose:
+            logging.exception("speechcue %s failed%s", name, "" if known else " unexpectedly")
+        print(f"speechcue {name}: {known or _unforeseen(error, verbose)}", file=sys.stderr)
+        return 1 if known else UNFORESEEN
     return 0
+
+
+def _known_cause(error: BaseException) -> SpeechcueError | None:
+    """The error of this package that another library, which called it, passed on as its own."""
+    while (cause := error.__cause__) is not None:
+        if isinstance(cause, SpeechcueError):
+            return cause
+        error = cause
+    return None
+
+
+def _unforeseen(error: Exception, verbose: bool) -> str:
+    """One line for an error that is a fault of this program."""
+    said = " ".join(str(error).split())
+    shown = said if len(said) <= _LONGEST_MESSAGE else said[: _LONGEST_MESSAGE - 1] + "…"
+    fix = "please report it with the lines above" if verbose else "run it again with -v to see where, and report that"
+    return f"unexpected {type(error).__name__}{': ' if shown else ''}{shown} ({fix})"
 
 
 def console() -> None:

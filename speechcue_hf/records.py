@@ -71,6 +71,8 @@ class Record:
     """Of what this release writes; it reads that and all earlier ones. Files of 0.1.0 do not name theirs: it is 1."""
     FIX: ClassVar[str] = "make it again with the command that wrote it"
     """What to do about a damaged file."""
+    KEYS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Field that is a table → keys that it has wherever it is there."""
 
     def to_values(self) -> dict[str, Any]:
         """The record as JSON values, without what is unknown."""
@@ -91,6 +93,9 @@ class Record:
         known = {name: fitted(name, values[name], hints[name]) for name in defaults if name in values}
         if missing := [name for name, default in defaults.items() if default is MISSING and name not in known]:
             raise KeyError(missing[0])
+        tables = {name: known[name] for name in cls.KEYS if known.get(name) is not None}
+        if lacking := [f"{name}.{key}" for name, table in tables.items() for key in cls.KEYS[name] if key not in table]:
+            raise KeyError(lacking[0])
         return cls(**known, unknown={name: value for name, value in values.items() if name not in defaults})
 
     @property
@@ -321,6 +326,13 @@ class TrainingRecord(Shown):
 
     FILE: ClassVar[str] = TRAINING_FILE
     FIX: ClassVar[str] = "train again, or take another copy of the run"
+    KEYS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "prompt": ("name", "sha256"),
+        "labels": ("words",),
+        "parameters": ("all", "trained"),
+        "best": ("step",),
+        "encoder": ("encoder", "cues", "biographies"),
+    }
 
     @property
     def kind(self) -> Literal["chat", "encoder", "speech"]:
@@ -386,6 +398,10 @@ class ResultsRecord(Shown):
 
     FILE: ClassVar[str] = RESULTS_FILE
     FIX: ClassVar[str] = "evaluate again with `speechcue evaluate`"
+    KEYS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "prompt": ("name", "sha256"),
+        "weighted_f1_interval": ("low", "high", "confidence", "dialogues"),
+    }
 
 
 @dataclass(frozen=True)
@@ -444,7 +460,7 @@ def parse_record(kind: type[Kind], values: Mapping[str, Any], name: str) -> Kind
         return kind.from_values(values)
     except KeyError as error:
         raise RecordError(f"{name} has no {error.args[0]!r}: {kind.FIX}") from error
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, LookupError, OverflowError, RecursionError) as error:
         raise RecordError(f"{name}: {error}: {kind.FIX}") from error
 
 
@@ -507,7 +523,7 @@ def read_json(path: Path, fix: str) -> dict[str, Any]:
     """
     try:
         values: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{path} is no JSON ({error}): {fix}") from error
     if not isinstance(values, dict):
         raise RecordError(f"{path} holds a {type(values).__name__} and no table of keys: {fix}")

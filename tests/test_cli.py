@@ -54,6 +54,35 @@ def test_a_failure_is_one_line_and_exit_code_1(capsys, monkeypatch):
     assert capsys.readouterr().err == "speechcue doctor: train_sent_emo.csv has 9,988 rows, the release has 9,989\n"
 
 
+@pytest.mark.parametrize("error", [KeyError("rows"), TypeError("a\nb"), AttributeError(), RecursionError("x" * 9999)])
+def test_what_nobody_foresaw_is_one_line_with_an_exit_code_of_its_own(error, capsys, monkeypatch):
+    def breaks():
+        raise error
+
+    monkeypatch.setattr(cli, "import_module", lambda name: command_that(breaks))
+    assert cli.main(["doctor"]) == 3
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and len(said) < 700
+    assert said.startswith(f"speechcue doctor: unexpected {type(error).__name__}")
+    assert said.endswith("(run it again with -v to see where, and report that)\n")
+
+
+def test_verbose_shows_where_nobody_foresaw_it(capsys, caplog, monkeypatch):
+    monkeypatch.setattr(cli, "import_module", lambda name: command_that(lambda: {}["rows"]))
+    assert cli.main(["-v", "doctor"]) == 3
+    assert "Traceback" in caplog.text
+    assert capsys.readouterr().err.endswith("(please report it with the lines above)\n")
+
+
+def test_a_command_that_is_stopped_says_so(capsys, monkeypatch):
+    def stopped():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", lambda name: command_that(stopped))
+    assert cli.main(["doctor"]) == 130
+    assert capsys.readouterr().err == "speechcue doctor: stopped\n"
+
+
 @pytest.mark.parametrize("when", [lambda fails: lambda name: command_that(fails), lambda fails: fails])
 def test_a_missing_library_leads_to_the_doctor(when, capsys, monkeypatch):
     def needs_torch(*_):

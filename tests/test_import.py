@@ -3,7 +3,7 @@ import sys
 
 HEAVY = {
     *("datasets", "numpy", "pandas", "pyarrow", "huggingface_hub", "jinja2", "yaml", "torch", "transformers", "trl"),
-    *("peft", "accelerate", "parselmouth", "matplotlib", "scipy", "sklearn", "av"),
+    *("peft", "accelerate", "parselmouth", "matplotlib", "scipy", "sklearn", "av", "detect_secrets"),
 }
 
 

@@ -32,7 +32,8 @@ from tests.records import simple_describer, training_record
 from tests.upgrade.next_release import KINDS, SETTING, extended
 
 SCORES = dict.fromkeys(("weighted_f1", "macro_f1", "accuracy", "unweighted_accuracy", "invalid_rate"), 0.5)
-TABLES = {name: {} for name in ("per_class", "confusion_matrix", "weighted_f1_interval")}
+INTERVAL = {"low": 0.4, "high": 0.6, "confidence": 0.95, "dialogues": 2}
+TABLES = {"per_class": {}, "confusion_matrix": {}, "weighted_f1_interval": INTERVAL}
 CAPTIONS = {"tasks": {"style": {"parts": ["pitch"], "question": "?"}}, "emotions": ("sad",), "baseline": "gender"}
 RECORDS: dict[str, Record] = {
     "corpus": CorpusIdentity("meld", "default", "GPL", "", "", ("sad", "glad"), {"train": 3}, "a" * 64, "", "0.1.0"),

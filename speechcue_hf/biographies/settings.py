@@ -9,10 +9,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from jinja2 import Template, TemplateRuntimeError, TemplateSyntaxError
+from jinja2 import TemplateRuntimeError, TemplateSyntaxError
 
 from speechcue_hf.errors import PromptError
-from speechcue_hf.templates import foreign_template
+from speechcue_hf.sandbox import ForeignTemplate, foreign_template
 
 _TEMPLATES = files("speechcue_hf.biographies") / "templates"
 
@@ -126,5 +126,5 @@ class BiographySettings:
         return self.scope == "dialogue"
 
 
-def _compiled(template: str) -> Template:
+def _compiled(template: str) -> ForeignTemplate:
     return foreign_template(template.removesuffix("\n"))

@@ -18,13 +18,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_dir", type=Path, help="folder that `speechcue train` wrote")
     parser.add_argument("--repo-id", help="id that the model has or will have on the Hub")
     parser.add_argument("--licence", help="licence of the model as the Hub names it, such as apache-2.0")
+    parser.add_argument("--speaker-names", action="store_true", help="show the names of speakers of own recordings")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write README.md into the run's folder."""
     from speechcue_hf.hub.card import model_card
 
-    card = model_card(arguments.run_dir, repo_id=arguments.repo_id, licence=arguments.licence)
+    given = {name: vars(arguments)[name] for name in ("repo_id", "licence", "speaker_names")}
+    card = model_card(arguments.run_dir, **given)
     path = arguments.run_dir / CARD_FILE
     card.save(path)
     print(f"Written to {path}.")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from speechcue_hf.commands.arguments import add_dataset
-from speechcue_hf.corpora.catalogue import find_corpus
+from speechcue_hf.corpora.identity import corpus_of_metadata, metadata_of
 from speechcue_hf.hub.export import TOOLS, export_dataset
 
 EXAMPLES = """examples:
@@ -56,7 +56,6 @@ def _remind_of_licence(folder: Path) -> None:
     """Say it where the licence of a corpus does not let its text and audio out."""
     from speechcue_hf.corpora.parquet import identity_of
 
-    identity = identity_of(folder)
-    corpus = find_corpus(None if identity is None else identity.corpus)
+    corpus = corpus_of_metadata(metadata_of(identity_of(folder)))
     if corpus and corpus.may_leave == "cues":
         print(f"These files hold text or audio of {corpus.name}, whose licence does not let them out: keep them.")

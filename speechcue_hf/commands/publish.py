@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     dataset.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="dataset folder")
     dataset.add_argument("--prompt", nargs="+", default=[], help="publish the last folder's prompts too, as sft-PROMPT")
     add_list(dataset, "--columns", metavar="COLUMN", help="publish only these columns")
+    _add_clips_term(dataset)
     model = kinds.add_parser("model", help="the folder of a run, with its card", allow_abbrev=False)
     model.add_argument("folder", type=Path, metavar="DIR", help="folder that training wrote")
     for kind in (dataset, model):
@@ -42,6 +43,7 @@ def add_push_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of a corpus script that say whether and how its dataset is published."""
     parser.add_argument("--push-to-hub", metavar="REPO_ID", help="measure, describe and publish as user/name")
     _add_terms(parser)
+    _add_clips_term(parser)
 
 
 def _add_terms(parser: argparse.ArgumentParser) -> None:
@@ -52,10 +54,22 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="all who can read this private or gated repository hold the licence of the corpus",
     )
+    parser.add_argument(
+        "--speaker-names", action="store_true", help="publish the names of speakers of own recordings, not numbers"
+    )
+
+
+def _add_clips_term(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--clips-may-be-public",
+        action="store_true",
+        help="you hold the right to pass on clips whose corpus licenses its annotations only, such as MELD's",
+    )
 
 
 def _terms(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {name: vars(arguments)[name] for name in ("private", "licence", "everybody_is_licensed")}
+    names = ("private", "licence", "everybody_is_licensed", "clips_may_be_public", "speaker_names")
+    return {name: vars(arguments)[name] for name in names if name in vars(arguments)}
 
 
 def run(arguments: argparse.Namespace) -> None:

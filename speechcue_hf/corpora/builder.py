@@ -13,10 +13,17 @@ import datasets
 import pyarrow as pa
 from datasets.builder import Key
 
-from speechcue_hf.corpora.catalogue import Corpus, corpora, named_source
+from speechcue_hf.corpora.catalogue import (
+    Corpus,
+    corpora,
+    corpus_of_clips,
+    corpus_of_texts,
+    named_source,
+    strictest,
+)
 from speechcue_hf.corpora.clips import clip_status, known_clips
 from speechcue_hf.corpora.published import commit_of, join_published, read_published
-from speechcue_hf.corpora.schema import Utterance, dialogues_of, utterance_features, utterance_table
+from speechcue_hf.corpora.schema import Utterance, check_utterances, dialogues_of, utterance_features, utterance_table
 from speechcue_hf.errors import CorpusError
 
 logger = logging.getLogger(__name__)
@@ -134,12 +141,28 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         generators = []
-        for split, utterances in self.read(self.data_dir()).items():
+        splits = self.read(self.data_dir())
+        for utterances in splits.values():
+            check_utterances(utterances, self.info.features["emotion"].names)
+        self._keep_licence_of_release(splits)
+        for split, utterances in splits.items():
             dialogues = dialogues_of(utterances)
             starts = range(0, len(dialogues), DIALOGUES_PER_SHARD)
             shards = [dialogues[start : start + DIALOGUES_PER_SHARD] for start in starts]
             generators.append(datasets.SplitGenerator(name=split, gen_kwargs={"shards": shards}))
         return generators
+
+    def _keep_licence_of_release(self, splits: Mapping[str, Sequence[Utterance]]) -> None:
+        """Where somebody's own folder or list is of a release after all, let the rows say its licence."""
+        if self.corpus.licence:
+            return
+        utterances = [utterance for part in splits.values() for utterance in part]
+        names = (f"{it.utterance_id}\n{it.dialogue_id}\n{it.speaker}\n{it.clip}" for it in utterances)
+        clips = [utterance.clip for utterance in utterances if utterance.clip] + [self.data_dir() / "metadata"]
+        found = strictest((corpus_of_texts(names), corpus_of_clips(clips)))
+        if found is not None:
+            logger.warning("these rows are of %s, whose licence they keep: %s", found.name, found.licence)
+            self.info.license, self.info.homepage, self.info.citation = found.licence, found.homepage, found.citation
 
     def _generate_tables(self, shards: list[list[list[Utterance]]]) -> Iterator[tuple[Key, pa.Table]]:
         known, own, published = known_clips(self.CORPUS), self._own_features(), self._published

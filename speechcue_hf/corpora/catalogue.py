@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -40,12 +41,14 @@ class Corpus:
             ``watched(data_dir)``, which names the files whose change makes a new cache entry.
         licence: Of the release; empty where the rows are the user's own.
         hub_licence: The licence as the Hub names it.
-        may_leave: What may be passed on: ``cues`` are ids, measurements and descriptions, and nothing of the release
-            itself.
-        utterance_ids: Pattern that begins its utterance ids, by which rows are known whatever a record says; None where
-            ids tell nothing.
-        all_ids: Pattern of its whole utterance ids: rows of which nothing says where they come from are its own if all
-            their ids are like that.
+        may_leave: What may be passed on: ``everything``; ``annotations``, all but the clips; or ``cues``, which are
+            ids, measurements and descriptions, and nothing of the release itself.
+        utterance_ids: Pattern of its utterance ids, each of which it matches whole; None where ids tell nothing. Rows
+            of which nothing says where they come from are its own if all their ids are like that.
+        dialogue_ids: Likewise of its dialogue ids.
+        traces: Pattern by which rows of a corpus that keeps something back are known whatever a record says, searched
+            in all that their texts, ids and file names say, in capitals or not; None takes ``utterance_ids``.
+        landmarks: Files or folders of which one lies in the release, as glob patterns: clips from there are its clips.
         configs: Number of labels → the config that has so many, where there are several.
         order_fixed: Whether the release says in which order turns follow, so that their times need not rise.
         options: Settings of its config beside those that all corpora have, such as ``fold``.
@@ -62,9 +65,11 @@ class Corpus:
     loader: str
     licence: str = ""
     hub_licence: str = "other"
-    may_leave: Literal["everything", "cues"] = "everything"
+    may_leave: Literal["everything", "annotations", "cues"] = "everything"
     utterance_ids: str | None = None
-    all_ids: str | None = None
+    dialogue_ids: str | None = None
+    traces: str | None = None
+    landmarks: tuple[str, ...] = ()
     configs: Mapping[int, str] = field(default_factory=dict, hash=False)
     order_fixed: bool = False
     options: tuple[str, ...] = ()
@@ -79,8 +84,14 @@ CORPORA = (
         "speechcue_hf.corpora.iemocap",
         licence="IEMOCAP licence of the University of Southern California, to each user",
         may_leave="cues",
-        utterance_ids=r"Ses0[1-5][FM]_(impro|script)\d\d",
-        all_ids=r"Ses0[1-5][FM]_(impro|script)\d\d\w*_[FM](\d+|XX\d*)",
+        utterance_ids=r"Ses0[1-5][FM]_(impro|script)\d\d[a-z]?(_\d[a-z]?)?_[FM](\d+|XX\d*)",
+        dialogue_ids=r"Ses0[1-5][FM]_(impro|script)\d\d[a-z]?(_\d[a-z]?)?",
+        # Its ids with any mark or none between their parts, its speakers, its dialogues, its folders, its name.
+        traces=(
+            r"ses(sion)?[\W_]*0?[1-5][\W_]*[fm][\W_]*(impro|script)|\bses0[1-5][\W_]?[fm]\b|impro0\d"
+            r"|script0[1-3]([\W_]?\d)?[\W_]?[fm](xx)?\d{3}|session[1-5][\\/]+(dialog|sentences)|iemocap"
+        ),
+        landmarks=("dialog/EmoEvaluation", "Session[1-5]/dialog", "Session[1-5]/sentences", "sentences/wav/Ses0*"),
         configs={4: "ser-4", 6: "erc-6", 11: "all"},
         order_fixed=True,
         options=("fold",),
@@ -95,7 +106,10 @@ CORPORA = (
         "speechcue_hf.corpora.meld",
         licence="GPL-3.0 (annotations)",
         hub_licence="gpl-3.0",
-        all_ids=r"(train|dev|test)_dia\d+_utt\d+",
+        may_leave="annotations",
+        utterance_ids=r"(train|dev|test)_dia\d+_utt\d+",
+        traces=r"dia[\W_]?\d+[\W_]?utt[\W_]?\d+|(train|dev|test)[\W_]dia\d|meld\.raw",
+        landmarks=("*_sent_emo.csv", "train_splits/dia*", "dev_splits_complete", "output_repeated_splits_test"),
         order_fixed=True,
         homepage="https://affective-meld.github.io",
         citation=(
@@ -108,7 +122,7 @@ CORPORA = (
         "speechcue_hf.corpora.emorynlp",
         licence="Apache-2.0",
         hub_licence="apache-2.0",
-        all_ids=r"s\d\d_e\d\d_c\d\d_u\d{3}",
+        utterance_ids=r"s\d\d_e\d\d_c\d\d_u\d{3}",
         order_fixed=True,
         homepage="https://github.com/emorynlp/emotion-detection",
         citation=(
@@ -122,7 +136,7 @@ CORPORA = (
         "speechcue_hf.corpora.dailydialog",
         licence="CC-BY-NC-SA-4.0",
         hub_licence="cc-by-nc-sa-4.0",
-        all_ids=r"(train|validation|test)_\d{5}_u\d\d",
+        utterance_ids=r"(train|validation|test)_\d{5}_u\d\d",
         order_fixed=True,
         homepage="http://yanran.li/dailydialog",
         citation=(
@@ -136,7 +150,7 @@ CORPORA = (
         "speechcue_hf.corpora.libritts",
         licence="CC-BY-4.0",
         hub_licence="cc-by-4.0",
-        all_ids=r"\d+_\d+_\d{6}_\d{6}",
+        utterance_ids=r"\d+_\d+_\d{6}_\d{6}",
         order_fixed=True,
         homepage="https://www.openslr.org/60",
         citation=(
@@ -151,12 +165,17 @@ CORPORA = (
         "speechcue_hf.corpora.demo",
         licence="CC0-1.0",
         hub_licence="cc0-1.0",
-        all_ids=r"(bicycle|concert|dinner|dog|exam|flight|keys|moving|neighbours|party|printer|promotion)_0[0-7]",
+        utterance_ids=r"(bicycle|concert|dinner|dog|exam|flight|keys|moving|neighbours|party|printer|promotion)_0[0-7]",
         needs_folder=False,
     ),
     Corpus("folder", "speechcue_hf.corpora.folder"),
 )
 """Those of this package."""
+
+_FREEDOM = {"cues": 0, "annotations": 1, "everything": 2}
+
+_MOST_FOLDERS = 4
+"""Between a clip and the folder of its release; what lies further up may be somebody's home."""
 
 _added: dict[str, Corpus] = {}
 """Those that programs have added with :func:`speechcue_hf.corpora.registration.register_corpus`."""
@@ -185,11 +204,15 @@ def find_corpus(name: str | None) -> Corpus | None:
         >>> find_corpus("iemocap+meld").may_leave
         'cues'
     """
-    found = [corpora().get(part) for part in (name or "").split(TOGETHER)]
-    parts = [corpus for corpus in found if corpus is not None]
-    if len(parts) < len(found):
-        return None
-    return parts[0] if len(parts) == 1 else _together(parts)
+    parts = _parts(name or "")
+    return _together(parts) if len(parts) > 1 else next(iter(parts), None)
+
+
+def _parts(name: str) -> list[Corpus]:
+    """The corpora of a name, one or several; none if one of them is not known."""
+    found = [corpora().get(part) for part in name.split(TOGETHER)]
+    known = [corpus for corpus in found if corpus is not None]
+    return known if len(known) == len(found) else []
 
 
 def _together(parts: Sequence[Corpus]) -> Corpus:
@@ -200,11 +223,24 @@ def _together(parts: Sequence[Corpus]) -> Corpus:
         loader="",
         licence="; ".join(dict.fromkeys(corpus.licence for corpus in parts if corpus.licence)),
         hub_licence=hub_licences.pop() if len(hub_licences) == 1 else "other",
-        may_leave="cues" if any(corpus.may_leave == "cues" for corpus in parts) else "everything",
+        may_leave=min((corpus.may_leave for corpus in parts), key=_FREEDOM.__getitem__),
+        utterance_ids=_any_of([corpus.utterance_ids for corpus in parts]),
+        dialogue_ids=_any_of([corpus.dialogue_ids for corpus in parts]),
         order_fixed=all(corpus.order_fixed for corpus in parts),
         homepage=" ".join(corpus.homepage for corpus in parts if corpus.homepage),
         citation=" ".join(corpus.citation for corpus in parts if corpus.citation),
     )
+
+
+def _any_of(patterns: Sequence[str | None]) -> str | None:
+    """A pattern of what one of some patterns matches; None if one of them is of anything."""
+    known = [pattern for pattern in patterns if pattern]
+    return "|".join(f"(?:{pattern})" for pattern in known) if len(known) == len(patterns) else None
+
+
+def is_of_users(corpus: Corpus) -> bool:
+    """Whether rows are recordings that nobody has released, or some of them are."""
+    return not all(part.licence for part in _parts(corpus.name) or [corpus])
 
 
 def dataset_name(corpus: str) -> str:
@@ -264,21 +300,46 @@ def _sources_of_ids(rows: Dataset) -> dict[str, str]:
     ids = rows.with_format(None)["utterance_id"]
     labels = len(getattr(rows.features.get("emotion"), "names", ()))
     for corpus in corpora().values():
-        if corpus.all_ids and all(re.fullmatch(corpus.all_ids, str(name)) for name in ids):
+        if corpus.utterance_ids and all(re.fullmatch(corpus.utterance_ids, str(name)) for name in ids):
             return {corpus.name: corpus.configs.get(labels, "default")}
     return {}
 
 
-def corpus_of_ids(utterance_ids: Iterable[str]) -> Corpus | None:
-    """The first corpus to which one of some utterance ids belongs, whatever a record says; None if they tell nothing.
+def strictest(found: Iterable[Corpus | None]) -> Corpus | None:
+    """The corpus of some whose licence lets least out; the first of equals, and None of none."""
+    return min((corpus for corpus in found if corpus), key=lambda corpus: _FREEDOM[corpus.may_leave], default=None)
+
+
+def corpus_of_texts(texts: Iterable[str]) -> Corpus | None:
+    """The corpus that rows are of by what their ids, file names and other texts say; of several the strictest.
+
+    Only those that keep something back are looked for: a trace takes rights, and gives none.
 
     Example:
-        >>> corpus_of_ids(["mine_1", "Ses03F_impro08_M012"]).name
+        >>> corpus_of_texts(["mine_1", "copy-of-ses03f_impro08_m012.wav"]).name
         'iemocap'
     """
-    patterns = [(corpus, re.compile(corpus.utterance_ids)) for corpus in corpora().values() if corpus.utterance_ids]
-    found = (corpus for name in utterance_ids for corpus, pattern in patterns if pattern.match(name))
-    return next(found, None)
+    told = [
+        (corpus, re.compile(traces, re.I))
+        for corpus in corpora().values()
+        if corpus.may_leave != "everything" and (traces := corpus.traces or corpus.utterance_ids)
+    ]
+    return strictest({corpus for text in texts for corpus, pattern in told if pattern.search(text)})
+
+
+def corpus_of_clips(clips: Iterable[Path]) -> Corpus | None:
+    """The corpus in whose release files lie, by its folders, or by their names where links lead to; None of none."""
+    real = [path.resolve() for path in clips]
+    folders = {
+        folder for parent in {path.parent for path in real} for folder in (parent, *parent.parents[:_MOST_FOLDERS])
+    }
+    found = strictest(
+        corpus
+        for corpus in corpora().values()
+        for folder in folders
+        if len(folder.parts) > 1 and any(next(folder.glob(landmark), None) for landmark in corpus.landmarks)
+    )
+    return strictest((found, corpus_of_texts(map(str, real))))
 
 
 @cache

@@ -13,8 +13,6 @@ When both lie in one folder the csv is read.
 from __future__ import annotations
 
 import ast
-import csv
-import io
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -24,7 +22,7 @@ from typing import Any, ClassVar
 from datasets import List, Value
 
 from speechcue_hf.corpora.builder import CorpusBuilder
-from speechcue_hf.corpora.release import compare_counts, first_existing, read_utf8, report
+from speechcue_hf.corpora.release import compare_counts, csv_rows, first_existing, read_utf8, report
 from speechcue_hf.corpora.schema import Utterance
 from speechcue_hf.errors import CorpusError
 
@@ -90,7 +88,7 @@ def watched(data_dir: Path) -> list[Path]:
 def _parse_csv(file: Path) -> list[Utterance]:
     """Utterances of a ``emorynlp_*_final.csv``."""
     utterances = []
-    for number, row in enumerate(csv.DictReader(io.StringIO(read_utf8(file), newline="")), start=1):
+    for number, (_, row) in enumerate(csv_rows(file, read_utf8(file)), start=1):
         try:
             scene = f"s{int(row['Season']):02d}_e{int(row['Episode']):02d}_c{int(row['Scene_ID']):02d}"
             utterances.append(
@@ -106,7 +104,7 @@ def _parse_csv(file: Path) -> list[Utterance]:
             )
         except KeyError as error:
             raise CorpusError(f"{file} has no column {error}: {_EXPECTED}") from error
-        except (ValueError, TypeError, SyntaxError) as error:
+        except (ValueError, TypeError, SyntaxError, LookupError, AttributeError, RecursionError, MemoryError) as error:
             raise CorpusError(f"{file}, row {number} cannot be read ({error}): {_EXPECTED}") from error
     return utterances
 
@@ -115,7 +113,7 @@ def _parse_json(file: Path) -> list[Utterance]:
     """Utterances of an ``emotion-detection-*.json``."""
     try:
         scenes = [scene for episode in json.loads(read_utf8(file))["episodes"] for scene in episode["scenes"]]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise CorpusError(f"{file} does not hold episodes with scenes ({error!r}): {_EXPECTED}") from error
     utterances = []
     for scene in scenes:
@@ -130,7 +128,7 @@ def _parse_json(file: Path) -> list[Utterance]:
                 )
                 for entry in scene["utterances"]
             ]
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             name = scene.get("scene_id") if isinstance(scene, dict) else scene
             raise CorpusError(f"{file}, scene {name} cannot be read ({error!r}): {_EXPECTED}") from error
     return utterances

@@ -179,14 +179,16 @@ def _read_table(file: Path) -> pa.Table:
             return pa.parquet.read_table(file)
         if file.suffix == ".jsonl":
             return pa.Table.from_struct_array(pa.array(_json_objects(file)))
-        return pa.csv.read_csv(
+        table = pa.csv.read_csv(
             file,
             parse_options=pa.csv.ParseOptions(newlines_in_values=True),
             convert_options=pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(COLUMNS, pa.string()), null_values=[""], strings_can_be_null=True
             ),
         )
-    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError) as error:
+        # Arrow looks at the names of columns only when they are asked for.
+        return table.rename_columns(table.column_names)
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise CorpusError(f"{file} cannot be read as utf-8 {file.suffix[1:]}: {error}") from error
 
 
@@ -196,7 +198,7 @@ def _json_objects(file: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(file.read_text(encoding="utf-8-sig").rstrip().split("\n"), start=1):
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise CorpusError(f"{file}, line {number} is not json: {error}") from error
         if not isinstance(row, dict):
             raise CorpusError(f"{file}, line {number} is not a json object: write one {{...}} per line")
@@ -209,7 +211,7 @@ def _extra_columns(rows: Iterable[_Row]) -> Mapping[str, Any]:
     schemas = {row.file: row.types for row in rows}
     try:
         schema = pa.unify_schemas(list(schemas.values()), promote_options="permissive")
-    except pa.ArrowTypeError as error:
+    except pa.ArrowException as error:
         files = ", ".join(str(file) for file in schemas)
         raise CorpusError(f"a column has another type in each of {files}: {error}; give it the same type") from error
     extras: Mapping[str, Any] = Features.from_arrow_schema(

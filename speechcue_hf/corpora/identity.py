@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from datasets import ClassLabel, DatasetDict
 
 from speechcue_hf import __version__
 from speechcue_hf.corpora.catalogue import (
     TOGETHER,
+    Corpus,
+    corpora,
     dataset_name,
     find_corpus,
     is_source,
     named_source,
     paragraphs,
     sources_of,
+    strictest,
 )
 from speechcue_hf.records import CorpusIdentity
+
+_LICENCES = "; "
+"""Between the licences of rows that come from several places."""
 
 
 def identify(dataset: DatasetDict) -> CorpusIdentity | None:
@@ -43,7 +51,7 @@ def identify(dataset: DatasetDict) -> CorpusIdentity | None:
     return CorpusIdentity(
         corpus=name,
         config=TOGETHER.join(sources[part] for part in sorted(sources)),
-        licence="; ".join(_told(dataset, "license")) or (corpus.licence if corpus else ""),
+        licence=_LICENCES.join(_told(dataset, "license")) or (corpus.licence if corpus else ""),
         homepage=" ".join(_told(dataset, "homepage")) or (corpus.homepage if corpus else ""),
         citation=" ".join(_told(dataset, "citation")) or (corpus.citation if corpus else ""),
         labels=tuple(emotion.names) if isinstance(emotion, ClassLabel) else (),
@@ -62,6 +70,19 @@ def _told(dataset: DatasetDict, name: str) -> list[str]:
 def metadata_of(identity: CorpusIdentity | None) -> dict[str, str] | None:
     """What the records of a model say of a corpus; None for rows of nobody."""
     return None if identity is None else identity.metadata
+
+
+def corpus_of_metadata(metadata: Mapping[str, Any] | None) -> Corpus | None:
+    """The corpus that a record names, or whose licence it states, as the loader of somebody's own folder may have.
+
+    Args:
+        metadata: From :func:`metadata_of`; None for rows of nobody.
+    """
+    if metadata is None:
+        return None
+    licences = str(metadata.get("licence") or "").split(_LICENCES)
+    stated = (corpus for corpus in corpora().values() if corpus.licence in licences and corpus.licence)
+    return strictest((find_corpus(metadata.get("name")), *stated))
 
 
 def restore_identity(dataset: DatasetDict, identity: CorpusIdentity) -> None:

@@ -265,7 +265,10 @@ def _evaluation(block: re.Match[str], categories: list[str], where: str) -> tupl
         raise CorpusError(
             f"{where}, turn {block['id']}: expected one of {', '.join(LABELS)}, found {block['label']!r}: {FIX}"
         )
-    ratings = [float(rating) for rating in block["ratings"].split(",")]
+    try:
+        ratings = [float(rating) for rating in block["ratings"].split(",")]
+    except ValueError:
+        ratings = []
     if len(ratings) != len(RATINGS):
         raise CorpusError(f"{where}, turn {block['id']}: expected three ratings, found [{block['ratings']}]: {FIX}")
     return LABELS[block["label"]], {**dict(zip(RATINGS, ratings, strict=True)), "annotator_categories": categories}

@@ -13,8 +13,6 @@ does not exist. Times come from subtitles of the broadcast and are unreliable.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import os
@@ -28,7 +26,7 @@ from datasets import Value
 
 from speechcue_hf.corpora.builder import CorpusBuilder
 from speechcue_hf.corpora.clips import known_clips
-from speechcue_hf.corpora.release import FIX, compare_counts, first_existing, first_of, read_utf8, report
+from speechcue_hf.corpora.release import FIX, compare_counts, csv_rows, first_existing, first_of, read_utf8, report
 from speechcue_hf.corpora.schema import Utterance
 from speechcue_hf.errors import CorpusError
 
@@ -126,9 +124,8 @@ def _read_split(file: Path, media: Path, split: str) -> list[Utterance]:
     """The utterances of a split by dialogue and utterance number."""
     present = set(os.listdir(media)) if media.is_dir() else set()
     numbered: dict[tuple[int, int], Utterance] = {}
-    reader = csv.DictReader(io.StringIO(read_utf8(file).translate(_FIRST_RELEASE), newline=""))
-    for row in reader:
-        where = f"{file}, line {reader.line_num}"
+    for line, row in csv_rows(file, read_utf8(file).translate(_FIRST_RELEASE)):
+        where = f"{file}, line {line}"
         try:
             number = int(row["Dialogue_ID"]), int(row["Utterance_ID"])
             utterance = _utterance(row, split, media, present)
@@ -190,7 +187,9 @@ def seconds(time: str) -> float:
 def _utterance(row: Mapping[str, str], split: str, media: Path, present: set[str]) -> Utterance:
     dialogue, utterance = int(row["Dialogue_ID"]), int(row["Utterance_ID"])
     if row["Emotion"] not in EMOTIONS:
-        raise ValueError(f"emotion {row['Emotion']!r} is not one of {', '.join(EMOTIONS)}")
+        near = row["Emotion"].strip().lower()
+        meant = f", in which the release writes it {near!r}" if near in EMOTIONS else ""
+        raise ValueError(f"emotion {row['Emotion']!r} is not one of {', '.join(EMOTIONS)}{meant}")
     clip = f"dia{dialogue}_utt{utterance}"
     return Utterance(
         dialogue_id=f"{NAMES[split]}_dia{dialogue}",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from speechcue_hf.corpora.check import count_splits, differences, release_counts
 from speechcue_hf.corpora.schema import Utterance
@@ -12,7 +15,12 @@ from speechcue_hf.errors import CorpusError
 
 logger = logging.getLogger(__name__)
 
-FIX = "download the release again, or pass verify=False (`speechcue prepare --no-verify`) to work with a partial copy"
+FIX = "download the release again, or correct the file"
+"""Of what no setting helps against."""
+
+_FIX_OR_PARTIAL = (
+    "download the release again, or pass verify=False (`speechcue prepare --no-verify`) to work with a partial copy"
+)
 
 
 def compare_counts(
@@ -49,7 +57,7 @@ def report(problems: Iterable[str], verify: bool) -> None:
     """
     for problem in problems:
         if verify:
-            raise CorpusError(f"{problem}: {FIX}")
+            raise CorpusError(f"{problem}: {_FIX_OR_PARTIAL}")
         logger.warning("%s; loaded as it is (verify=False)", problem)
 
 
@@ -63,6 +71,24 @@ def first_of(problems: Sequence[str]) -> list[str]:
     if len(problems) < 2:
         return list(problems)
     return [f"{problems[0]} (and {len(problems) - 1:,} more like it)"]
+
+
+def csv_rows(file: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a csv, each with the number of its last line.
+
+    Args:
+        file: For the message.
+        text: What the file holds.
+
+    Raises:
+        CorpusError: If it is no csv.
+    """
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise CorpusError(f"{file}, line {reader.line_num + 1}: {error}: {FIX}") from error
 
 
 def first_existing(paths: Iterable[Path]) -> Path | None:

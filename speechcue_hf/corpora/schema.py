@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from datasets import Audio, ClassLabel, Features, Value
+
+from speechcue_hf.errors import CorpusError
 
 SPLITS = ("train", "validation", "test")
 """In the order in which ``load_dataset`` gives them."""
@@ -83,6 +86,34 @@ def dialogues_of(utterances: Iterable[Utterance]) -> list[list[Utterance]]:
     return list(dialogues.values())
 
 
+def check_utterances(utterances: Iterable[Utterance], emotions: Collection[str]) -> None:
+    """Refuse utterances that a file says something else of than their columns hold.
+
+    Raises:
+        CorpusError: If one has an id, a text, a time or a label that is none; it names the utterance and the column.
+    """
+    for it in utterances:
+        for column in ("dialogue_id", "utterance_id", "text", "speaker", "gender", "emotion"):
+            value = getattr(it, column)
+            if not _is_text(value) and (value is not None or column in ("dialogue_id", "utterance_id", "text")):
+                raise CorpusError(
+                    f"utterance {it.utterance_id!r}, {column}: {value!r:.60} is no text: correct the file"
+                )
+        if it.emotion is not None and it.emotion not in emotions:
+            raise CorpusError(f"utterance {it.utterance_id!r}: {it.emotion!r:.60} is none of {', '.join(emotions)}")
+        for time in (it.start, it.end):
+            if time is not None and not (isinstance(time, int | float) and math.isfinite(time)):
+                raise CorpusError(f"utterance {it.utterance_id!r}: {time!r:.60} is no time in s: correct the file")
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is a text that can be written in utf-8."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
 def utterance_table(rows: Sequence[tuple[int, Utterance, str]], features: Features) -> pa.Table:
     """Arrow table of utterances, in the given features.
 
@@ -92,6 +123,9 @@ def utterance_table(rows: Sequence[tuple[int, Utterance, str]], features: Featur
 
     Returns:
         A table whose schema is ``features.arrow_schema``.
+
+    Raises:
+        CorpusError: If a value does not fit its column.
     """
     emotion = features["emotion"]
     values = [
@@ -105,4 +139,10 @@ def utterance_table(rows: Sequence[tuple[int, Utterance, str]], features: Featur
         }
         for turn, utterance, status in rows
     ]
-    return pa.table({name: [row[name] for row in values] for name in features}, schema=features.arrow_schema)
+    try:
+        return pa.table({name: [row[name] for row in values] for name in features}, schema=features.arrow_schema)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        first, last = rows[0][1].utterance_id, rows[-1][1].utterance_id
+        raise CorpusError(
+            f"utterances {first!r} to {last!r}: a value does not fit its column ({error}): correct the file"
+        ) from error

@@ -36,7 +36,7 @@ from speechcue_hf.cues.table import columns_of
 from speechcue_hf.cues.wording import WORDINGS, CueFeatures, levelled_columns, put_in_words, wording_sha256, words_alike
 from speechcue_hf.dialogues import dialogues, split_dialogues
 from speechcue_hf.errors import DescriberError
-from speechcue_hf.records import DESCRIBER_FILE, Record, read_record, with_nulls, write_record
+from speechcue_hf.records import DESCRIBER_FILE, Record, parse_record, read_record, with_nulls, write_record
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +95,7 @@ class SpeechDescriber(Record):
         settings: ``MeasurementSettings.to_values()`` of the training measurements, or None.
         package_version: Version of this package that fitted it.
         wording_hash: SHA-256 of the templates it was fitted with.
+        named_sha256: Fingerprint before a publication put numbers for the names of speakers; None where none did.
 
     Example:
         >>> describer = SpeechDescriber.fit(measured["train"], levels=5, baseline="speaker")
@@ -112,6 +113,7 @@ class SpeechDescriber(Record):
     settings: Mapping[str, Any] | None
     package_version: str
     wording_hash: str
+    named_sha256: str | None = None
 
     FILE: ClassVar[str] = DESCRIBER_FILE
     FIX: ClassVar[str] = "fit the describer again with `speechcue describe`"
@@ -257,7 +259,12 @@ class SpeechDescriber(Record):
                 "this describer does not know how its training clips were measured: fit it with "
                 "settings=MeasurementSettings(...), the settings of the train split"
             )
-        return MeasurementSettings.from_values(self.settings)
+        return parse_record(MeasurementSettings, self.settings, f"the settings in {DESCRIBER_FILE}")
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what it says, 64 hexadecimal digits: by which names it calls speakers changes nothing."""
+        return self.named_sha256 or super().fingerprint
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -359,7 +366,8 @@ class SpeechDescriber(Record):
             ``"speaker"``, ``"gender"``, ``"overall"`` or ``"past"`` → rows. Rows without measurements are not counted.
 
         Example:
-            >>> SpeechDescriber.fit(measured["train"]).compared_with(measured["test"][:])
+            >>> describer = SpeechDescriber.fit(measured["train"], baseline="speaker")
+            >>> describer.compared_with(measured["test"][:])
             Counter({'speaker': 16})
         """
         _check_batch(batch, self.cues, self.baseline)

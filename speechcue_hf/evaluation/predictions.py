@@ -69,8 +69,8 @@ def read_predictions(path: Path) -> Dataset:
     try:
         # Not through datasets' loaders, which leave a copy in the cache.
         table = Dataset(_READERS[path.suffix](path))
-    except pa.ArrowInvalid as error:
-        raise EvaluationError(f"{path} cannot be read as {path.suffix} ({error}).") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise EvaluationError(f"{path} cannot be read as {path.suffix} ({error}): evaluate again.") from error
     needed = ["utterance_id", "dialogue_id", "label"]
     missing = [name for name in needed if name not in table.column_names]
     if missing or not {"prediction", "output"} & set(table.column_names):

@@ -13,14 +13,21 @@ from typing import Any
 
 from datasets import ClassLabel, Dataset
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from jinja2 import TemplateError
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from speechcue_hf.corpora.catalogue import NAMESPACE, find_corpus
-from speechcue_hf.hub.run_records import RunRecords, read_run
+from speechcue_hf.errors import RecordError
+from speechcue_hf.hub.privacy import PrivateRecord
+from speechcue_hf.hub.run_records import RunRecords, read_run, without_speaker_names
 from speechcue_hf.models.base import HUB_ID
 from speechcue_hf.prompts.build import build_prompts, needed_columns
 from speechcue_hf.prompts.specification import PromptSpecification
 from speechcue_hf.records import ResultsRecord
-from speechcue_hf.templates import own_templates
+from speechcue_hf.templates import card_templates, own_templates, plain_line
+
+DAMAGE = (TemplateError, YAMLError, LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
+"""What a card that is written from records ends in where one of them holds something else than its keys say."""
 
 METRICS = {
     "weighted_f1": "weighted F1",
@@ -71,13 +78,22 @@ _DESCRIBED = {
 """What descriptions look like, for a prompt that is only shown."""
 
 
-def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None = None) -> ModelCard:
+def model_card(
+    folder: Path,
+    *,
+    repo_id: str | None = None,
+    licence: str | None = None,
+    speaker_names: bool = False,
+    private: PrivateRecord | None = None,
+) -> ModelCard:
     """Write the card of a run from its records.
 
     Args:
         folder: What a training wrote, with ``results.json`` where ``speechcue evaluate`` wrote one.
         repo_id: Id that the model has or will have on the Hub; None for a model in a folder.
         licence: The model's licence as the Hub names it, such as ``apache-2.0``; None states none.
+        speaker_names: Show the names of speakers of own recordings; otherwise they become numbers.
+        private: Why the repository must stay private; None where it need not.
 
     Returns:
         The card. Without results it says so, and shows no score.
@@ -85,24 +101,35 @@ def model_card(folder: Path, *, repo_id: str | None = None, licence: str | None 
     Raises:
         EvaluationError: If the folder has no training record, or the results are of another prompt or describer, or of
             biographies made otherwise.
+        RecordError: If a record is damaged, or lacks what a card shows.
         PromptError: If the prompt beside the model is not valid.
         DescriberError: If the describer of the training is recorded, and no valid one lies beside the model.
     """
-    run = read_run(folder)
     name = repo_id.split("/")[-1] if repo_id else folder.resolve().name
-    content = _render(
-        "model_card.md.jinja",
-        card_data=_card_data(name, run, licence).to_yaml(),
-        model_name=name,
-        licence=licence,
-        local=repo_id is None,
-        example=_usage_example(run, source=repo_id or ".").rstrip(),
-        **_shown(run),
-        percent=_percent,
-        bounds=_bounds,
-        mean_and_sd=_mean_and_sd,
-        our_figure=partial(_our_figure, run),
-    )
+    try:
+        run = read_run(folder) if speaker_names else without_speaker_names(read_run(folder))
+        content = (
+            card_templates("hub/templates", documents=True)
+            .get_template("model_card.md.jinja")
+            .render(
+                card_data=_card_data(name, run, licence).to_yaml(),
+                model_name=name,
+                licence=licence,
+                private=private,
+                local=repo_id is None,
+                example=_usage_example(run, source=repo_id or ".").rstrip(),
+                **_shown(run),
+                percent=_percent,
+                bounds=_bounds,
+                mean_and_sd=_mean_and_sd,
+                our_figure=partial(_our_figure, run),
+            )
+        )
+    except DAMAGE as error:
+        raise RecordError(
+            f"a record in {folder} does not have what its card shows ({plain_line(str(error))}): train or evaluate "
+            "again, or take another copy of the run"
+        ) from error
     return ModelCard(content)
 
 
@@ -166,7 +193,7 @@ def _bounds(thresholds: Sequence[float]) -> str:
 def _card_data(name: str, run: RunRecords, licence: str | None) -> ModelCardData:
     """The card's metadata; a base model that is not on the Hub is left out, since its name would lead nowhere."""
     training = run.training
-    corpus = (training.corpus or {}).get("name")
+    corpus = plain_line(str((training.corpus or {}).get("name", "")))
     return ModelCardData(
         language="en",
         license=licence,
@@ -181,7 +208,8 @@ def _card_data(name: str, run: RunRecords, licence: str | None) -> ModelCardData
 
 
 def _eval_results(results: ResultsRecord) -> list[EvalResult]:
-    corpus = results.corpus or {}
+    # The metadata escapes by itself; it holds no line ends and nothing that nobody sees.
+    corpus = {key: plain_line(str(value)) for key, value in (results.corpus or {}).items()}
     name = corpus.get("name", "not named")
     return [
         EvalResult(
@@ -190,7 +218,7 @@ def _eval_results(results: ResultsRecord) -> list[EvalResult]:
             dataset_type=NAMESPACE + name if find_corpus(name) else name,
             dataset_name=name,
             dataset_config=corpus.get("config"),
-            dataset_split=results.split,
+            dataset_split=results.split and plain_line(results.split),
             dataset_revision=corpus.get("revision"),
             metric_type=_METRIC_TYPES[metric],
             metric_name=shown,
@@ -210,7 +238,7 @@ def _usage_example(run: RunRecords, *, source: str) -> str:
     shown = [] if speech else ["speaker", "gender", "text"]
     shown += ["biography"] if run.includes_biographies else []
     tasks = list(run.captions.tasks) if run.captions else ["style"]
-    return _render(
+    return _render_program(
         _example_template(run),
         source=source,
         turns=[{name: turn[name] for name in shown} for turn in _CONVERSATION],
@@ -250,5 +278,5 @@ def _example_template(run: RunRecords) -> str:
     return "pretraining_example.py.jinja" if run.training.stage == 1 else "caption_example.py.jinja"
 
 
-def _render(template: str, **variables: Any) -> str:
+def _render_program(template: str, **variables: Any) -> str:
     return own_templates("hub/templates", documents=True).get_template(template).render(variables)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+import re
+from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pyarrow.parquet as pq
+from huggingface_hub import ModelCard
 
-from speechcue_hf.corpora.catalogue import Corpus, corpus_of_ids, find_corpus
+from speechcue_hf.corpora.catalogue import Corpus
 from speechcue_hf.errors import LicenceError, PublishingError
 from speechcue_hf.hub.card import model_card
+from speechcue_hf.hub.licence import corpus_of_run
+from speechcue_hf.hub.privacy import PrivateRecord, private_record
+from speechcue_hf.hub.reading import read_table
+from speechcue_hf.hub.run_records import SEEDS_FILES, RunRecords, read_run, without_speaker_names
 from speechcue_hf.hub.scan import check_files
-from speechcue_hf.hub.upload import commit_files, repository
+from speechcue_hf.hub.upload import commit_files, own_file, repository
 from speechcue_hf.models.base import HUB_ID, TINY_MODEL
 from speechcue_hf.records import (
     BASE_MODEL_FOLDER,
@@ -33,28 +39,35 @@ from speechcue_hf.records import (
     find_record,
     read_json,
     read_record,
+    write_record,
 )
 
 logger = logging.getLogger(__name__)
 
+WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
+"""Files of weights; what a model has in parts, its index names."""
+
 MODEL_FILES = (
-    "*.safetensors",
-    "*.safetensors.index.json",
     "config.json",
     "generation_config.json",
     "adapter_config.json",
-    "tokenizer*",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "spiece.model",
     "special_tokens_map.json",
     "added_tokens.json",
-    "vocab.*",
+    "vocab.json",
+    "vocab.txt",
     "merges.txt",
     "chat_template.jinja",
     "preprocessor_config.json",
     "processor_config.json",
-    "*_bioserc.py",
-    "*_semollm.py",
 )
-"""What a model is loaded from. Nothing else goes out: no checkpoint, no optimizer, no pickle, nobody's notes."""
+"""What a model is loaded from, beside weights and our code. Nothing else goes out: no checkpoint, no notes."""
+
+_SHARD = re.compile(r"(?:adapter_)?model-\d{5}-of-\d{5}\.safetensors")
 
 RECORDS = (
     TRAINING_FILE,
@@ -89,6 +102,7 @@ def publish_model(
     private: bool = False,
     licence: str | None = None,
     everybody_is_licensed: bool = False,
+    speaker_names: bool = False,
 ) -> str:
     """Publish a run, so that a stranger loads it by its id and finds out how it was made.
 
@@ -104,6 +118,7 @@ def publish_model(
         licence: Of the model, as the Hub names it; None states none.
         everybody_is_licensed: Says that all who can read this private or gated repository hold the corpus's licence.
             Predictions, which have its labels, stay here without it where the licence asks for that.
+        speaker_names: Publish the names of speakers of own recordings; otherwise they become numbers.
 
     Returns:
         The commit, 40 hexadecimal digits.
@@ -111,7 +126,8 @@ def publish_model(
     Raises:
         PublishingError: If there is no finished run, its weights are not in safetensors, nobody else could find its
             base model, a file tells of this machine, or the Hub does not take the commit; nothing is published then.
-        LicenceError: If the tokenizer was trained on texts that may not leave.
+        LicenceError: If the tokenizer was trained on texts that may not leave, or a repository that must be private has
+            become public.
         EvaluationError: If the records beside the model do not belong together.
 
     Example:
@@ -119,25 +135,44 @@ def publish_model(
         '0d1e5ad6cbd9c3d9a9a47b1e4b7bd4b3a4f0c3d2'
     """
     run = _best_run(folder := Path(folder))
-    training = _training_record(run)
+    _training_record(run)
+    records = read_run(run)
     files = {**_model_files(run), **_records(run, folder)}
-    card = model_card(run, repo_id=repo_id, licence=licence)
     restricted = repository(repo_id, "model", private=private)
-    corpus = _corpus_of(training, run)
+    corpus, reasons = _corpus_of(records, run), []
     # Of a corpus that is not known, nothing may be passed on.
-    free = corpus is not None and corpus.may_leave == "everything"
+    free = corpus is not None and corpus.may_leave != "cues"
     may_leave = (restricted and everybody_is_licensed) or free
-    _check_tokenizer(training, corpus, may_leave=may_leave)
-    predictions = run / PREDICTIONS_FILE
-    if predictions.is_file() and may_leave:
+    name = corpus.name if corpus else "a corpus that is not known"
+    if _tokenizer_is_of_texts(records.training) and not free:
+        _check_tokenizer(name, may_leave=may_leave)
+        reasons.append(f"the tokenizer is made of texts of {name}, whose licence does not let them out")
+    predictions = own_file(run, PREDICTIONS_FILE)
+    if predictions is not None and may_leave:
         files[predictions.name] = predictions
-    elif predictions.is_file():
+        reasons += [] if free else [f"{predictions.name} has labels of {name}, whose licence does not let them out"]
+    elif predictions is not None:
         logger.info("%s stays here: the labels in it may not be passed on to everybody", predictions.name)
+    mark = private_record(repo_id, "model", reasons, restricted=restricted)
+    card = model_card(run, repo_id=repo_id, licence=licence, speaker_names=speaker_names, private=mark)
     with TemporaryDirectory(prefix="speechcue-publish-") as staging:
-        files[CARD_FILE] = Path(staging) / CARD_FILE
-        files[CARD_FILE].write_text(str(card), encoding="utf-8")
+        files |= _staged(card, mark, records if speaker_names else without_speaker_names(records), Path(staging))
+        if DESCRIBER_FILE in files and files[DESCRIBER_FILE].parent == Path(staging):
+            files.pop(DISTRIBUTIONS_FILE, None)
         check_files(list(files.values()), folders=[run.parent])
-        return commit_files(repo_id, "model", files, "Publish the model", replaces=_REPLACED)
+        return commit_files(
+            repo_id, "model", files, "Publish the model", replaces=_REPLACED, restricted=mark is not None
+        )
+
+
+def _staged(card: ModelCard, mark: PrivateRecord | None, records: RunRecords, staging: Path) -> dict[str, Path]:
+    """What is written for the publication, and lies not beside the model."""
+    (staging / CARD_FILE).write_text(str(card), encoding="utf-8")
+    if mark is not None:
+        write_record(mark, staging)
+    if records.describer is not None and records.describer.named_sha256 is not None:
+        write_record(records.describer, staging)
+    return {path.name: path for path in staging.iterdir()}
 
 
 def _best_run(folder: Path) -> Path:
@@ -184,7 +219,9 @@ def _model_files(run: Path) -> dict[str, Path]:
 
 
 def _files_of(folder: Path) -> dict[str, Path]:
-    files = {path.name: path for pattern in MODEL_FILES for path in sorted(folder.glob(pattern)) if path.is_file()}
+    """The files of a model, each by its exact name."""
+    names = [*WEIGHTS, *_parts(folder), *MODEL_FILES, *_own_code()]
+    files = {name: path for name in names if (path := own_file(folder, name)) is not None}
     if not any(name.endswith(".safetensors") for name in files):
         raise PublishingError(
             f"{folder.name} holds no weights in safetensors, and pickles are not published: save the model again with "
@@ -193,26 +230,55 @@ def _files_of(folder: Path) -> dict[str, Path]:
     return files
 
 
+def _parts(folder: Path) -> list[str]:
+    """The index of weights in parts, and the parts that it names."""
+    found = []
+    for name in WEIGHTS:
+        if (index := own_file(folder, f"{name}.index.json")) is not None:
+            places = read_json(index, TrainingRecord.FIX).get("weight_map")
+            parts = sorted(set(map(str, places.values()))) if isinstance(places, dict) else []
+            if wrong := [part for part in parts if not _SHARD.fullmatch(part)]:
+                raise PublishingError(
+                    f"{index} names a part {wrong[0][:60]!r}, which is no name of weights: save again"
+                )
+            if missing := [part for part in parts if own_file(folder, part) is None]:
+                raise PublishingError(f"{index} names {missing[0]}, which is not there: save the model again")
+            found += [index.name, *parts]
+    return found
+
+
+def _own_code() -> list[str]:
+    """The modules of this package that transformers puts beside a model of its own kinds."""
+    models = resources.files("speechcue_hf.models")
+    return sorted(
+        entry.name
+        for kind in ("bioserc", "semollm")
+        for entry in (models / kind).iterdir()
+        if entry.name.endswith(f"_{kind}.py")
+    )
+
+
 def _records(run: Path, folder: Path) -> dict[str, Path]:
     """The records of the run, and of all seeds where there are several."""
-    of_seeds = [] if run == folder else sorted(folder.glob("seeds*.json"))
-    return {path.name: path for path in (*(run / name for name in RECORDS), *of_seeds) if path.is_file()}
+    places = [(run, name) for name in RECORDS] + [(folder, name) for name in SEEDS_FILES if run != folder]
+    return {name: path for place, name in places if (path := own_file(place, name)) is not None}
 
 
-def _corpus_of(training: TrainingRecord, run: Path) -> Corpus | None:
-    """The corpus that was trained on; some are known by the ids of what was predicted, too."""
-    predictions, known = run / PREDICTIONS_FILE, None
-    if predictions.is_file():
-        known = corpus_of_ids(pq.read_table(predictions, columns=["utterance_id"])["utterance_id"].to_pylist())
-    return known or find_corpus((training.corpus or {}).get("name"))
+def _corpus_of(records: RunRecords, run: Path) -> Corpus | None:
+    """The strictest corpus that was trained or evaluated on; some are known by what was predicted, too."""
+    stated = [corpus for _, corpus in records.corpora]
+    predictions = run / PREDICTIONS_FILE
+    return corpus_of_run(stated, read_table(predictions) if predictions.is_file() else None)
 
 
-def _check_tokenizer(training: TrainingRecord, corpus: Corpus | None, *, may_leave: bool) -> None:
-    """Refuse the tokenizer of a tiny model, whose tokens are pieces of the corpus, where those may not leave."""
+def _tokenizer_is_of_texts(training: TrainingRecord) -> bool:
+    """Whether the tokens of a model are pieces of its corpus, as those of a tiny one are."""
     part = {1: "qformer", 2: "language_model"}.get(training.stage or 0)
-    made_of = training.base_model if part is None else (training.model or {})[part]
-    if made_of == TINY_MODEL and not may_leave:
-        name = corpus.name if corpus else "an unknown corpus"
+    return (training.base_model if part is None else (training.model or {}).get(part)) == TINY_MODEL
+
+
+def _check_tokenizer(name: str, *, may_leave: bool) -> None:
+    if not may_leave:
         raise LicenceError(
             f"the tokenizer of this tiny model was trained on texts of {name}, which may not be passed on: "
             "train on a base model of the Hub, or publish to a private or gated repository with --everybody-is-licensed"

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from speechcue_hf.corpora.identity import corpus_of_metadata
+from speechcue_hf.corpora.schema import SPLITS
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import EvaluationError
+from speechcue_hf.hub.speakers import are_private, number_describer, numbers, speakers_of_describer
 from speechcue_hf.models.base import HUB_ID, TINY_MODEL
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 from speechcue_hf.records import (
@@ -28,6 +31,9 @@ from speechcue_hf.records import (
 )
 
 MOST_PARAMETERS_OF_A_TINY_MODEL = 1_000_000
+
+SEEDS_FILES = (SEEDS_FILE, *(f"{Path(SEEDS_FILE).stem}-{split}.json" for split in SPLITS))
+"""Scores of several seeds: on the split that chose the best epoch, and on those that were evaluated."""
 
 _USED_BY_STAGE = {
     1: (
@@ -143,11 +149,23 @@ def read_run(folder: Path) -> RunRecords:
     return replace(run, describer=_read_describer(folder, training)) if there or (run.hears and needed) else run
 
 
+def without_speaker_names(run: RunRecords) -> RunRecords:
+    """The same, with numbers for the names of speakers where the model was trained on somebody's own recordings."""
+    corpus = corpus_of_metadata(run.training.corpus)
+    if run.describer is None or not are_private(corpus):
+        return run
+    called = numbers(speakers_of_describer(run.describer), "training speaker")
+    if not called:
+        return run
+    pictures = run.pictures - {DISTRIBUTIONS_FILE}
+    return replace(run, describer=number_describer(run.describer, called), pictures=pictures)
+
+
 def _base_on_the_hub(folder: Path) -> dict[str, Any]:
     """The base model of an adapter under its id on the Hub, where it was published after the training."""
     path = folder / "adapter_config.json"
     base = read_json(path, TrainingRecord.FIX).get("base_model_name_or_path") if path.is_file() else None
-    return {"base_model": base} if base is not None and HUB_ID.fullmatch(base) else {}
+    return {"base_model": base} if isinstance(base, str) and HUB_ID.fullmatch(base) else {}
 
 
 def _read_describer(folder: Path, training: TrainingRecord) -> SpeechDescriber:
@@ -163,7 +181,7 @@ def _read_describer(folder: Path, training: TrainingRecord) -> SpeechDescriber:
 def _read_seeds(folder: Path, seed: int) -> dict[str, SeedsRecord]:
     """Scores of several seeds, beside the run that was published or in the folder of all runs."""
     place = folder.resolve().parent if folder.resolve().name == f"seed-{seed}" else folder
-    records = [read_record(SeedsRecord, path) for path in sorted(place.glob(f"{Path(SEEDS_FILE).stem}*.json"))]
+    records = [read_record(SeedsRecord, path) for name in SEEDS_FILES if (path := place / name).is_file()]
     return {record.split or "selection": record for record in records if seed in record.seeds}
 
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token, hf_hub_download
 from huggingface_hub.errors import (
@@ -36,6 +36,19 @@ _FIXES = {
 }
 
 
+def own_file(folder: Path, name: str) -> Path | None:
+    """A file of a folder by its exact name; None where there is none.
+
+    Raises:
+        PublishingError: If the name, or a folder on the way to it, is a link: what it leads to may be anybody's.
+    """
+    path = folder / name
+    steps = [path, *(step for step in path.parents if step.is_relative_to(folder) and step != folder)]
+    if any(step.is_symlink() for step in steps):
+        raise PublishingError(f"{path} is a link, and links are not followed: put the file itself there")
+    return path if path.is_file() else None
+
+
 def repository(repo_id: str, kind: Kind, *, private: bool, retries: RetryPolicy = DEFAULT_RETRIES) -> bool:
     """Make a repository if there is none.
 
@@ -46,7 +59,8 @@ def repository(repo_id: str, kind: Kind, *, private: bool, retries: RetryPolicy 
         retries: How often a request is tried again, and when.
 
     Returns:
-        Whether only some can read it, because it is private or gated.
+        Whether only some can read it, because it is private, or gated with each request looked at. Where everybody who
+        asks gets access at once, all can read it.
 
     Raises:
         PublishingError: If that is not allowed, a private one is asked for and there is a public one of that name, or
@@ -55,7 +69,7 @@ def repository(repo_id: str, kind: Kind, *, private: bool, retries: RetryPolicy 
     api = HfApi()
     made = _persist(lambda: api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True), repo_id, retries)
     info = _persist(lambda: api.repo_info(made.repo_id, repo_type=kind), repo_id, retries)
-    restricted = bool(info.private or info.gated)
+    restricted = _is_restricted(info)
     if private and not restricted:
         raise PublishingError(
             f"{repo_id} is a public repository, and what is to be private would be there for all: make it private in "
@@ -71,6 +85,7 @@ def commit_files(
     message: str,
     *,
     replaces: Sequence[str] = (),
+    restricted: bool = False,
     retries: RetryPolicy = DEFAULT_RETRIES,
 ) -> str:
     """Upload files as one commit.
@@ -84,19 +99,24 @@ def commit_files(
         files: Path in the repository → file here, or its content.
         message: Of the commit.
         replaces: Beginnings of paths (``cues/``) whose other files go with this commit.
+        restricted: Whether the files may lie in a repository only that is not public.
         retries: How often a request is tried again, and when.
 
     Returns:
         The commit, 40 hexadecimal digits; the one before where the repository holds these files already.
 
     Raises:
-        PublishingError: If it is not allowed, or the Hub does not take it; the repository is then as it was before.
+        PublishingError: If it is not allowed, the Hub does not take it, or the repository has become public meanwhile;
+            it is then as it was before.
     """
     api = HfApi()
     additions = [CommitOperationAdd(path, content) for path, content in sorted(files.items())]
 
     def attempt() -> str:
-        head = api.repo_info(repo_id, repo_type=kind).sha
+        info = api.repo_info(repo_id, repo_type=kind)
+        if restricted and not _is_restricted(info):
+            raise PublishingError(f"{repo_id} has become public: make it private in its settings first")
+        head = info.sha
         listed = api.list_repo_tree(repo_id, repo_type=kind, recursive=True)
         there = {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
         stale = [path for path in there if path.startswith(tuple(replaces)) and path not in files]
@@ -119,6 +139,11 @@ def read_remote(repo_id: str, kind: Kind, path: str) -> bytes | None:
         return Path(hf_hub_download(repo_id, path, repo_type=kind)).read_bytes()
 
     return _persist(attempt, repo_id, DEFAULT_RETRIES)
+
+
+def _is_restricted(info: Any) -> bool:
+    """Whether not everybody can read a repository, by what the Hub says of it."""
+    return bool(info.private or getattr(info, "gated", None) == "manual")
 
 
 def _persist(request: Callable[[], Result], repo_id: str, retries: RetryPolicy) -> Result:

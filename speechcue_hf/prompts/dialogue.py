@@ -88,16 +88,16 @@ def dialogue_prompts(
 def _rendered(
     turns: Sequence[Mapping[str, Any]], specification: PromptSpecification, labels: Sequence[str]
 ) -> list[PromptParts]:
-    macros: Any = compile_template(specification.template).make_module({"prompt": specification, "labels": labels})
-    plain = [macros.turn(turn, False) for turn in turns]
-    cued = [macros.turn(turn, True) for turn in turns] if specification.context_cues else plain
+    filled = compile_template(specification.template).macros(prompt=specification, labels=labels)
+    plain = [filled("turn", turn, False) for turn in turns]
+    cued = [filled("turn", turn, True) for turn in turns] if specification.context_cues else plain
     prompts = []
     for place, target in enumerate(turns):
         first = 0 if specification.history is None else max(0, place - specification.history)
         first_cued = max(first, place + 1 - specification.context_cues)
         later = plain[place + 1 : place + 1 + specification.future]
         shown = (*plain[first:first_cued], *cued[first_cued : place + 1], *later)
-        opening, question = macros.opening(target), macros.question(target)
+        opening, question = filled("opening", target), filled("question", target)
         prompts.append(PromptParts(opening, shown, question, len(later), specification.system_message))
     return prompts
 

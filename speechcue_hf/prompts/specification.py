@@ -10,17 +10,18 @@ defines three macros, so that all prompts of a dialogue can share its turns: ``o
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from jinja2 import Template, TemplateSyntaxError
+from jinja2 import TemplateSyntaxError
 
 from speechcue_hf.errors import PromptError, RecordError
 from speechcue_hf.records import PROMPT_FILE, PROMPT_TEMPLATE_FILE, Record, parse_record, write_record
-from speechcue_hf.templates import foreign_template
+from speechcue_hf.sandbox import ForeignTemplate, foreign_template
 from speechcue_hf.values import meant, nearest
 
 _PRESETS = files("speechcue_hf.prompts") / "presets"
@@ -169,7 +170,7 @@ def load_prompt(prompt: str | Path | Mapping[str, Any] | PromptSpecification) ->
     return specification
 
 
-def compile_template(template: str) -> Template:
+def compile_template(template: str) -> ForeignTemplate:
     """Compile the text of a prompt template; a name that it uses and that does not exist is an error in rendering.
 
     Raises:
@@ -183,19 +184,31 @@ def compile_template(template: str) -> Template:
 
 def _settings(prompt: str | Path | Mapping[str, Any]) -> dict[str, Any]:
     """All settings of a prompt, the text of its template included."""
-    own, folder = _own_settings(prompt)
-    if isinstance(own.get("template"), str):
-        own["template"] = _read(folder / own["template"])
-    base = own.pop("extends", None)
-    return own if base is None else {**_settings(base), **own}
+    chain: list[dict[str, Any]] = []
+    seen: list[str] = []
+    base: Any = prompt
+    while base is not None:
+        own, folder = _own_settings(base)
+        if "template" in own:
+            own["template"] = _read(_beside(folder, own["template"], "template"))
+        chain.append(own)
+        base = own.pop("extends", None)
+        if base is not None and base not in presets():
+            base = _beside(folder, base, "extends")
+            if str(base) in seen:
+                raise PromptError(
+                    f"prompt {own['name']!r} extends itself, by way of {base}: let one of them extend a preset"
+                )
+            seen.append(str(base))
+    return {name: value for own in reversed(chain) for name, value in own.items()}
 
 
 def _own_settings(prompt: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
-    """Settings as they stand in one file, and the folder that holds the template they name."""
+    """Settings as they stand in one file, and the folder in which the files lie that they name."""
     if isinstance(prompt, str) and prompt.startswith("{"):
         prompt = _parse(prompt, "the prompt")
     if isinstance(prompt, Mapping):
-        return {"name": f"{prompt.get('extends', 'own')} with changes", **prompt}, Path()
+        return {"name": f"{prompt.get('extends', 'own')} with changes", **prompt}, None
     preset = str(prompt) in presets()
     path: Any = _PRESETS / f"{prompt}.json" if preset else Path(prompt)
     if not path.name.endswith(".json"):
@@ -206,16 +219,43 @@ def _own_settings(prompt: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any
     return {"name": path.name.removesuffix(".json"), **settings}, _PRESETS if preset else path.parent
 
 
+def _beside(folder: Any, name: Any, setting: str) -> Any:
+    """The file that a prompt names, which lies in its own folder: a prompt of somebody else's leads nowhere else.
+
+    What the user typed, which lies in no folder, may lead anywhere.
+    """
+    if folder is None and isinstance(name, str | Path):
+        return Path(name)
+    if not isinstance(name, str) or not re.fullmatch(r"[\w-][\w .-]*", name):
+        raise PromptError(
+            f"{setting} names {name!r}: a prompt names a file in its own folder by its name alone, so put it there"
+        )
+    path = folder / name
+    if isinstance(path, Path) and path.is_symlink() and not _is_of_cache(path, folder):
+        raise PromptError(f"{path} is a link out of its folder, which is not followed: put the file itself there")
+    return path
+
+
+def _is_of_cache(path: Path, folder: Path) -> bool:
+    """Whether a link leads to what the Hub's cache keeps for the repository that its folder is of."""
+    snapshots = next((place for place in folder.absolute().parents if place.name == "snapshots"), None)
+    return snapshots is not None and path.resolve().is_relative_to(snapshots.parent.resolve() / "blobs")
+
+
 def _parse(text: str, what: str) -> dict[str, Any]:
     try:
-        settings: dict[str, Any] = json.loads(text)
-    except json.JSONDecodeError as error:
+        settings: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise PromptError(f"{what} is not valid JSON: {error}") from error
+    if not isinstance(settings, dict):
+        raise PromptError(f"{what} holds a {type(settings).__name__} and no table of settings")
     return settings
 
 
 def _read(path: Any) -> str:
     try:
         return str(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise PromptError(f"there is no file {path}, which a prompt needs") from error
+    except UnicodeDecodeError as error:
+        raise PromptError(f"{path} is not utf-8 ({error})") from error

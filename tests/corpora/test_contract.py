@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from datasets import load_dataset, packaged_modules
+from datasets import DatasetDict, load_dataset, packaged_modules
 
 from speechcue_hf import read_dataset, register_corpus, write_dataset
 from speechcue_hf.corpora import catalogue
-from speechcue_hf.corpora.catalogue import CORPORA, corpora, corpus_of_ids
+from speechcue_hf.corpora.catalogue import CORPORA, corpora, corpus_of_texts
 from speechcue_hf.corpora.identity import identify
 from speechcue_hf.corpora.schema import AUDIO_STATUSES, utterance_features
 from speechcue_hf.dialogues import split_dialogues
@@ -107,7 +108,8 @@ def test_rows_are_what_every_command_takes(name, with_cheers, tmp_path) -> None:
             (audio is None) == (status in ("missing", "none"))
             for audio, status in zip(rows["audio"], rows["audio_status"], strict=True)
         )
-    assert corpus_of_ids(ids) == (corpus if corpus.utterance_ids else None)
+    assert corpus_of_texts(ids) == (corpus if corpus.may_leave != "everything" else None)
+    assert all(re.fullmatch(corpus.utterance_ids or ".*", name) for name in ids)
 
 
 @pytest.mark.parametrize("name", RELEASES)
@@ -117,14 +119,20 @@ def test_licence_and_origin_travel_with_the_rows(name, with_cheers, tmp_path) ->
     identity = identify(read_dataset(tmp_path / "prepared").map(lambda row: {"more": 1}))
     assert (identity.corpus, identity.licence) == (name, corpus.licence)
     assert (identity.homepage, identity.citation) == (corpus.homepage, corpus.citation)
-    columns = ["utterance_id", "text", "emotion", "f0_mean_hz"]
-    free = columns_that_may_leave(corpus, columns)
-    if corpus.may_leave == "everything":
-        assert free == columns
-    else:
-        assert free == ["utterance_id", "f0_mean_hz"]
+    rows = dataset["train"].select_columns(["utterance_id", "text", "emotion", "audio"])
+    measured = DatasetDict(train=rows.add_column("f0_mean_hz", [100.5] * len(rows)))
+    free = columns_that_may_leave(corpus, measured["train"].features)
+    assert (
+        free
+        == {
+            "everything": ["utterance_id", "text", "emotion", "audio", "f0_mean_hz"],
+            "annotations": ["utterance_id", "text", "emotion", "f0_mean_hz"],
+            "cues": ["utterance_id", "f0_mean_hz"],
+        }[corpus.may_leave]
+    )
+    if corpus.may_leave != "everything":
         with pytest.raises(LicenceError, match=f"the licence of {name} "):
-            check_columns(corpus, columns, restricted=False, agreed=True)
+            check_columns(corpus, measured, restricted=False, agreed=True)
 
 
 @pytest.mark.parametrize("name", [name for name in RELEASES if name != "demo"])

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -6,8 +7,8 @@ from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset
 
 import speechcue_hf  # noqa: F401
 from speechcue_hf.cli import main
-from speechcue_hf.corpora.catalogue import find_corpus
-from speechcue_hf.corpora.identity import identify
+from speechcue_hf.corpora.catalogue import find_corpus, is_of_users
+from speechcue_hf.corpora.identity import corpus_of_metadata, identify
 from speechcue_hf.corpora.parquet import read_dataset, write_dataset
 from speechcue_hf.dialogues import split_dialogues
 from speechcue_hf.errors import DialogueError, RecordError
@@ -137,7 +138,17 @@ def test_of_several_corpora_no_more_may_leave_than_of_each():
     corpus = find_corpus("demo+iemocap")
     assert (corpus.may_leave, corpus.hub_licence, corpus.order_fixed) == ("cues", "other", False)
     assert find_corpus("demo+nothing") is None and find_corpus(None) is None
-    assert find_corpus("emorynlp+meld").may_leave == "everything"
+    assert find_corpus("emorynlp+meld").may_leave == "annotations"
+    assert find_corpus("demo+emorynlp").may_leave == "everything"
+    assert is_of_users(find_corpus("folder+meld")) and not is_of_users(find_corpus("demo+meld"))
+    assert all(re.fullmatch(corpus.utterance_ids, name) for name in ("Ses01F_impro01_F000", "dog_07"))
+    assert find_corpus("folder+meld").utterance_ids is None
+
+
+def test_of_several_licences_in_a_record_the_strictest_counts():
+    """As of somebody's own folder that is of a release after all, together with rows of another corpus."""
+    licences = "; ".join(find_corpus(name).licence for name in ("meld", "iemocap"))
+    assert corpus_of_metadata({"name": "folder+meld", "licence": licences}).name == "iemocap"
 
 
 def test_files_of_commands_keep_the_corpus_of_a_plain_parquet(tmp_path):

@@ -239,3 +239,36 @@ def test_a_row_missing_from_the_real_annotations_is_named(load, tmp_path):
         f"{path} has 9,988 rows, the release has 9,989: row (dialogue 125, utterance 3) is missing: "
         "download the release again, or pass verify=False (`speechcue prepare --no-verify`) to work with a partial copy"
     )
+
+
+BROKEN = [
+    ("Emotion", "Joy", "in which the release writes it 'joy'"),
+    ("Emotion", "bliss", "emotion 'bliss' is not one of"),
+    ("Season", "eight", "cannot be read"),
+    ("StartTime", "noon", "time 'noon' is not of the form"),
+]
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize(("column", "value", "says"), BROKEN, ids=[says for _, _, says in BROKEN])
+def test_advice_is_given_only_where_it_helps(tmp_path, verify, column, value, says):
+    """A row that cannot be read is not read with verify=False either."""
+    folder = trees.meld(tmp_path, media=False)
+    path = folder / "train_sent_emo.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows[1][column] = value
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, fieldnames=list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    with pytest.raises(CorpusError, match=rf"train_sent_emo\.csv, line \d+ .*{says}.*or correct the file") as refusal:
+        load_dataset("speechcue/meld", data_dir=str(folder), verify=verify, cache_dir=str(tmp_path / "cache"))
+    assert "verify" not in str(refusal.value)
+
+
+def test_a_copy_that_differs_is_loaded_with_the_advice_it_is_given(tmp_path):
+    folder = trees.meld(tmp_path, media=False)
+    with pytest.raises(CorpusError, match="or pass verify=False"):
+        load_dataset("speechcue/meld", data_dir=str(folder), cache_dir=str(tmp_path / "cache"))
+    assert load_dataset("speechcue/meld", data_dir=str(folder), verify=False, cache_dir=str(tmp_path / "cache"))

@@ -58,8 +58,15 @@ def test_wav_list(run, tmp_path):
     assert run("wav_list.py", tmp_path)["train"][0]["audio"]["bytes"] == trees.wav(0.5)
 
 
-def test_meld_is_published_whole(run, hub, tmp_path):
+def test_meld_is_published_without_its_clips(run, hub, tmp_path):
     run("meld.py", trees.meld(tmp_path), "--push-to-hub", "tester/meld")
+    assert "audio" not in load_dataset("tester/meld", "utterances")["test"].column_names
+    assert "speech_description" in load_dataset("tester/meld", "described")["test"].column_names
+
+
+@pytest.mark.parametrize("how", ["--clips-may-be-public", "--private"])
+def test_meld_is_published_whole_where_that_may_be(run, hub, tmp_path, how):
+    run("meld.py", trees.meld(tmp_path), "--push-to-hub", "tester/meld", how)
     assert load_dataset("tester/meld", "utterances")["test"][0]["audio"] is not None
     assert "speech_description" in load_dataset("tester/meld", "described")["test"].column_names
 

@@ -31,7 +31,7 @@ class Repository:
     kind: str
     name: str
     private: bool
-    gated: bool = False
+    gated: bool | str = False
     commits: list[Commit] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -269,7 +269,7 @@ def settings(handler: Handler, names: dict[str, str], query: Any, body: bytes) -
     asked = json.loads(body)
     repository.private = asked.get("private", repository.private)
     if "gated" in asked:
-        repository.gated = bool(asked["gated"])
+        repository.gated = asked["gated"]
     return 200, {}, {}
 
 

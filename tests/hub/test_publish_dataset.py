@@ -1,18 +1,22 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from datasets import Dataset, DatasetDict, load_dataset
+from datasets import DatasetDict, load_dataset
 from huggingface_hub import DatasetCard, HfApi
 
 import speechcue_hf  # noqa: F401
 from speechcue_hf.cli import main
 from speechcue_hf.corpora.parquet import read_dataset, write_dataset
+from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import LicenceError, PublishingError
 from speechcue_hf.hub import publish_dataset as publishing
 from speechcue_hf.hub.publish_dataset import publish_dataset
+from tests.corpora import trees
+from tests.hub.guarded import iemocap_described
 from tests.hub.hub_server import Fault, Hub
 
 NAME = "tester/demo"
@@ -32,17 +36,11 @@ def folders(tmp_path_factory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def iemocap(tmp_path_factory) -> Path:
-    """Rows with IEMOCAP's ids, which no record names."""
-    folder = tmp_path_factory.mktemp("iemocap")
-    rows = {
-        "dialogue_id": ["Ses01F_impro01"] * 2,
-        "utterance_id": ["Ses01F_impro01_F000", "Ses01F_impro01_M000"],
-        "turn": [0, 1],
-        "text": ["Excuse me.", "Yes."],
-        "speech_description": ["loud", "soft"],
-    }
-    write_dataset(DatasetDict(train=Dataset.from_dict(rows)), folder)
-    return folder
+    """A described release, whose record is lost."""
+    root = tmp_path_factory.mktemp("iemocap")
+    described = iemocap_described(trees.iemocap(root), root)
+    (described / "corpus.json").unlink()
+    return described
 
 
 def loaded(view: str, tmp_path: Path) -> DatasetDict:
@@ -139,12 +137,14 @@ def test_a_cut_upload_is_resumed(hub: Hub, folders, monkeypatch):
 
 
 def test_iemocap_leaves_as_cues_only_whatever_is_recorded(hub, iemocap):
-    with pytest.raises(LicenceError, match=r"does not let text out to a public .*--columns dialogue_id .*published="):
+    with pytest.raises(
+        LicenceError, match=r"does not let .*text.* out to a public .*--columns dialogue_id .*published="
+    ):
         publish_dataset([iemocap], NAME)
     assert hub.files("dataset", NAME) == {}
     publish_dataset([iemocap], NAME, columns=CUES)
     published = b"".join(hub.files("dataset", NAME).values())
-    assert b"Excuse me" not in published and b"loud" in published
+    assert b"Excuse me" not in published and b"Too little is known" in published
 
 
 def test_a_private_repository_of_iemocap_asks_for_the_flag(hub, iemocap):
@@ -243,3 +243,59 @@ def test_a_corpus_of_text_claims_no_audio(hub, folders, tmp_path):
     write_dataset(text, tmp_path / "text")
     publish_dataset([tmp_path / "text"], NAME)
     assert DatasetCard.load(NAME).data.task_categories == ["text-classification"]
+
+
+def named(folder: Path, target: Path) -> Path:
+    """Own recordings of people with names that nothing else has."""
+    called = {"A": "Annabel Smith", "B": "Benjamin"}
+
+    def told(row: dict) -> dict:
+        speaker = list(called.values())[row["turn"] % 2]
+        return {**row, "speaker": speaker, "biography": f"{speaker} lives with Benjamin. Benjamins do not."}
+
+    rows = DatasetDict({split: part.map(told) for split, part in read_dataset(folder).items()})
+    write_dataset(rows, target)
+    describer = SpeechDescriber.from_pretrained(folder)
+    groups = {**describer.groups, "speaker: Annabel Smith": describer.groups["overall"]}
+    replace(describer, groups=groups).save_pretrained(target)
+    return target
+
+
+def test_speakers_of_own_recordings_become_numbers(hub, described_conversations, tmp_path, caplog):
+    folder = named(described_conversations, tmp_path / "described")
+    publish_dataset([folder], NAME, prompts=["speechcue"])
+    files = hub.files("dataset", NAME)
+    rows = loaded("biographies", tmp_path)["train"]
+    assert set(rows["speaker"]) == {"speaker 1", "speaker 2"} and rows.column_names[-1] == "biography"
+    assert rows["biography"][0] == "speaker 1 lives with speaker 2. Benjamins do not."
+    prompt = loaded("sft-speechcue", tmp_path)["train"][1]["prompt"][0]["content"]
+    assert "\nspeaker 1: " in prompt and "Emotion of speaker 2:" in prompt and "Annabel" not in prompt
+    for name in ("README.md", "views.json", "biographies/describer.json"):
+        assert b"Annabel" not in files[name] and b"speaker: speaker 1" in files[name], name
+    assert "biographies/distributions.png" not in files
+    there = SpeechDescriber.from_pretrained(snapshot(files, "biographies/describer.json", tmp_path))
+    assert there.fingerprint == SpeechDescriber.from_pretrained(folder).fingerprint
+    publish_dataset([folder], NAME, speaker_names=True)
+    assert b"Annabel" in hub.files("dataset", NAME)["views.json"]
+
+
+def snapshot(files: dict[str, bytes], path: str, folder: Path) -> Path:
+    place = folder / "snapshot"
+    place.mkdir()
+    (place / Path(path).name).write_bytes(files[path])
+    return place
+
+
+def test_names_in_what_is_said_are_counted(hub, described_conversations, tmp_path, caplog):
+    folder = named(described_conversations, tmp_path / "described")
+    rows = DatasetDict(
+        {split: part.map(lambda row: {"text": "Benjamin, stop."}) for split, part in read_dataset(folder).items()}
+    )
+    write_dataset(rows, folder)
+    publish_dataset([folder], NAME)
+    assert "the column text names speakers in 32 rows" in caplog.text
+
+
+def test_speakers_of_a_release_keep_their_names(hub, folders, tmp_path):
+    publish_dataset(folders[1:], NAME)
+    assert set(loaded("described", tmp_path)["train"]["speaker"]) == set(read_dataset(folders[1])["train"]["speaker"])

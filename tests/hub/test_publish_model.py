@@ -397,3 +397,142 @@ def test_a_trainer_alone_does_not_push(hub, all_splits, tmp_path):
     with pytest.raises(TrainingError, match="publish_model"):
         fine_tune(all_splits, FineTuning(), ModelSettings(), settings)
     assert not hub.repositories
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "tokenizer.py",
+            "tokenizer_notes.json",
+            "tokenizer.json.bak",
+            "vocab.bak",
+            "my_semollm.py",
+            "secret_bioserc.py",
+        ),
+        *("other.safetensors", "model-00001-of-00002.safetensors", "seeds-secret.json", "config.json.orig", "a.pth"),
+    ],
+)
+def test_only_exact_names_go_out(hub, encoder, tmp_path, name):
+    run = copy_of(encoder, tmp_path / "run")
+    shutil.copyfile(run / "model.safetensors", run / name)
+    publish_model(run, NAME)
+    assert name not in hub.files("model", NAME)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config.json",
+        "tokenizer.json",
+        "model.safetensors",
+        "results.json",
+        "confusion_matrix.png",
+        "predictions.parquet",
+    ],
+)
+def test_a_link_is_neither_followed_nor_sent(hub, encoder, tmp_path, name):
+    run = copy_of(encoder, tmp_path / "run")
+    shutil.move(run / name, tmp_path / name)
+    (run / name).symlink_to(tmp_path / name)
+    with pytest.raises(PublishingError, match=rf"{name} is a link"):
+        publish_model(run, NAME)
+    assert not hub.repositories or not hub.files("model", NAME)
+
+
+def in_parts(run: Path, parts: list[str], written: list[str]) -> None:
+    data = (run / "model.safetensors").read_bytes()
+    (run / "model.safetensors").unlink()
+    for name in written:
+        (run / name).write_bytes(data)
+    index = {"metadata": {}, "weight_map": {f"w{place}": name for place, name in enumerate(parts)}}
+    (run / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def test_weights_in_parts_go_out_as_their_index_names_them(hub, encoder, tmp_path):
+    run = copy_of(encoder, tmp_path / "run")
+    parts = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    in_parts(run, parts, [*parts, "model-00003-of-00003.safetensors"])
+    publish_model(run, NAME)
+    sent = {name for name in hub.files("model", NAME) if "safetensors" in name}
+    assert sent == {*parts, "model.safetensors.index.json"}
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ("../secret.safetensors", "no name of weights"),
+        ("notes.txt", "no name"),
+        ("model-00001-of-00001.safetensors", "not there"),
+    ],
+)
+def test_an_index_leads_nowhere_else(hub, encoder, tmp_path, part, says):
+    run = copy_of(encoder, tmp_path / "run")
+    (tmp_path / "secret.safetensors").write_bytes(b"secret")
+    in_parts(run, [part], [])
+    with pytest.raises(PublishingError, match=says):
+        publish_model(run, NAME)
+
+
+def predicted_as(run: Path, **names: object) -> None:
+    rows = pq.read_table(run / "predictions.parquet").to_pylist()
+    changed = [{**row, **{name: value(place) for name, value in names.items()}} for place, row in enumerate(rows)]
+    pq.write_table(pa.Table.from_pylist(changed), run / "predictions.parquet")
+
+
+RUNS_OF_IEMOCAP = {
+    "ids with a prefix": lambda run: predicted_as(run, utterance_id=lambda place: f"my-Ses01F_impro01_F{place:03}"),
+    "ids in lower case": lambda run: predicted_as(run, utterance_id=lambda place: f"ses01f_impro01_f{place:03}"),
+    "dialogues alone": lambda run: predicted_as(run, dialogue_id=lambda place: "Ses02M_script01_1"),
+    "a note": lambda run: predicted_as(run, note=lambda place: f"Ses05F_impro04_M{place:03}.wav: the file is empty"),
+    "a list": lambda run: predicted_as(run, of=lambda place: [f"Ses05F_impro04_M{place:03}"]),
+    "the record of the training": lambda run: corpus_in(run, "training.json"),
+    "the record of the results alone": lambda run: corpus_in(run, "results.json"),
+    "its licence under another name": lambda run: corpus_in(run, "training.json", name="folder"),
+    "what was trained on before": lambda run: change(
+        run / "training.json", trained_before=[{"corpus": iemocap_in(run), "rows": 1, "training_sha256": "a" * 64}]
+    ),
+}
+
+
+def iemocap_in(run: Path, **changes: object) -> dict[str, object]:
+    licence = "IEMOCAP licence of the University of Southern California, to each user"
+    corpus = json.loads((run / "training.json").read_text())["corpus"]
+    return {**corpus, "name": "iemocap", "licence": licence, **changes}
+
+
+def corpus_in(run: Path, record: str, **changes: object) -> None:
+    change(run / record, corpus=iemocap_in(run, **changes))
+
+
+@pytest.mark.parametrize("hidden", RUNS_OF_IEMOCAP.values(), ids=RUNS_OF_IEMOCAP.keys())
+def test_a_run_of_iemocap_is_known(hub, run, hidden):
+    change(run / "training.json", base_model="some/model")
+    hidden(run)
+    publish_model(run, NAME)
+    assert "predictions.parquet" not in hub.files("model", NAME) and "results.json" in hub.files("model", NAME)
+    publish_model(run, "tester/lab", private=True, everybody_is_licensed=True)
+    files = hub.files("model", "tester/lab")
+    assert "labels of iemocap" in json.loads(files["private.json"])["reasons"][0]
+    assert b"**This repository must stay private.**" in files["README.md"] and "predictions.parquet" in files
+
+
+def test_speakers_of_own_recordings_become_numbers(hub, encoder, tmp_path):
+    run = copy_of(encoder, tmp_path / "run")
+    record = json.loads((run / "describer.json").read_text())
+    overall = record["groups"]["overall"]
+    groups = {"overall": overall, "speaker: Annabel Smith": overall, "speaker: Benjamin": overall}
+    change(run / "describer.json", groups=groups)
+    fingerprint = SpeechDescriber.from_pretrained(run).fingerprint
+    change(run / "training.json", describer_sha256=fingerprint)
+    change(run / "results.json", describer_sha256=fingerprint)
+    publish_model(run, NAME)
+    files = hub.files("model", NAME)
+    everything = b"".join(data for path, data in files.items() if path.endswith((".json", ".md")))
+    assert b"Annabel" not in everything and b"Benjamin" not in everything
+    assert b"speaker: training speaker 1" in files["README.md"] and "distributions.png" not in files
+    # The fingerprint is that of the training, so that what was described with names can be scored.
+    assert SpeechDescriber.from_pretrained(NAME).fingerprint == fingerprint
+    assert EmotionRecognizer.from_pretrained(NAME)
+    publish_model(run, NAME, speaker_names=True)
+    assert b"Annabel" in hub.files("model", NAME)["describer.json"]

@@ -26,8 +26,9 @@ from speechcue_hf import SpeechDescriber, build_prompts, describe_dataset
 from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
 from speechcue_hf.inference.answers import generate_answers, match_exactly
 from speechcue_hf.inference.scoring import count_tokens, encode_for_scoring, score_labels
-from speechcue_hf.inference.shared import build_token_tree, score_shared
+from speechcue_hf.inference.shared import score_shared
 from speechcue_hf.models.tiny import train_tokenizer
+from speechcue_hf.models.token_tree import build_token_tree
 
 MELD = ["neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"]
 MEASUREMENTS = {

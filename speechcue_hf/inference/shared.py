@@ -9,10 +9,7 @@ in a sequence of its own, so the result is that of ``score_labels``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from itertools import takewhile
-from operator import eq
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,59 +24,12 @@ from speechcue_hf.inference.scoring import (
     evaluation_mode,
 )
 from speechcue_hf.inference.settings import Normalisation
-from speechcue_hf.models.base import has_plain_cache
+from speechcue_hf.models.token_tree import TokenTree, additive_mask, build_token_tree, why_not_branching
 from speechcue_hf.progress import counting
 from speechcue_hf.prompts.encoding import Message
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
-
-
-@dataclass(frozen=True)
-class TokenTree:
-    """Token sequences with common beginnings merged; nodes lie depth first, so a subtree is one interval.
-
-    Attributes:
-        tokens: Token id of each node, shape ``(nodes,)``.
-        depths: Position of each node in its sequences, shape ``(nodes,)``.
-        ends: First node after each node's subtree, shape ``(nodes,)``.
-        paths: For each sequence its nodes, in the order the sequences were given.
-    """
-
-    tokens: np.ndarray
-    depths: np.ndarray
-    ends: np.ndarray
-    paths: list[np.ndarray]
-
-
-def build_token_tree(sequences: Sequence[list[int]]) -> TokenTree:
-    """Merge the common beginnings of token sequences.
-
-    Args:
-        sequences: Token ids; sequences may repeat or continue one another.
-
-    Returns:
-        The tree, with one node for each different beginning.
-
-    Example:
-        >>> build_token_tree([[5, 6, 7], [5, 6, 8, 9]]).tokens
-        array([5, 6, 7, 8, 9])
-    """
-    tokens: list[int] = []
-    depths: list[int] = []
-    paths: list[np.ndarray] = [np.empty(0, dtype=int)] * len(sequences)
-    previous: list[int] = []
-    path = np.empty(0, dtype=int)
-    # In sorted order a sequence shares its longest known beginning with the one before it.
-    for row in sorted(range(len(sequences)), key=sequences.__getitem__):
-        sequence = sequences[row]
-        shared = sum(takewhile(bool, map(eq, previous, sequence)))
-        new = len(sequence) - shared
-        path = paths[row] = np.concatenate([path[:shared], np.arange(len(tokens), len(tokens) + new)])
-        tokens.extend(sequence[shared:])
-        depths.extend(range(shared, len(sequence)))
-        previous = sequence
-    return TokenTree(np.array(tokens, dtype=int), np.array(depths, dtype=int), _subtree_ends(depths), paths)
 
 
 def score_shared(
@@ -118,14 +68,6 @@ def score_shared(
     firsts = np.cumsum([0, *map(len, encoded.completions)])[:-1]
     summed = np.add.reduceat(likelihood, firsts, axis=1)
     return LabelScores.of(labels, summed, encoded.completions, normalisation, tokens=len(tree.tokens))
-
-
-def why_not_branching(model: PreTrainedModel) -> str | None:
-    """Why a model would ignore the tree's mask and give wrong numbers; None where prompts can branch."""
-    if not has_plain_cache(model):
-        return f"{type(model).__name__} has layers without full attention"
-    implementation = model.config._attn_implementation
-    return None if implementation in ("sdpa", "eager") else f'Attention "{implementation}" takes no 4-D mask'
 
 
 def _plan(encoded: EncodedPrompts) -> tuple[TokenTree, np.ndarray]:
@@ -175,11 +117,10 @@ def _run_piece(
 ) -> np.ndarray:
     """Run some nodes of the tree after those in the cache."""
     tensor = partial(torch.as_tensor, device=model.device)
-    visible = (keys <= piece[:, None]) & (piece[:, None] < tree.ends[keys])
     judged, logits_row = np.unique(requested[:, 0], return_inverse=True)
     output = model(
         input_ids=tensor(tree.tokens[piece])[None],
-        attention_mask=_additive_mask(tensor(visible), model.dtype),
+        attention_mask=additive_mask(tensor(piece), tensor(keys), tensor(tree.ends[keys]), model.dtype),
         position_ids=tensor(tree.depths[piece])[None],
         past_key_values=cache,
         use_cache=True,
@@ -189,22 +130,6 @@ def _run_piece(
     rows, targets = tensor(logits_row), tensor(requested[:, 1])
     likelihood = logits[rows, targets] - logits.logsumexp(dim=-1)[rows]
     return np.asarray(likelihood.cpu().numpy())
-
-
-def _subtree_ends(depths: Sequence[int]) -> np.ndarray:
-    """First node after each node's subtree: the next one that is not deeper; shape ``(nodes,)``."""
-    ends = np.full(len(depths), len(depths))
-    open_nodes: list[int] = []
-    for node, depth in enumerate(depths):
-        while open_nodes and depths[open_nodes[-1]] >= depth:
-            ends[open_nodes.pop()] = node
-        open_nodes.append(node)
-    return ends
-
-
-def _additive_mask(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Mask that every attention implementation adds to its scores, shape ``(1, 1, queries, keys)``."""
-    return torch.zeros_like(visible, dtype=dtype).masked_fill_(~visible, torch.finfo(dtype).min)[None, None]
 
 
 def _keep_in_cache(cache: DynamicCache, positions: torch.Tensor) -> None:

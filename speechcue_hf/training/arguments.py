@@ -19,7 +19,15 @@ from speechcue_hf.models.base import TINY_MODEL
 logger = logging.getLogger(__name__)
 
 _COUNTS = (
-    *("num_attention_heads", "max_tokens", "token_budget", "lora_r", "lora_alpha", "num_query_tokens"),
+    *(
+        "num_attention_heads",
+        "max_tokens",
+        "token_budget",
+        "tokens_per_batch",
+        "lora_r",
+        "lora_alpha",
+        "num_query_tokens",
+    ),
     *("classifier_proj_size", "per_device_train_batch_size", "per_device_eval_batch_size"),
     "gradient_accumulation_steps",
 )
@@ -202,8 +210,17 @@ class TrainingSettings(_EpochDefaults, SFTConfig):
 
     The best epoch is kept by its loss on the selection split. Truncation is off, because it would drop answers and with
     them rows: ``token_budget`` shortens prompts instead.
+
+    Args:
+        sharing: ``dialogue`` trains on whole dialogues, whose prompts run what they have in common once; ``none`` runs
+            each prompt by itself. Loss and gradients are the same. None: ``dialogue`` where the prompt tells a
+            conversation from its start and the model's attention lets prompts branch.
+        tokens_per_batch: With ``sharing: dialogue`` most tokens of a batch, in place of
+            ``per_device_train_batch_size``.
     """
 
+    sharing: Literal["dialogue", "none"] | None = None
+    tokens_per_batch: int = 2048
     max_length: int | None = None
     gradient_checkpointing: bool = False
     output_dir: str = "runs/sft"
@@ -292,7 +309,8 @@ def check_settings(data: DataSettings, model: Any, training: Any) -> None:
 
 
 def _check_value(name: str, value: Any, hint: Any) -> None:
-    choices = get_args(hint) if get_origin(hint) is Literal else _CHOICES.get(name)
+    kinds = [kind for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal]
+    choices = get_args(kinds[0]) if kinds else _CHOICES.get(name)
     if choices is not None and value is not None and value not in choices:
         raise ValueError(f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, got {value!r}")
     least, most = _RANGES.get(name, (-math.inf, math.inf))

@@ -39,6 +39,8 @@ _SETTINGS = (
     "neftune_noise_alpha",
     "bf16",
     "metric_for_best_model",
+    "sharing",
+    "tokens_per_batch",
 )
 _SCORES = ("eval_loss", "eval_weighted_f1")
 _STAGE1_LOGGED = (*STAGE1_PARTS, *(f"eval_{name}" for name in STAGE1_PARTS))
@@ -196,7 +198,7 @@ def _course(trainer: Trainer) -> dict[str, Any]:
     log = [{name: entry[name] for name in _LOGGED if name in entry} for entry in state.log_history]
     return {
         "seed": training.seed,
-        "settings": {name: getattr(training, name) for name in _SETTINGS},
+        "settings": {name: getattr(training, name) for name in _SETTINGS if hasattr(training, name)},
         "processes": training.world_size,
         "parameters": {
             "all": sum(size for size, _ in sizes),

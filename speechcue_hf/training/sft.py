@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -11,28 +14,33 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset, DatasetDict
+from torch.utils.data import DataLoader
 from transformers import AutoConfig, AutoModelForCausalLM, set_seed
+from transformers.trainer_utils import EvalLoopOutput
 from trl import SFTTrainer, get_peft_config, get_quantization_config  # type: ignore[attr-defined]
 
 from speechcue_hf.corpora.identity import identify, metadata_of
 from speechcue_hf.errors import TrainingError
 from speechcue_hf.inference.chat import ChatClassifier, shown_by_prompt
 from speechcue_hf.inference.settings import InferenceSettings
-from speechcue_hf.inference.shared import why_not_branching
 from speechcue_hf.models.base import TINY_MODEL, base_model_name, place_base_model
 from speechcue_hf.models.loading import hub_commit, load_tokenizer
 from speechcue_hf.models.tiny import one_thread
+from speechcue_hf.models.token_tree import why_not_branching
+from speechcue_hf.progress import progress
 from speechcue_hf.prompts.budget import TokenBudget
 from speechcue_hf.prompts.build import build_prompts, label_names
 from speechcue_hf.prompts.encoding import encode_completion
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 from speechcue_hf.provenance import NOT_KNOWN, Provenance
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings, check_settings
+from speechcue_hf.training.label_loss import NO_LOSS, batches_of_dialogues, collate_rows, collate_trees, label_loss
 from speechcue_hf.training.run import SelectingTrainer, check_run, check_splits, chosen_rows, train_and_record
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+logger = logging.getLogger(__name__)
 
 _ADAPTER = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save")
 
@@ -56,10 +64,39 @@ class TrainingInputs:
 
 
 class CueTrainer(SelectingTrainer, SFTTrainer):
-    """TRL's trainer, which selects by score, and writes no card: ``speechcue card`` writes it once, from the scores."""
+    """TRL's trainer with the batches and the loss of :mod:`speechcue_hf.training.label_loss`.
+
+    It selects by score, and writes no card: ``speechcue card`` writes it once, from the scores.
+    """
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write nothing."""
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Sum over the labels of a batch, by how many the optimiser's whole step has."""
+        loss = label_loss(model, inputs, self.model.dtype, smoothing=self.args.label_smoothing_factor)
+        if num_items_in_batch is None:
+            num_items_in_batch = len(inputs["labels"]) - 1
+        elif self.args.average_tokens_across_devices:
+            # They are those of all processes, over which gradients are averaged.
+            loss = loss * self.accelerator.num_processes
+        loss = loss / num_items_in_batch
+        return (loss, {}) if return_outputs else loss
+
+    def evaluation_loop(self, dataloader: Any, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Any:
+        """Mean loss over all labels of the selection split, in every process alike, as the scores are."""
+        batches = DataLoader(
+            self.eval_dataset, batch_size=self.args.per_device_eval_batch_size, collate_fn=self.data_collator
+        )
+        total, count = 0.0, 0
+        self.model.eval()
+        for batch in progress(batches, "Loss on the selection split", "batches"):
+            with torch.inference_mode(), self.compute_loss_context_manager():
+                total += float(label_loss(self.model, self._prepare_inputs(batch), self.model.dtype))
+            count += len(batch["labels"]) - 1
+        return EvalLoopOutput(None, None, {f"{metric_key_prefix}_loss": total / count}, len(self.eval_dataset))
 
 
 def fine_tune(
@@ -105,6 +142,8 @@ def fine_tune(
     describe = partial(_describe, inputs, dataset, data, model, provenance)
     # A tiny model gains nothing from threads, and on busy cores waits for them: eight times the time of one.
     with one_thread() if model.model_name_or_path == TINY_MODEL else nullcontext():
+        if training.world_size == 1:
+            _announce(trainer)
         return train_and_record(trainer, checkpoint, describe)
 
 
@@ -112,6 +151,11 @@ def _check_settings(model: ModelSettings, training: TrainingSettings) -> None:
     """Refuse settings that would lose rows or cannot work here."""
     if training.max_length is not None or training.packing:
         raise TrainingError("max_length and packing cut rows off in silence: use token_budget, which shortens prompts")
+    if training.loss_type != "nll" or training.use_liger_kernel or training.padding_free:
+        raise TrainingError(
+            "loss_type, use_liger_kernel and padding_free do not apply: the loss is on the label alone, and its logits "
+            "are computed nowhere else. Leave them out"
+        )
     if (model.load_in_4bit or model.load_in_8bit) and not torch.cuda.is_available():
         raise TrainingError("a quantised base model needs a CUDA GPU: leave out load_in_4bit and load_in_8bit")
 
@@ -141,7 +185,8 @@ def encode_rows(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> Dataset:
         tokenizer: The model's tokenizer.
 
     Returns:
-        ``input_ids`` and ``labels`` (−100 where there is no loss) of every labelled row, in order.
+        ``input_ids``, ``labels`` (−100 where there is no loss) and ``length``, the tokens that are run, of every
+        labelled row, in order.
 
     Raises:
         TrainingError: If no row is labelled.
@@ -162,9 +207,10 @@ def _texts(dataset: Dataset, specification: PromptSpecification) -> Iterator[str
         yield from (message["content"] for message in messages)
 
 
-def _encode_row(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
+def _encode_row(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     prompt, answer = encode_completion(tokenizer, row["prompt"], row["completion"])
-    return {"input_ids": prompt + answer, "labels": [-100] * len(prompt) + answer}
+    ids = prompt + answer
+    return {"input_ids": ids, "labels": [NO_LOSS] * len(prompt) + answer, "length": len(ids) - 1}
 
 
 def _labelled_places(rows: Dataset) -> list[int]:
@@ -228,20 +274,80 @@ def _make_trainer(inputs: TrainingInputs, model: ModelSettings, training: Traini
         attn_implementation=model.attn_implementation,
         quantization_config=get_quantization_config(model),
     )
+    shared = _shares_dialogues(base, inputs.specification, training)
+    training.sharing = "dialogue" if shared else "none"
+    training.dataset_kwargs = {"skip_prepare_dataset": True}
+    if shared:
+        # Of the trainer's, whose batches are those of tokens.
+        training.per_device_train_batch_size = training.per_device_eval_batch_size = 1
+    rows = {split: _batches(inputs, split, training) if shared else part for split, part in inputs.encoded.items()}
     trainer = CueTrainer(
         model=base,
         args=training,
-        train_dataset=inputs.encoded["train"],
-        eval_dataset=inputs.encoded["validation"],
+        train_dataset=rows["train"],
+        eval_dataset=rows["validation"],
+        data_collator=collate_trees if shared else collate_rows,
         processing_class=inputs.tokenizer,
         peft_config=adapter,
     )
-    _check_row_count(trainer, inputs.encoded)
     selection = inputs.chosen["validation"]
     wanted = _labelled_places(selection)
     trainer.predictions = partial(_classifier(inputs, trainer.model).predict, selection, wanted)
     trainer.references = [selection["emotion"][place] for place in wanted]
     return trainer
+
+
+def _shares_dialogues(model: Any, specification: PromptSpecification, training: TrainingSettings) -> bool:
+    """Whether what the prompts of a dialogue have in common is run once."""
+    reason = why_not_branching(model)
+    if training.sharing == "dialogue" and reason is not None:
+        raise TrainingError(f"{reason}, so prompts cannot branch: set sharing to none")
+    # Prompts that show only the last turns begin alike in short dialogues alone.
+    whole = specification.history is None
+    return training.sharing == "dialogue" or (training.sharing is None and reason is None and whole)
+
+
+def _batches(inputs: TrainingInputs, split: str, training: TrainingSettings) -> Dataset:
+    """The labelled rows of a split in batches of whole dialogues."""
+    dialogues = inputs.rows[split].select(_labelled_places(inputs.rows[split]))["dialogue_id"]
+    return batches_of_dialogues(inputs.encoded[split], dialogues, training.tokens_per_batch, training.seed)
+
+
+def _announce(trainer: CueTrainer) -> None:
+    """Say what time and memory the training will take, by its largest batch, which runs once and changes nothing."""
+    training, lengths = trainer.args, trainer.train_dataset["length"]
+    largest = sorted(range(len(lengths)), key=lambda place: -lengths[place])[: training.per_device_train_batch_size]
+    batch = trainer._prepare_inputs(trainer.data_collator([trainer.train_dataset[place] for place in largest]))
+    start = time.perf_counter()
+    with torch.random.fork_rng(), trainer.compute_loss_context_manager():
+        trainer.model.train()
+        trainer.compute_loss(trainer.model, batch).backward()
+    seconds = time.perf_counter() - start
+    trainer.model.zero_grad()
+    tokens = sum(lengths[place] for place in largest)
+    logger.info(
+        "Training: %s tokens an epoch. The largest batch, %s tokens, took %.1f s and %.1f GB with all that is loaded; "
+        "at that rate an epoch takes about %.1f min",
+        f"{sum(lengths):,}",
+        f"{tokens:,}",
+        seconds,
+        _peak_memory() / 1e9,
+        seconds / tokens * sum(lengths) / 60,
+    )
+
+
+def _peak_memory() -> int:
+    """Most bytes that were held so far: of the GPU where there is one, of this process where there is none."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def _classifier(inputs: TrainingInputs, network: Any) -> ChatClassifier:
@@ -251,11 +357,3 @@ def _classifier(inputs: TrainingInputs, network: Any) -> ChatClassifier:
     return ChatClassifier(
         network, inputs.tokenizer, inputs.specification, names, budget, inputs.chosen["train"], settings
     )
-
-
-def _check_row_count(trainer: CueTrainer, encoded: DatasetDict) -> None:
-    """Refuse a trainer that has left rows out, as TRL's truncation does without a word."""
-    taken: dict[str, Any] = {"train": trainer.train_dataset, "validation": trainer.eval_dataset}
-    for split, rows in taken.items():
-        if len(rows) != len(encoded[split]):
-            raise TrainingError(f"the trainer took {len(rows)} of {len(encoded[split])} rows of {split}")

@@ -5,7 +5,8 @@ from transformers import MistralConfig, MistralForCausalLM
 
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.inference.scoring import score_labels
-from speechcue_hf.inference.shared import build_token_tree, score_shared
+from speechcue_hf.inference.shared import score_shared
+from speechcue_hf.models.token_tree import build_token_tree
 from tests.tiny_chat import LABELS, LINES, SIZES, full_forward_log_likelihood, make_model
 
 

@@ -6,8 +6,8 @@ from datasets import ClassLabel, Dataset
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
 from speechcue_hf.inference.scoring import count_tokens, encode_for_scoring
-from speechcue_hf.inference.shared import build_token_tree
 from speechcue_hf.models.tiny import train_tokenizer
+from speechcue_hf.models.token_tree import build_token_tree
 from speechcue_hf.prompts.build import build_prompts
 from tests.tiny_chat import LABELS, LINES, make_model
 

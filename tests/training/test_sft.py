@@ -10,8 +10,8 @@ import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from huggingface_hub import HfApi
 from safetensors.torch import load_file
-from transformers import AutoTokenizer
-from trl import SFTTrainer
+from transformers import AutoModelForCausalLM, AutoTokenizer, MistralConfig, MistralForCausalLM, set_seed
+from trl import SFTConfig, SFTTrainer, get_peft_config
 
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import DialogueError, PromptError, TrainingError
@@ -31,6 +31,7 @@ EMOTIONS = ("angry", "happy", "neutral")
 
 def settings(output: Path, **changes: object) -> TrainingSettings:
     values = {"num_train_epochs": 2, "learning_rate": 5e-3, "logging_steps": 1, "disable_tqdm": True, "seed": 3}
+    values["tokens_per_batch"] = 200
     return TrainingSettings(output_dir=str(output), **{**values, **changes})
 
 
@@ -96,15 +97,83 @@ def test_loss_is_on_label_and_end_token_of_every_row(described_corpus: DatasetDi
         assert asked == f"<|im_start|>user\n{row['prompt'][0]['content']}<|im_end|>\n<|im_start|>assistant\n"
 
 
-def test_a_trainer_that_leaves_rows_out_is_refused(
-    described_corpus: DatasetDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sharing": "dialogue", "tokens_per_batch": 200, "gradient_accumulation_steps": 5},
+        {"sharing": "dialogue", "tokens_per_batch": 1, "gradient_accumulation_steps": 24},
+        {"sharing": "dialogue", "tokens_per_batch": 100_000, "gradient_checkpointing": True},
+        {"sharing": "none", "per_device_train_batch_size": 8, "gradient_accumulation_steps": 3},
+    ],
+    ids=["dialogues", "cut dialogues", "all at once", "rows"],
+)
+def test_steps_are_those_of_trl_on_separate_prompts(
+    changes: dict[str, Any], described_corpus: DatasetDict, tmp_path: Path
 ) -> None:
-    prepare = SFTTrainer._prepare_dataset
-    monkeypatch.setattr(
-        SFTTrainer, "_prepare_dataset", lambda self, dataset, *more: prepare(self, dataset, *more).select(range(5))
+    """Two steps of plain gradient descent on all rows, by TRL's own trainer and by ours, from the same weights."""
+    plain = {"optim": "sgd", "learning_rate": 0.1, "lr_scheduler_type": "constant", "max_grad_norm": 0.0}
+    model = ModelSettings(lora_r=4, lora_dropout=0.0)
+    ours = fine_tune(described_corpus, FineTuning(), model, settings(tmp_path / "ours", **plain, **changes))
+
+    inputs = prepare_inputs(described_corpus, FineTuning(), model, settings(tmp_path / "trl"))
+    whole = {"per_device_train_batch_size": 24, "num_train_epochs": 2, "save_strategy": "no", "use_cpu": True}
+    config = SFTConfig(
+        str(tmp_path / "trl"), **plain, **whole, seed=3, max_length=None, gradient_checkpointing=False, bf16=False
     )
-    with pytest.raises(TrainingError, match="the trainer took 5 of 24 rows of train"):
-        fine_tune(described_corpus, FineTuning(), ModelSettings(), settings(tmp_path))
+    set_seed(3)
+    trl = SFTTrainer(
+        AutoModelForCausalLM.from_pretrained(inputs.base, dtype="float32"),
+        config,
+        train_dataset=inputs.encoded["train"],
+        processing_class=inputs.tokenizer,
+        peft_config=get_peft_config(model),
+    )
+    trl.train()
+    trl.save_model(str(tmp_path / "trl"))
+    found, expected = (load_file(it / "adapter_model.safetensors") for it in (ours, tmp_path / "trl"))
+    assert found.keys() == expected.keys()
+    moved = [name for name in expected if "lora_B" in name]
+    assert all(expected[name].abs().max() > 1e-4 for name in moved)
+    for name, weight in expected.items():
+        assert (found[name] - weight).norm() <= 1e-4 * weight.norm(), name
+
+
+def test_prompts_of_the_last_turns_alone_are_not_shared_unless_asked_for(
+    described_corpus: DatasetDict, tmp_path: Path
+) -> None:
+    once = {"num_train_epochs": 1}
+    last = {"extends": "speechcue", "history": 2}
+    runs = {
+        "whole": (FineTuning(), settings(tmp_path / "a", **once)),
+        "last": (FineTuning(prompt=last), settings(tmp_path / "b", **once)),
+        "asked": (FineTuning(prompt=last), settings(tmp_path / "c", sharing="dialogue", **once)),
+    }
+    found = {
+        name: read_record(fine_tune(described_corpus, data, ModelSettings(), training))["settings"]["sharing"]
+        for name, (data, training) in runs.items()
+    }
+    assert found == {"whole": "dialogue", "last": "none", "asked": "dialogue"}
+
+
+def test_a_model_whose_prompts_cannot_branch_is_refused_or_trained_row_by_row(
+    described_corpus: DatasetDict, tmp_path: Path
+) -> None:
+    _, tokenizer = build_tiny_model(["Leave me alone"])
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    windows = MistralConfig(vocab_size=len(tokenizer), num_key_value_heads=2, sliding_window=64, head_dim=8, **sizes)
+    MistralForCausalLM(windows).save_pretrained(tmp_path / "windows")
+    tokenizer.save_pretrained(tmp_path / "windows")
+    model = ModelSettings(model_name_or_path=str(tmp_path / "windows"))
+    shared = settings(tmp_path / "a", sharing="dialogue", num_train_epochs=1)
+    with pytest.raises(TrainingError, match="layers without full attention, so prompts cannot branch: set sharing to"):
+        fine_tune(described_corpus, FineTuning(), model, shared)
+    output = fine_tune(described_corpus, FineTuning(), model, settings(tmp_path / "b", num_train_epochs=1))
+    assert read_record(output)["settings"]["sharing"] == "none"
+
+
+def test_a_loss_that_would_be_ignored_is_refused(described_corpus: DatasetDict, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="loss_type, use_liger_kernel and padding_free do not apply"):
+        fine_tune(described_corpus, FineTuning(), ModelSettings(), settings(tmp_path, loss_type="dft"))
 
 
 def test_learning_lowers_the_loss_and_a_seed_repeats_it(
@@ -117,9 +186,9 @@ def test_learning_lowers_the_loss_and_a_seed_repeats_it(
 
 
 def test_interrupted_run_goes_on_to_the_same_end(described_corpus: DatasetDict, finished: Path, tmp_path: Path) -> None:
-    for part in ("base_model", "checkpoint-3"):
+    for part in ("base_model", "checkpoint-5"):
         shutil.copytree(finished / part, tmp_path / "cut" / part)
-    with pytest.raises(TrainingError, match=r"cut already holds checkpoint-3.*go on with it by --resume"):
+    with pytest.raises(TrainingError, match=r"cut already holds checkpoint-5.*go on with it by --resume"):
         fine_tune(described_corpus, FineTuning(), ModelSettings(), settings(tmp_path / "cut"))
     resumed = settings(tmp_path / "cut", resume_from_checkpoint="true")
     fine_tune(described_corpus, FineTuning(), ModelSettings(), resumed)
@@ -254,10 +323,10 @@ def test_weighted_f1_of_the_selection_split_chooses_the_epoch(
     by_f1 = settings(tmp_path, num_train_epochs=3, metric_for_best_model="weighted_f1")
     output = fine_tune(described_corpus, FineTuning(), ModelSettings(), by_f1)
     record = read_record(output)
-    assert (record["best"]["step"], record["best"]["eval_weighted_f1"]) == (6, 0.6)
+    assert (record["best"]["step"], record["best"]["eval_weighted_f1"]) == (10, 0.6)
     assert seen == [True] * 3
     evaluated = {line["step"]: line["eval_loss"] for line in record["log"] if "eval_loss" in line}
-    assert mean_loss(output, described_corpus, "validation") == pytest.approx(evaluated[6], rel=1e-3)
+    assert mean_loss(output, described_corpus, "validation") == pytest.approx(evaluated[10], rel=1e-3)
 
 
 def test_the_score_that_chooses_is_that_of_evaluation(described_corpus: DatasetDict, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@
 
 ``SPEECHCUE_CORPORA`` names the folder that holds ``meld/`` with the published measurements, ``SPEECHCUE_MODELS`` that
 of ``smollm2-135m-instruct/``. Tokens are counted for the whole training split; times and memory are of some dialogues
-of it, spread evenly, each arm in a process of its own: LoRA of rank 16 on all projections, single precision, one thread.
+of it, spread evenly, each arm in a process of its own: LoRA of rank 16 on all projections, single precision, one
+thread.
 What it printed stands in ``sharing.md``.
 """
 

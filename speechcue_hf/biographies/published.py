@@ -22,6 +22,7 @@ from speechcue_hf.biographies.cleaning import clean_biography
 from speechcue_hf.biographies.requests import Row, dialogues_of
 from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.biographies.write import biography_counts, with_biographies
+from speechcue_hf.corpora.joining import letters
 from speechcue_hf.errors import CorpusError
 from speechcue_hf.records import BiographiesRecord
 
@@ -206,7 +207,7 @@ def _join_dialogue(
             "take the release the biographies were made from"
         )
     for row, (sentence, _) in zip(dialogue, entries, strict=True):
-        if _letters(row["text"] or "") != _letters(sentence):
+        if letters(row["text"] or "") != letters(sentence):
             raise CorpusError(
                 f"turn {row['turn']} of dialogue {own!r} is {row['text']!r}, but the published sentence of dialogue "
                 f"{found[own]} is {sentence!r}: take the release the biographies were made from"
@@ -215,11 +216,6 @@ def _join_dialogue(
     paper = BiographySettings.bioserc()
     question = paper.prompt.messages((), {"speaker": None, "number": 0}, paper.word_limit)[-1]["content"]
     return [clean_biography(text, question, paper.word_limit) for _, text in entries]
-
-
-def _letters(text: str) -> str:
-    """Letters and digits only: copies of a corpus differ in quotation marks, spaces and control characters."""
-    return re.sub(r"[\W_]+", "", text).casefold()
 
 
 def _split_content(rows: Dataset, corpus: str) -> tuple[dict[str, Any], dict[str, list[str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from datasets import Dataset, Features, concatenate_datasets
@@ -24,6 +25,16 @@ def put_beside(rows: Dataset, columns: Dataset) -> Dataset:
     joined.info.dataset_name, joined.info.config_name = rows.info.dataset_name, rows.info.config_name
     joined.info.description = rows.info.description
     return joined
+
+
+def letters(text: str) -> str:
+    r"""Letters and digits only, in small letters: copies of a corpus differ in quotation marks, spaces and control characters.
+
+    Example:
+        >>> letters("It\u2019s  me.") == letters("It\u0092s me")
+        True
+    """
+    return re.sub(r"[\W_]+", "", text).casefold()
 
 
 def clip_places(utterances: Iterable[str], clips: Dataset) -> list[int]:

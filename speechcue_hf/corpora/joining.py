@@ -28,7 +28,7 @@ def put_beside(rows: Dataset, columns: Dataset) -> Dataset:
 
 
 def letters(text: str) -> str:
-    r"""Letters and digits only, in small letters: copies of a corpus differ in quotation marks, spaces and control characters.
+    r"""Letters and digits only, all small: copies of a corpus differ in quotation marks, spaces, control characters.
 
     Example:
         >>> letters("It\u2019s  me.") == letters("It\u0092s me")

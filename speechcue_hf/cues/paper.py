@@ -27,9 +27,9 @@ def _baseline_of_meld(config: str) -> dict[str, Any]:
 def _baseline_of_iemocap(config: str) -> dict[str, Any]:
     if config != "all":
         raise DescriberError(
-            f"the paper's levels for IEMOCAP come from all 6,994 measured rows of its train split, and config {config!r} "
-            "has a part of them: describe config all in this way first (`speechcue prepare iemocap --config all`), and "
-            "give the result here with --describer"
+            "the paper's levels for IEMOCAP come from all 6,994 measured rows of its train split, and config "
+            f"{config!r} has a part of them: describe config all in this way first (`speechcue prepare iemocap "
+            "--config all`), and give the result here with --describer"
         )
     return {"baseline": "gender"}
 

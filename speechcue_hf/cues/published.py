@@ -1,8 +1,9 @@
 """The measurements that SpeechCueLLM published, put beside the rows that they are of.
 
-https://github.com/zehuiwu/SpeechCueLLM has in ``speech_features`` ``{train,dev,test}_audio_features.csv`` of MELD, one row
-for each ``filename``, and its ``feature_utils`` write ``iemocap_audio_features.csv``, one row for each ``video_id`` (the
-dialogue) and ``segment_id`` (the turn). A csv with a column ``utterance_id`` and the same eight numbers is read as well.
+https://github.com/zehuiwu/SpeechCueLLM has in ``speech_features`` ``{train,dev,test}_audio_features.csv`` of MELD, one
+row for each ``filename``, and its ``feature_utils`` write ``iemocap_audio_features.csv``, one row for each ``video_id``
+(the dialogue) and ``segment_id`` (the turn). A csv with a column ``utterance_id`` and the same eight numbers is read as
+well.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ PUBLISHED_NAMES = (
 """What the files call the numbers of ``PAPER_COLUMNS``, in that order."""
 
 NOT_PUBLISHED = "no measurement was published for this utterance"
-NOT_TOLD_APART = "several published measurements are of these words in this dialogue, and nothing tells which is this one's"
+NOT_TOLD_APART = (
+    "several published measurements are of these words in this dialogue, and nothing tells which is this one's"
+)
 
 _MELD_CLIP = re.compile(r"(dia\d+_utt\d+)\.\w+")
 _MELD_FILE = re.compile(r"(?:^|_)(train|dev|test)_audio_features")
@@ -60,9 +63,9 @@ class _Row:
 def join_measurements(dataset: DatasetDict, files: Sequence[Path]) -> DatasetDict:
     """Give rows their published measurements, as ``measure_dataset`` gives them ours.
 
-    Rows are joined by utterance id: of MELD it is the name of the clip, of IEMOCAP ``video_id`` and ``segment_id``. Where
-    ``segment_id`` is no turn's name but a number, turns are found by dialogue, gender and words; words that are said
-    more often than here, or less, are left without, with a note.
+    Rows are joined by utterance id: of MELD it is the name of the clip, of IEMOCAP ``video_id`` and ``segment_id``.
+    Where ``segment_id`` is no turn's name, turns are found by dialogue, gender and words; words that are said more
+    often in the file than in the rows, or less, are left without, with a note.
 
     Args:
         dataset: The corpus, with ``utterance_id`` (``dialogue_id``, ``gender`` and ``text`` where words must do).
@@ -155,14 +158,10 @@ def _join_split(rows: Dataset, by_id: Mapping[str, _Row], by_words: Mapping[Word
     if by_words:
         _find_by_words(rows, by_words, found, notes)
     numbers = [None if (row := found.get(place)) is None else row.numbers for place in range(len(rows))]
-    columns: dict[str, list[float | None]] = {
-        column: [None] * len(rows) for column in (*clip_columns(), *TURN_COLUMNS)
-    }
+    columns: dict[str, list[float | None]] = {column: [None] * len(rows) for column in (*clip_columns(), *TURN_COLUMNS)}
     for index, column in enumerate(PAPER_COLUMNS):
         columns[column] = [None if values is None else values[index] for values in numbers]
-    reasons = [
-        None if values is not None else notes.get(place, NOT_PUBLISHED) for place, values in enumerate(numbers)
-    ]
+    reasons = [None if values is not None else notes.get(place, NOT_PUBLISHED) for place, values in enumerate(numbers)]
     features = Features({**dict.fromkeys(columns, Value("float64")), "measurement_note": Value("string")})
     measured = Dataset.from_dict({**columns, "measurement_note": reasons}, features=features)
     return put_beside(rows.remove_columns([name for name in ("audio",) if name in rows.column_names]), measured)

@@ -15,6 +15,7 @@ from pyarrow.parquet import read_table
 
 from speechcue_hf.commands.arguments import add_dataset, add_list, command_line, positive_int, print_next
 from speechcue_hf.corpora.catalogue import corpus_of_rows
+from speechcue_hf.corpora.joining import with_utterance_ids
 from speechcue_hf.corpora.parquet import carry_identity, read_dataset, shard_name, write_dataset, write_shard
 from speechcue_hf.corpora.writing import UNFINISHED, check_splits_of, end_writing, join_writing, whole_folder
 from speechcue_hf.cues.measure import clip_columns, measure_clips
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not 0 <= arguments.shard < count:
         raise ValueError(f"--shard must be from 0 to {count - 1}, got {arguments.shard}")
     settings = _settings(arguments)
-    dataset = read_dataset(arguments.dataset)
+    dataset = DatasetDict({split: with_utterance_ids(rows) for split, rows in read_dataset(arguments.dataset).items()})
     shards = {
         shard_name(str(split), index, count): rows.shard(count, index, contiguous=True)
         for split, rows in _with_turn_taking(dataset, settings).items()

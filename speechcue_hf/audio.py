@@ -210,3 +210,69 @@ def _source(audio: Mapping[str, Any]) -> IO[bytes]:
     # Unbuffered, because libsndfile reads through the descriptor, whose position must be ours. Without its name, from
     # whose suffix FFmpeg would guess what is in it.
     return io.FileIO(os.open(audio["path"], os.O_RDONLY | getattr(os, "O_BINARY", 0)))
+
+
+def as_file(audio: Any) -> Any:
+    """A clip in memory as the bytes of a file; one that is a file already as it is.
+
+    Args:
+        audio: A path; the bytes of a file; ``{"path": ..., "bytes": ...}``; samples as
+            ``{"array": ..., "sampling_rate": ...}``, floats, int16 or int32 of shape ``(samples,)``,
+            ``(samples, channels)`` or ``(channels, samples)``; or the decoder that a column ``datasets.Audio()`` gives.
+
+    Returns:
+        The path or the mapping, or ``{"path": None, "bytes": ...}`` with what else the mapping said.
+
+    Raises:
+        ValueError: If it is none of these.
+
+    Example:
+        >>> as_file({"array": [0.0, 0.5], "sampling_rate": 16000})["bytes"][:4]
+        b'RIFF'
+    """
+    if isinstance(audio, bytes | bytearray):
+        return {"path": None, "bytes": bytes(audio)}
+    if isinstance(audio, Mapping) and "array" in audio and audio.get("bytes") is None:
+        if audio.get("sampling_rate") is None:
+            raise ValueError("samples without sampling_rate: give {'array': ..., 'sampling_rate': ...}")
+        rest = {name: value for name, value in audio.items() if name not in ("array", "sampling_rate", "path", "bytes")}
+        samples = np.asarray(audio["array"])
+        return {**rest, "path": None, "bytes": wav_bytes(samples, int(audio["sampling_rate"]))}
+    if isinstance(audio, str | PathLike) or (isinstance(audio, Mapping) and ("path" in audio or "bytes" in audio)):
+        return audio
+    # A decoder of torchcodec, which need not be installed for its type to be named here.
+    if callable(read := getattr(audio, "get_all_samples", None)):
+        samples = read()
+        return {"path": None, "bytes": wav_bytes(np.asarray(samples.data), int(samples.sample_rate))}
+    raise ValueError(
+        f"a clip is a path, bytes, {{'path', 'bytes'}} or {{'array', 'sampling_rate'}}, and this is a "
+        f"{type(audio).__name__}" + (f" with {', '.join(map(str, audio))}" if isinstance(audio, Mapping) else "")
+    )
+
+
+def wav_bytes(samples: npt.NDArray[Any], rate: int) -> bytes:
+    """A wav of samples, without loss.
+
+    Args:
+        samples: Floats, int16 or int32; of two dimensions the shorter one counts channels.
+        rate: Sampling rate in Hz.
+
+    Raises:
+        ValueError: If they are of another kind, or the rate is not positive.
+    """
+    import soundfile
+
+    if np.issubdtype(samples.dtype, np.floating):
+        samples = samples.astype(np.float64)
+    if samples.dtype not in (np.float64, np.int16, np.int32) or samples.ndim not in (1, 2):
+        raise ValueError(
+            "samples must be floats, int16 or int32 of shape (samples,) or (samples, channels), got "
+            f"{samples.dtype} of shape {samples.shape}"
+        )
+    if rate <= 0:
+        raise ValueError(f"sampling rate must be positive, got {rate} Hz")
+    frames_first = samples.T if samples.ndim == 2 and samples.shape[0] < samples.shape[1] else samples
+    file = io.BytesIO()
+    subtype = "DOUBLE" if samples.dtype == np.float64 else None
+    soundfile.write(file, frames_first, rate, format="WAV", subtype=subtype)
+    return file.getvalue()

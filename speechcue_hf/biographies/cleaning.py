@@ -13,6 +13,7 @@ ECHO_WORDS = 6
 
 _ITEM = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)]|#{1,6})(?:\s+|$)")
 _EMPHASIS = re.compile(r"\*\*|__")
+_ESCAPED = re.compile(r"\\([_*])")
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*(?=\s|$)")
 
 
@@ -20,8 +21,9 @@ def clean_biography(text: str, prompt: str, word_limit: int, *, ran_out: bool = 
     r"""Clean what a model wrote.
 
     A repeated prompt goes first, whole or from its middle on; then all that :func:`answer_in` takes for no part of the
-    answer; then list marks and emphasis. Lines become one paragraph, and each item of a list a sentence. A text that is
-    too long, or whose tokens ran out, ends with its last whole sentence, or in the middle of its only one.
+    answer; then list marks, emphasis and the backslash before a mark that is meant (``SPEAKER\_0``). Lines become one
+    paragraph, and each item of a list a sentence. A text that is too long, or whose tokens ran out, ends with its last
+    whole sentence, or in the middle of its only one.
 
     Args:
         text: As the model gave it.
@@ -58,7 +60,7 @@ def _after_echo(text: str, prompt: str) -> str:
 
 def _line(line: str) -> str:
     """A line without list mark and emphasis; an item of a list gets its full stop."""
-    bare = _EMPHASIS.sub("", line).strip()
+    bare = _ESCAPED.sub(r"\1", _EMPHASIS.sub("", line)).strip()
     item = _ITEM.match(bare)
     if item is None:
         return bare

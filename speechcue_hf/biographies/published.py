@@ -8,7 +8,6 @@ were written from whole dialogues, their future included; some repeat the prompt
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,13 +21,12 @@ from speechcue_hf.biographies.cleaning import clean_biography
 from speechcue_hf.biographies.requests import Row, dialogues_of
 from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.biographies.write import biography_counts, with_biographies
+from speechcue_hf.corpora.joining import letters
+from speechcue_hf.corpora.paper_dialogues import SPLIT_NAMES, match_dialogues, read_table
 from speechcue_hf.errors import CorpusError
 from speechcue_hf.records import BiographiesRecord
 
 MARK = "_spdescV2_"
-SPLIT_NAMES = {"train": "train", "validation": "valid", "test": "test"}
-"""Split → what BiosERC's file names call it."""
-
 NOT_PUBLISHED = "no biographies were given for this split"
 
 
@@ -65,13 +63,13 @@ def read_published(path: Path) -> PublishedBiographies:
     short = name.rpartition(".")[2]
     if not mark or short not in splits:
         raise CorpusError(f"{path.name} is not of the form <corpus>.<train|valid|test>{MARK}<llm>.json")
-    biographies = _read_json(path)
+    biographies = read_table(path)
     beside = next(filter(Path.is_file, (folder / f"{name}.json" for folder in path.parents[:2])), None)
     if beside is None:
         raise CorpusError(
             f"{path} needs {name}.json beside it or in the folder above: it holds the sentences to check against"
         )
-    data = _read_json(beside)
+    data = read_table(beside)
     dialogues = {}
     for dialogue, entries in biographies.items():
         texts = _checked_texts(entries, path, dialogue)
@@ -89,8 +87,8 @@ def read_published(path: Path) -> PublishedBiographies:
 def join_published(dataset: DatasetDict, published: Sequence[PublishedBiographies]) -> DatasetDict:
     """Give rows their published biographies, by dialogue and turn; each sentence is checked, none is looked up.
 
-    A dialogue of the file is the one of that id, else the one whose id ends in that number, else, if the file names
-    its dialogues in a way of its own and has as many as the split, the one at the same place.
+    Dialogues that the file names in a way of its own are found by
+    :func:`speechcue_hf.corpora.paper_dialogues.match_dialogues`.
 
     Args:
         dataset: The splits, dialogues whole and in speaking order.
@@ -164,7 +162,14 @@ def _join_split(rows: Dataset, published: PublishedBiographies | None) -> Datase
     if published is None:
         entries: list[tuple[str | None, str | None]] = [(None, NOT_PUBLISHED)] * len(rows)
     else:
-        found = _match_dialogues([dialogue[0]["dialogue_id"] for dialogue in dialogues], published)
+        ids, theirs = [dialogue[0]["dialogue_id"] for dialogue in dialogues], list(published.dialogues)
+        found = match_dialogues(ids, theirs)
+        if found is None:
+            raise CorpusError(
+                f"the {len(theirs)} dialogues of the published biographies ({', '.join(theirs[:3])} ...) are not the "
+                f"{len(ids)} of the split {published.split!r} ({', '.join(ids[:3])} ...): take the release they were "
+                "made from"
+            )
         entries = [part for dialogue in dialogues for part in _join_dialogue(dialogue, found, published)]
     lengths = [len(dialogue) for dialogue in dialogues for _ in dialogue]
     columns: dict[str, list[Any]] = {
@@ -175,21 +180,6 @@ def _join_split(rows: Dataset, published: PublishedBiographies | None) -> Datase
         "biography_key": [None] * len(entries),
     }
     return with_biographies(rows, columns)
-
-
-def _match_dialogues(ids: Sequence[str], published: PublishedBiographies) -> dict[str, str]:
-    """Dialogue id → dialogue of the file."""
-    theirs = list(published.dialogues)
-    numbers = {number: own for own in ids if (number := re.sub(r".*?(\d*)$", r"\1", own))}
-    for known in ({own: own for own in ids}, numbers if len(numbers) == len(ids) else {}):
-        if set(theirs) <= set(known):
-            return {known[name]: name for name in theirs}
-    if len(theirs) == len(ids):
-        return dict(zip(ids, theirs, strict=True))
-    raise CorpusError(
-        f"the {len(theirs)} dialogues of the published biographies ({', '.join(theirs[:3])} ...) are not the "
-        f"{len(ids)} of the split {published.split!r} ({', '.join(ids[:3])} ...): take the release they were made from"
-    )
 
 
 def _join_dialogue(
@@ -206,7 +196,7 @@ def _join_dialogue(
             "take the release the biographies were made from"
         )
     for row, (sentence, _) in zip(dialogue, entries, strict=True):
-        if _letters(row["text"] or "") != _letters(sentence):
+        if letters(row["text"] or "") != letters(sentence):
             raise CorpusError(
                 f"turn {row['turn']} of dialogue {own!r} is {row['text']!r}, but the published sentence of dialogue "
                 f"{found[own]} is {sentence!r}: take the release the biographies were made from"
@@ -215,11 +205,6 @@ def _join_dialogue(
     paper = BiographySettings.bioserc()
     question = paper.prompt.messages((), {"speaker": None, "number": 0}, paper.word_limit)[-1]["content"]
     return [clean_biography(text, question, paper.word_limit) for _, text in entries]
-
-
-def _letters(text: str) -> str:
-    """Letters and digits only: copies of a corpus differ in quotation marks, spaces and control characters."""
-    return re.sub(r"[\W_]+", "", text).casefold()
 
 
 def _split_content(rows: Dataset, corpus: str) -> tuple[dict[str, Any], dict[str, list[str]]]:
@@ -247,16 +232,6 @@ def _split_content(rows: Dataset, corpus: str) -> tuple[dict[str, Any], dict[str
         for entry in data.values():
             entry["genders"] = [[int(place == number) for place in range(most)] for number in entry["genders"]]
     return data, biographies
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CorpusError(f"{path} is no JSON ({error}): download it again") from error
-    if not isinstance(content, dict):
-        raise CorpusError(f"{path} is a {type(content).__name__} and no table of dialogues: download it again")
-    return content
 
 
 def _checked_texts(texts: Any, path: Path, dialogue: str) -> list[str]:

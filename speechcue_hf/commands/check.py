@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from datasets import load_dataset_builder
 
+from speechcue_hf.commands.arguments import add_list
 from speechcue_hf.commands.prepare import add_corpus_arguments, corpus_options
 from speechcue_hf.corpora.check import (
     Counts,
@@ -20,12 +22,14 @@ from speechcue_hf.corpora.check import (
     release_counts,
     unexpected_clips,
 )
+from speechcue_hf.corpora.paper_dialogues import PaperDialogues, differences_from, read_dialogues
 from speechcue_hf.errors import CorpusError
 
 EXAMPLES = """examples:
   speechcue check demo
   speechcue check meld --data-dir MELD.Raw
   speechcue check iemocap --data-dir IEMOCAP_full_release --config ser-4 --fold 1
+  speechcue check meld --data-dir MELD.Raw --against meld.train.json meld.pkl
 
 Exit code 1 when the corpus differs from its release.
 """
@@ -38,11 +42,18 @@ WIDEST = 60
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_corpus_arguments(parser)
+    add_list(
+        parser,
+        "--against",
+        metavar="FILE",
+        help="data files of BiosERC (.json) or InstructERC (.pkl), whose texts and labels are compared as well",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print counts, clips and leaks."""
     options = corpus_options(arguments)
+    papers = [part for name in arguments.against or () for part in read_dialogues(Path(name))]
     builder = load_dataset_builder(**options, verify=True)
     difference: CorpusError | None = None
     try:
@@ -57,6 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
     _print_clips(statuses)
     _print_leaks(leaks(splits))
     problems = [*differences(found, expected), *unexpected_clips(arguments.corpus, statuses)]
+    problems += _compare(splits, builder.emotions(), papers)
     if difference:
         raise difference
     if problems:
@@ -64,6 +76,18 @@ def run(arguments: argparse.Namespace) -> None:
     print(
         "\n" + ("No difference from the release." if expected else "There is no release to compare this corpus with.")
     )
+
+
+def _compare(splits: Splits, emotions: Sequence[str], papers: Sequence[PaperDialogues]) -> list[str]:
+    """Print how the corpus agrees with each split of the papers' files, and return what does not."""
+    problems = []
+    for paper in papers:
+        found = differences_from(splits, emotions, paper)
+        print(f"\n{paper.file}, {paper.split}: {len(paper.dialogues):,} dialogues" + ("" if found else ", all alike"))
+        for line in found:
+            print(f"  {line}")
+        problems += found
+    return problems
 
 
 def _print_counts(found: Mapping[str, Counts], expected: Mapping[str, Counts]) -> None:

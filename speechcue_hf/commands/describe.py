@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   speechcue describe data/measured -o data/described
   speechcue describe data/measured -o data/described --levels 3 --baseline running
-  speechcue describe data/meld -o data/paper --wording speechcuellm --speakers Phoebe Rachel Chandler Joey Monica Ross
+  speechcue describe data/meld-measured -o data/paper --preset speechcuellm
   speechcue describe data/new -o data/new-described --describer runs/demo
 """
 
@@ -35,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     add_dataset(parser, "folder that `speechcue measure` wrote")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the described dataset")
+    parser.add_argument(
+        "--preset",
+        choices=("speechcuellm",),
+        help="levels, baseline and wording of the paper on this corpus, IEMOCAP (config all) or MELD",
+    )
     parser.add_argument("--levels", type=int, choices=(3, 4, 5, 6), help="number of levels (default: 5)")
     parser.add_argument(
         "--baseline",
@@ -60,14 +65,22 @@ def run(arguments: argparse.Namespace) -> None:
     from speechcue_hf.corpora.parquet import read_dataset, write_dataset
     from speechcue_hf.corpora.writing import whole_folder
     from speechcue_hf.cues.describe import SpeechDescriber, check_measured, describe_dataset
+    from speechcue_hf.cues.paper import describe_like_paper
+    from speechcue_hf.cues.settings import MeasurementSettings
 
     given = arguments.describer is not None
-    if given and (options := _fit_options(arguments)):
-        raise ValueError(f"--describer brings its own {', '.join(options)}: leave --{', --'.join(options)} out")
+    for option in ("describer", "preset"):
+        if vars(arguments)[option] and (options := _fit_options(arguments)):
+            raise ValueError(f"--{option} brings its own {', '.join(options)}: leave --{', --'.join(options)} out")
+    if given and arguments.preset:
+        raise ValueError("--describer is a describer that was fitted already: leave --preset out")
     dataset = read_dataset(arguments.dataset)
-    describer = SpeechDescriber.from_pretrained(arguments.describer) if given else _fit_on_train(dataset, arguments)
-    check_measured(dataset.values(), describer.cues)
-    described = describe_dataset(dataset, describer)
+    if arguments.preset:
+        described, describer = describe_like_paper(dataset, find_record(MeasurementSettings, arguments.dataset))
+    else:
+        describer = SpeechDescriber.from_pretrained(arguments.describer) if given else _fit_on_train(dataset, arguments)
+        check_measured(dataset.values(), describer.cues)
+        described = describe_dataset(dataset, describer)
     carried = [MEASUREMENT_FILE, BIOGRAPHIES_FILE]
     with whole_folder(arguments.output, command_line(arguments), [CORPUS_FILE, *carried]) as unfinished:
         write_dataset(described, unfinished)

@@ -34,6 +34,7 @@ EXAMPLES = """examples:
       --prompt '{"extends": "speechcue", "demonstrations": 6}'
   speechcue evaluate data/described --model runs/demo --decode generate -o runs/demo-generated
   speechcue evaluate data/described --model runs/stage3 --audio data/demo --explain -o runs/stage3
+  speechcue evaluate data/meld --predictions preds_for_eval_9.text --matching instructerc -o runs/published
   speechcue evaluate --predictions old.csv --matching instructerc --labels happy sad neutral angry -o runs/old
 """
 
@@ -41,11 +42,15 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_dataset(
-        parser, "folder that `speechcue describe` wrote; with --predictions it only names the corpus", required=False
+        parser,
+        "folder that `speechcue describe` wrote; with --predictions it names the corpus, and the rows of a .text",
+        required=False,
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--model", metavar="DIR_OR_ID", help="model or adapter")
-    source.add_argument("--predictions", type=Path, help="predictions made before: .parquet, .csv or .jsonl")
+    source.add_argument(
+        "--predictions", type=Path, help="predictions made before: .parquet, .csv, .jsonl or a paper's .text"
+    )
     parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
     parser.add_argument("--explain", action="store_true", help="let it explain each clip, and judge what it states")
     parser.add_argument(
@@ -194,14 +199,23 @@ def _score_explanations(
 
 def _score_predictions(arguments: argparse.Namespace) -> tuple[ResultsRecord, Dataset]:
     from speechcue_hf.evaluation.evaluate import evaluate
+    from speechcue_hf.evaluation.paper_predictions import SUFFIXES, read_paper_predictions
     from speechcue_hf.evaluation.predictions import read_predictions
     from speechcue_hf.evaluation.recorded import RecordedClassifier
+    from speechcue_hf.prompts.specification import load_prompt
 
-    if arguments.labels is None:
+    of_paper = arguments.predictions.suffix in SUFFIXES
+    rows = read_split(arguments.dataset, arguments.split) if of_paper and arguments.dataset else None
+    words = arguments.labels
+    if words is None and rows is not None:
+        words = load_prompt("speechcuellm").words(rows.features["emotion"].names)
+    if words is None:
         raise EvaluationError("--predictions needs --labels: the label words in order.")
-    classifier = RecordedClassifier(
-        read_predictions(arguments.predictions), tuple(arguments.labels), arguments.matching
-    )
+    if of_paper:
+        table = read_paper_predictions(arguments.predictions, words, rows)
+    else:
+        table = read_predictions(arguments.predictions)
+    classifier = RecordedClassifier(table, tuple(words), arguments.matching)
     return evaluate(classifier, classifier.rows)
 
 

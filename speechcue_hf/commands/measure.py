@@ -6,6 +6,7 @@ import argparse
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from datasets import Dataset, DatasetDict
@@ -13,9 +14,13 @@ from pyarrow import ArrowInvalid
 from pyarrow.parquet import read_table
 
 from speechcue_hf.commands.arguments import add_dataset, add_list, command_line, positive_int, print_next
-from speechcue_hf.corpora.parquet import carry_identity, read_dataset, shard_name, write_shard
-from speechcue_hf.corpora.writing import UNFINISHED, check_splits_of, end_writing, join_writing
+from speechcue_hf.corpora.catalogue import corpus_of_rows
+from speechcue_hf.corpora.joining import with_utterance_ids
+from speechcue_hf.corpora.parquet import carry_identity, read_dataset, shard_name, write_dataset, write_shard
+from speechcue_hf.corpora.writing import UNFINISHED, check_splits_of, end_writing, join_writing, whole_folder
 from speechcue_hf.cues.measure import clip_columns, measure_clips
+from speechcue_hf.cues.paper import PAPER_CORPORA
+from speechcue_hf.cues.published import join_measurements
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.cues.table import groups
 from speechcue_hf.cues.turns import TURN_COLUMNS, add_turn_taking
@@ -26,6 +31,7 @@ from speechcue_hf.records import (
     MEASUREMENT_FILE,
     carry_records,
     find_record,
+    write_record,
     write_record_once,
 )
 from speechcue_hf.values import meant
@@ -34,6 +40,7 @@ EXAMPLES = """examples:
   speechcue measure data/demo -o data/measured
   speechcue measure data/meld -o data/measured --num-proc 8
   speechcue measure data/meld -o data/paper --preset speechcuellm
+  speechcue measure data/iemocap -o data/paper --published iemocap_audio_features.csv
   speechcue measure data/meld -o data/measured --groups loudness pitch rhythm
   speechcue measure data/meld -o data/measured --shard $SLURM_ARRAY_TASK_ID --num-shards 16
 """
@@ -46,8 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset",
         choices=("default", "speechcuellm"),
-        default="default",
-        help="ours, or the paper's eight numbers exactly (default: %(default)s)",
+        help="ours, or the paper's eight numbers exactly (default: default)",
+    )
+    add_list(
+        parser,
+        "--published",
+        metavar="FILE",
+        help="csv files that SpeechCueLLM published: their numbers are joined by utterance, and nothing is measured",
     )
     add_list(parser, "--groups", metavar="GROUP", help=f"of {', '.join(groups())} (default: the preset's)")
     parser.add_argument("--num-proc", type=positive_int, help="worker processes (default: work in this one)")
@@ -58,10 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Measure the shard of each split, without its audio, and let the folder appear if it was the last that missed."""
     output, count = arguments.output, arguments.num_shards
+    if arguments.published is not None:
+        _join_published(arguments)
+        return
     if not 0 <= arguments.shard < count:
         raise ValueError(f"--shard must be from 0 to {count - 1}, got {arguments.shard}")
     settings = _settings(arguments)
-    dataset = read_dataset(arguments.dataset)
+    dataset = DatasetDict({split: with_utterance_ids(rows) for split, rows in read_dataset(arguments.dataset).items()})
     shards = {
         shard_name(str(split), index, count): rows.shard(count, index, contiguous=True)
         for split, rows in _with_turn_taking(dataset, settings).items()
@@ -90,6 +105,30 @@ def run(arguments: argparse.Namespace) -> None:
         print_next("describe", output, "-o", output.parent / "described")
     else:
         print(f"No clip was measured: {output} has the reason for each in the column measurement_note.")
+
+
+def _join_published(arguments: argparse.Namespace) -> None:
+    """Write the rows with published measurements, and the record of the files that they are from."""
+    given = {"--preset default": arguments.preset == "default", "--groups": arguments.groups is not None}
+    given |= {"--num-proc": arguments.num_proc is not None, "--num-shards": arguments.num_shards != 1}
+    if refused := [name for name, is_given in given.items() if is_given]:
+        raise ValueError(f"--published takes the paper's numbers as they are: leave {refused[0]} out")
+    files = [Path(name) for name in arguments.published]
+    output = arguments.output
+    joined = join_measurements(read_dataset(arguments.dataset), files)
+    digests = tuple(sha256(file.read_bytes()).hexdigest() for file in files)
+    records = [CORPUS_FILE, MEASUREMENT_FILE, BIOGRAPHIES_FILE]
+    with whole_folder(output, command_line(arguments), records) as unfinished:
+        write_dataset(joined, unfinished)
+        carry_records(arguments.dataset, unfinished, [BIOGRAPHIES_FILE])
+        write_record(replace(MeasurementSettings.speechcuellm(), published=digests), unfinished)
+    for split, rows in joined.items():
+        notes = rows["measurement_note"][:]
+        print(f"{split}: {len(rows):,} utterances, {notes.count(None):,} of them with published measurements")
+        _print_notes(notes)
+    corpus = corpus_of_rows(next(iter(joined.values())))
+    described = corpus is not None and corpus.name in PAPER_CORPORA
+    print_next("describe", output, "-o", output.parent / "described", *(["--preset", "speechcuellm"] * described))
 
 
 def _with_turn_taking(dataset: DatasetDict, settings: MeasurementSettings) -> DatasetDict:

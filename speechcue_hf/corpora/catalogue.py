@@ -84,7 +84,7 @@ CORPORA = (
         "speechcue_hf.corpora.iemocap",
         licence="IEMOCAP licence of the University of Southern California, to each user",
         may_leave="cues",
-        utterance_ids=r"Ses0[1-5][FM]_(impro|script)\d\d[a-z]?(_\d[a-z]?)?_[FM](\d+|XX\d*)",
+        utterance_ids=r"Ses0[1-5][FM]_(impro|script)\d\d[a-z]?(_\d[a-z]?)?_[FM](\d+|XX\d*)(_\d)?",
         dialogue_ids=r"Ses0[1-5][FM]_(impro|script)\d\d[a-z]?(_\d[a-z]?)?",
         # Its ids with any mark or none between their parts, its speakers, its dialogues, its folders, its name.
         traces=(

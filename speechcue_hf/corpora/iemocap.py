@@ -6,8 +6,9 @@
     Session{1..5}/dialog/EmoEvaluation/<dialogue>.txt      labels and ratings, sorted by name
     Session{1..5}/sentences/wav/<dialogue>/<utterance>.wav
 
-Of 10,086 turns 47 carry an ``XX`` number: transcribed, but neither labelled nor cut into clips. Sorting by start time
-would break 57 dialogues; the order of the transcription is the order of the dialogue. Configs:
+Of 10,086 turns 47 carry an ``XX`` number: transcribed, but neither labelled nor cut into clips. Two ids are given
+twice; the second turn of the same id has ``_2`` behind it. Sorting by start time would break 57 dialogues; the order of
+the transcription is the order of the dialogue. Configs:
 
 * ``erc-6``: six emotions, the split of emotion recognition in conversation (test is Session 5). Undecided turns count
   as happy where at least two annotators named Happiness first (53 turns).
@@ -19,6 +20,7 @@ would break 57 dialogues; the order of the transcription is the order of the dia
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -141,9 +143,13 @@ def _read_dialogue(transcription: Path) -> list[Utterance]:
     evaluations = _parse_evaluations(evaluation_file) if evaluation_file.is_file() else {}
     unlabelled = (None, dict.fromkeys((*RATINGS, "annotator_categories")))
     turns = []
+    times: Counter[str] = Counter()
     for turn in _parse_transcription(transcription, clips):
-        emotion, extras = evaluations.get(turn.utterance_id, unlabelled)
-        turns.append(replace(turn, emotion=emotion, extras=extras))
+        name = turn.utterance_id
+        emotion, extras = evaluations.get(name, unlabelled)
+        times[name] += 1
+        unique = name if times[name] == 1 else f"{name}_{times[name]}"
+        turns.append(replace(turn, utterance_id=unique, emotion=emotion, extras=extras))
     return turns
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from typing import TypeVar
 
-from datasets import Dataset, Features, concatenate_datasets
+from datasets import Dataset, Features, IterableDataset, concatenate_datasets
 
 from speechcue_hf.errors import CorpusError
+
+AnyRows = TypeVar("AnyRows", Dataset, IterableDataset)
 
 
 def put_beside(rows: Dataset, columns: Dataset) -> Dataset:
@@ -24,6 +28,27 @@ def put_beside(rows: Dataset, columns: Dataset) -> Dataset:
     joined.info.dataset_name, joined.info.config_name = rows.info.dataset_name, rows.info.config_name
     joined.info.description = rows.info.description
     return joined
+
+
+def with_utterance_ids(rows: AnyRows) -> AnyRows:
+    """Rows with ``utterance_id``: their own, or else their split and their place in it, such as ``train_12``."""
+    if "utterance_id" in (rows.column_names or ()):
+        return rows
+    split = str(rows.split or "row")
+    if isinstance(rows, IterableDataset):
+        return rows.map(lambda row, place: {"utterance_id": f"{split}_{place}"}, with_indices=True)
+    ids = [f"{split}_{place}" for place in range(len(rows))]
+    return put_beside(rows, Dataset.from_dict({"utterance_id": ids}))
+
+
+def letters(text: str) -> str:
+    r"""Letters and digits only, all small: copies of a corpus differ in quotation marks, spaces, control characters.
+
+    Example:
+        >>> letters("It\u2019s  me.") == letters("It\u0092s me")
+        True
+    """
+    return re.sub(r"[\W_]+", "", text).casefold()
 
 
 def clip_places(utterances: Iterable[str], clips: Dataset) -> list[int]:

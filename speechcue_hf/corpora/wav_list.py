@@ -1,8 +1,8 @@
 """Lists of clips as SEmoLLM reads them: one ``id<TAB>path of the wav`` a line, and nothing else known of a clip.
 
-The folder holds ``train``, ``validation`` and ``test`` as ``.tsv`` or ``.txt``, or one list of any other name, whose
-clips are all ``train``. Relative paths start at the list's folder; absolute ones are taken as they stand. Each clip is
-a dialogue of its own.
+The folder holds ``train``, ``validation`` and ``test`` as ``.tsv``, ``.txt`` or ``.scp`` (SEmoLLM has ``test.scp``), or
+one list of any other name, whose clips are all ``train``. Relative paths start at the list's folder; absolute ones are
+taken as they stand. Each clip is a dialogue of its own. A command, which Kaldi ends in ``|``, is refused and not run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from speechcue_hf.corpora.release import read_utf8
 from speechcue_hf.corpora.schema import SPLITS, Utterance
 from speechcue_hf.errors import CorpusError
 
-SUFFIXES = (".tsv", ".txt")
+SUFFIXES = (".tsv", ".txt", ".scp")
+
+_HEADERS = {"path", "wav", "wav_path", "file", "filename", "file_name", "audio"}
+"""What a first line calls the second column where it is no clip."""
 
 
 class WavListBuilder(CorpusBuilder):
@@ -55,6 +58,13 @@ def _read_list(file: Path) -> list[Utterance]:
         name, tab, path = line.partition("\t")
         if not line.strip():
             continue
+        if path.strip().endswith("|") or line.strip().endswith("|"):
+            raise CorpusError(
+                f"{file}, line {number}: {line!r:.80} is a command and no clip, and commands of a list are never run: "
+                "run it yourself, and name the wav that it makes"
+            )
+        if not clips and path.strip().lower() in _HEADERS and not (file.parent / path.strip()).is_file():
+            raise CorpusError(f"{file}, line {number}: {line!r} is a header: lists have none, remove the line")
         if not tab or not name.strip() or not path.strip() or "\t" in path.strip():
             raise CorpusError(f"{file}, line {number}: {line!r} is not an id, a tab and the path of a wav")
         if name.strip() in clips:

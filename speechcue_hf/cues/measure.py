@@ -9,10 +9,10 @@ from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
-from datasets import Dataset, DatasetDict, Features, IterableDataset, Value
+from datasets import Audio, Dataset, DatasetDict, Features, IterableDataset, Value
 
-from speechcue_hf.audio import decode
-from speechcue_hf.corpora.joining import put_beside
+from speechcue_hf.audio import as_file, decode
+from speechcue_hf.corpora.joining import put_beside, with_utterance_ids
 from speechcue_hf.cues import analysis, speechcuellm
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.cues.table import Cue, added_cues, measurement_columns
@@ -43,7 +43,7 @@ def measure_speech(row: Mapping[str, Any], settings: MeasurementSettings = _DEFA
     files beyond 600 s alone; ``duration_s`` is always that of the whole file.
 
     Args:
-        row: With ``audio``: ``{"path": ..., "bytes": ...}``, or None where there is no clip.
+        row: With ``audio``: a clip as :func:`speechcue_hf.audio.as_file` takes it, or None where there is none.
         settings: What to measure, and how.
 
     Returns:
@@ -59,11 +59,13 @@ def measure_speech(row: Mapping[str, Any], settings: MeasurementSettings = _DEFA
     reasons = ["audio missing"]
     if row["audio"] is not None:
         try:
-            clip = decode(row["audio"], limit=longest)
+            clip = decode(as_file(row["audio"]), limit=longest)
             values, reasons = procedure(clip, settings.groups)
             reasons = [*clip.notes, *reasons]
         except AudioError as error:
             reasons = [str(error)]
+        except ValueError as error:
+            raise ValueError(f"{row.get('utterance_id', 'a row')}, audio: {error}") from error
         except MemoryError:
             reasons = ["measuring it does not fit the memory"]
     columns = settings.columns
@@ -82,9 +84,10 @@ def measure_dataset(
     Results come from the ``datasets`` cache when neither the data nor the settings have changed.
 
     Args:
-        dataset: With ``audio`` (``Audio(decode=False)``) and ``utterance_id``; for turn-taking also ``dialogue_id``,
-            ``turn``, ``start`` and ``end``, dialogues whole and in speaking order. An ``IterableDataset`` is
-            measured as it is read.
+        dataset: With ``audio``: a column ``Audio()``, which is not decoded by ``datasets``, or of samples,
+            ``{"array": ..., "sampling_rate": ...}``. Rows without ``utterance_id`` get one, their split and place. For
+            turn-taking also ``dialogue_id``, ``turn``, ``start`` and ``end``, dialogues whole and in speaking order.
+            An ``IterableDataset`` is measured as it is read.
         settings: What to measure, and how.
         num_proc: Worker processes, each held to one processor; None works in this process.
 
@@ -92,10 +95,11 @@ def measure_dataset(
         The dataset with the columns of all cues and ``measurement_note``; earlier ones are replaced.
 
     Raises:
-        ValueError: If ``audio`` or ``utterance_id`` is missing.
+        ValueError: If ``audio`` is missing, or holds what is no clip.
     """
     if isinstance(dataset, DatasetDict):
         return DatasetDict({split: measure_dataset(rows, settings, num_proc) for split, rows in dataset.items()})
+    dataset = with_utterance_ids(_undecoded(dataset))
     if isinstance(dataset, IterableDataset):
         if "turn_taking" in settings.groups and has_turns(dataset.column_names):
             dataset = dataset.map(TurnFollower())
@@ -128,6 +132,12 @@ def measure_clips(dataset: Dataset, settings: MeasurementSettings = _DEFAULT, nu
     if measured["utterance_id"][:] != dataset["utterance_id"][:]:
         raise RuntimeError("the measured rows are not in the order of the dataset")
     return put_beside(dataset, measured.remove_columns("utterance_id"))
+
+
+def _undecoded(rows: AnyDataset) -> AnyDataset:
+    """Rows whose clips ``datasets`` hands over as they are: decoding them is done here."""
+    audio = (rows.features or {}).get("audio")
+    return rows.cast_column("audio", Audio(decode=False)) if isinstance(audio, Audio) and audio.decode else rows
 
 
 def _measure_in_worker(

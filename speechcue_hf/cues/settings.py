@@ -29,6 +29,7 @@ class MeasurementSettings(Record):
         preset: ``default`` (see ``speechcue_hf.cues.analysis``) or ``speechcuellm``, the paper's procedure
             (see ``speechcue_hf.cues.speechcuellm``), which knows its eight numbers only.
         release: The release of this package that measures; the datasets cache does not reuse what another one measured.
+        published: SHA-256 of the files that the numbers were taken from; empty where clips were measured here.
 
     Raises:
         ValueError: If the preset or a group is unknown.
@@ -41,6 +42,7 @@ class MeasurementSettings(Record):
     groups: tuple[str, ...] = _PRESET_GROUPS["default"]
     preset: str = "default"
     release: str = __version__
+    published: tuple[str, ...] = ()
 
     FILE: ClassVar[str] = MEASUREMENT_FILE
     FIX: ClassVar[str] = "measure again with `speechcue measure`"

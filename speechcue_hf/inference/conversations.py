@@ -8,23 +8,36 @@ from typing import Any
 
 from datasets import Audio, ClassLabel, Dataset, Features, Value, concatenate_datasets, load_dataset
 
+from speechcue_hf.audio import as_file
 from speechcue_hf.corpora.catalogue import NAMESPACE
 from speechcue_hf.corpora.clips import clip_status
 from speechcue_hf.corpora.schema import utterance_features
 from speechcue_hf.errors import AudioError
 
 Turn = Mapping[str, Any]
-Conversation = str | Path | Mapping[str, Any] | Sequence[Turn]
+Conversation = str | Path | bytes | Mapping[str, Any] | Sequence[Turn]
 
 TURN_KEYS = ("text", "audio", "speaker", "gender", "start", "end", "biography")
 """What a turn may say; all of it may be missing, and what a model needs it asks for."""
+
+
+def is_batch(conversation: Any) -> bool:
+    """Whether something is several conversations: a list of paths, of files as bytes, or of lists of turns.
+
+    Example:
+        >>> is_batch(["a.wav", "b.wav"]), is_batch([[{"text": "Hi."}]]), is_batch([{"text": "Hi."}]), is_batch("a.wav")
+        (True, True, False, False)
+    """
+    if not isinstance(conversation, list | tuple) or not conversation:
+        return False
+    return all(isinstance(one, str | Path | bytes | list | tuple) for one in conversation)
 
 
 def rows_of(conversation: Conversation, labels: Sequence[str], text: str | None = None) -> Dataset:
     """Make rows of utterances whose emotion is not known.
 
     Args:
-        conversation: A clip (its path, or ``{"path": ..., "bytes": ...}``); the turns of a conversation in speaking
+        conversation: A clip, in any form of :func:`speechcue_hf.audio.as_file`; the turns of a conversation in speaking
             order, each with any of ``text``, ``audio`` (a clip), ``speaker``, ``gender`` (``female``, ``male``),
             ``start`` and ``end`` (s) and ``biography``; or a folder in the layout of ``speechcue/folder``.
         labels: Names of the emotions, in the order of the model's classes.
@@ -38,6 +51,7 @@ def rows_of(conversation: Conversation, labels: Sequence[str], text: str | None 
         CorpusError: If the folder's metadata is not valid.
         ValueError: If a turn says something that has no meaning here, there is none, or ``text`` goes with no clip.
     """
+    conversation = _with_files(conversation)
     is_clip = isinstance(conversation, Mapping)
     if isinstance(conversation, str | Path):
         path = Path(conversation)
@@ -51,6 +65,22 @@ def rows_of(conversation: Conversation, labels: Sequence[str], text: str | None 
     if isinstance(conversation, str | Path):
         return _folder_rows(Path(conversation), labels)
     return _turn_rows(list(conversation), labels)  # type: ignore[arg-type]
+
+
+def _with_files(conversation: Conversation) -> Conversation:
+    """A conversation whose clips are paths or files, whatever they were in memory."""
+    if isinstance(conversation, str | Path):
+        return conversation
+    if not isinstance(conversation, Sequence) or isinstance(conversation, bytes | bytearray):
+        file: Conversation = as_file(conversation)
+        return file
+    if other := next((turn for turn in conversation if not isinstance(turn, Mapping)), None):
+        raise ValueError(
+            f"a turn is a table such as {{'text': ..., 'audio': ...}}, and this is a {type(other).__name__}"
+        )
+    return [
+        {**turn, "audio": as_file(turn["audio"])} if turn.get("audio") is not None else turn for turn in conversation
+    ]
 
 
 def _folder_rows(folder: Path, labels: Sequence[str]) -> Dataset:

@@ -11,18 +11,16 @@ explain("clip.wav")["emotion"]
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoProcessor, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 
 import speechcue_hf.models.bioserc
 import speechcue_hf.models.semollm  # noqa: F401
+from speechcue_hf.audio import as_file
 from speechcue_hf.inference.context import ModelContext
 from speechcue_hf.inference.conversations import Conversation
 from speechcue_hf.inference.explain import Explainer, Explanation
@@ -138,13 +136,8 @@ class SpeechEmotionExplanationPipeline(Pipeline):
         return {}, {"gender": gender, "settings": settings}, {}
 
     def preprocess(self, input_: Any, **preprocess_parameters: Any) -> dict[str, Any]:
-        """Take a clip, as a path or as the bytes of a file."""
-        if isinstance(input_, bytes):
-            return {"clip": {"path": None, "bytes": input_}}
-        if isinstance(input_, Mapping) and "array" in input_:
-            wav = _wav(np.asarray(input_["array"]), int(input_["sampling_rate"]))
-            return {"clip": {"path": None, "bytes": wav}}
-        return {"clip": input_}
+        """Take a clip, in any of the forms of :func:`speechcue_hf.audio.as_file`."""
+        return {"clip": as_file(input_)}
 
     def _forward(self, input_tensors: dict[str, Any], **forward_parameters: Any) -> Any:
         clips, gender = input_tensors["clip"], forward_parameters["gender"]
@@ -159,26 +152,6 @@ class SpeechEmotionExplanationPipeline(Pipeline):
         """Give an explanation as a dictionary, with ``marked``."""
         explanation: Explanation = model_outputs["explanation"]
         return {**explanation.to_dict(), "marked": explanation.marked}
-
-
-def _wav(samples: np.ndarray, rate: int) -> bytes:
-    """A wav of samples; of two dimensions the shorter one counts channels."""
-    import soundfile
-
-    if np.issubdtype(samples.dtype, np.floating):
-        samples = samples.astype(np.float64)
-    if samples.dtype not in (np.float64, np.int16, np.int32) or samples.ndim not in (1, 2):
-        raise ValueError(
-            "samples must be floats, int16 or int32 of shape (samples,) or (samples, channels), got "
-            f"{samples.dtype} of shape {samples.shape}"
-        )
-    if rate <= 0:
-        raise ValueError(f"sampling rate must be positive, got {rate} Hz")
-    frames_first = samples.T if samples.ndim == 2 and samples.shape[0] < samples.shape[1] else samples
-    file = io.BytesIO()
-    subtype = "DOUBLE" if samples.dtype == np.float64 else None
-    soundfile.write(file, frames_first, rate, format="WAV", subtype=subtype)
-    return file.getvalue()
 
 
 # In the order in which they are tried: chat models also load as sequence classifiers, with a new head.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, overload
 
 from datasets import Dataset, Value
 
@@ -25,7 +25,7 @@ from speechcue_hf.inference.classifier import (
     reads_descriptions,
 )
 from speechcue_hf.inference.context import ModelContext
-from speechcue_hf.inference.conversations import Conversation, rows_of
+from speechcue_hf.inference.conversations import Conversation, is_batch, rows_of
 from speechcue_hf.inference.loading import as_classifier, load_described
 from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings
 from speechcue_hf.models.loading import hub_commit
@@ -161,7 +161,13 @@ class EmotionRecognizer:
         """The emotions, in the order of their class ids; a chat model's by the words of its prompt."""
         return self.classifier.words
 
-    def __call__(self, conversation: Conversation, *, text: str | None = None) -> list[RecognizedEmotion]:
+    @overload
+    def __call__(self, conversation: Conversation, *, text: str | None = None) -> list[RecognizedEmotion]: ...
+
+    @overload
+    def __call__(self, conversation: Sequence[Conversation]) -> list[list[RecognizedEmotion]]: ...
+
+    def __call__(self, conversation: Any, *, text: str | None = None) -> Any:
         """Recognize the emotion of every utterance.
 
         Clips are measured and described as those of the training were. A clip that cannot be read or measured keeps its
@@ -169,11 +175,12 @@ class EmotionRecognizer:
 
         Args:
             conversation: A clip, the turns of a conversation in speaking order, or a folder of conversations, as
-                :func:`speechcue_hf.inference.conversations.rows_of` takes them.
+                :func:`speechcue_hf.inference.conversations.rows_of` takes them; or a list of paths, of bytes or of
+                lists of turns, each of which is a conversation.
             text: What is said in the clip, where one is given.
 
         Returns:
-            One result per utterance, in their order.
+            One result per utterance, in their order; of several conversations such a list for each.
 
         Raises:
             AudioError: If there is neither a clip nor a folder of that name.
@@ -182,6 +189,12 @@ class EmotionRecognizer:
             PromptError: If turns lack what the prompt needs, such as a gender.
             ValueError: If a turn says something that has no meaning.
         """
+        if text is None and is_batch(conversation):
+            return [self._recognize(one) for one in conversation]
+        return self._recognize(conversation, text)
+
+    def _recognize(self, conversation: Conversation, text: str | None = None) -> list[RecognizedEmotion]:
+        """Recognize the emotions of one conversation."""
         rows = rows_of(conversation, self.classifier.names, text)
         if self.describer is not None:
             measured = measure_dataset(rows, self.describer.measurement_settings())

@@ -147,7 +147,8 @@ def needed_columns(specification: PromptSpecification) -> list[str]:
     columns += ["speech_description"] if specification.description else []
     columns += ["speech_impression"] if specification.impression else []
     columns += ["biography", "biography_scope"] if specification.biography else []
-    columns += ["duration_s"] if specification.shortest_clip is not None and specification.heard else []
+    timed = specification.context_cues or (specification.shortest_clip is not None and specification.heard)
+    columns += ["duration_s"] if timed else []
     columns += ["f0_mean_hz_level", "f0_sd_hz_level", "f0_range_hz_level"] if specification.context_cues else []
     return columns
 

@@ -193,7 +193,7 @@ def _gender_number(row: Row) -> int:
     return _GENDER_NUMBERS[row["gender"]]
 
 
-def _heard(row: Row, specification: PromptSpecification) -> dict[str, str | None]:
+def _heard(row: Row, specification: PromptSpecification) -> dict[str, str | bool | None]:
     """What is told of the voice: description and impression of clips that are long enough, levels as context cues."""
     shortest = specification.shortest_clip
     described = specification.heard and (shortest is None or (row["duration_s"] or 0.0) > shortest)
@@ -201,6 +201,7 @@ def _heard(row: Row, specification: PromptSpecification) -> dict[str, str | None
     return {
         "description": row["speech_description"] if specification.description and described else None,
         "impression": row["speech_impression"] if specification.impression and described else None,
+        "measured": bool(row["duration_s"]) if cued else None,
         "pitch": row["f0_mean_hz_level"] if cued else None,
         "variation": (row["f0_sd_hz_level"] or row["f0_range_hz_level"]) if cued else None,
     }

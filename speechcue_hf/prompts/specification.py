@@ -4,7 +4,8 @@ A prompt file is JSON with the settings below; what it leaves out comes from the
 defines three macros, so that all prompts of a dialogue can share its turns: ``opening(target)`` stands before them,
 ``turn(turn, cued)`` renders one, with its cues where ``cued``, and ``question(target)`` stands after them. They see
 ``prompt`` (the settings) and ``labels`` (the label words in order); a turn has ``speaker``, ``text``, ``description``,
-``impression``, ``biography``, ``pitch`` and ``variation`` (names of levels), each None where it is not to be told.
+``impression``, ``biography``, ``pitch`` and ``variation`` (names of levels), each None where it is not to be told, and
+``measured``, whether there was a clip to measure, where cues are told at all.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class PromptSpecification(Record):
         impression: Tell the target's ``speech_impression``.
         biography: Tell the ``biography`` of the target's speaker.
         shortest_clip: In s; clips that are not longer get neither description nor impression. None: all clips do.
-        context_cues: How many of the last turns, the target included, are followed by their cues.
+        context_cues: How many of the last turns, the target included, are followed by their cues. The paper shows four
+            and writes ``(none pitch with none variation)`` behind a clip without voice, and so does its preset.
         audio_only: Show no text, only what is heard.
         question: Wording for a fine-tuned model or for one that was not trained on the task.
         question_count: How often the question is asked.

@@ -80,3 +80,10 @@ def test_no_biography_is_longer_than_its_limit_nor_has_a_line_end(seed):
     else:
         assert len(biography.split()) <= limit and biography == " ".join(biography.split())
         assert PROMPT.split()[0] not in biography and "<s>" not in biography and "</s>" not in biography
+
+
+def test_the_backslash_before_a_meant_mark_goes():
+    assert clean_biography(r"SPEAKER\_0 is **warm** to SPEAKER\_1.", "", 100) == (
+        "SPEAKER_0 is warm to SPEAKER_1.",
+        None,
+    )

@@ -11,6 +11,7 @@ from datasets import Dataset, get_dataset_config_names, load_dataset
 
 import speechcue_hf  # noqa: F401
 from speechcue_hf.corpora import release as releases
+from speechcue_hf.corpora.catalogue import corpus_of_texts, find_corpus
 from speechcue_hf.errors import CorpusError
 from tests.corpora import trees
 
@@ -230,3 +231,16 @@ def test_a_damaged_file_is_named_with_its_line(load, release, file, old, new, me
 def test_another_folder_is_refused(tmp_path):
     with pytest.raises(CorpusError, match="give data_dir the folder IEMOCAP_full_release"):
         load_dataset("speechcue/iemocap", data_dir=str(tmp_path), cache_dir=str(tmp_path / "cache"))
+
+
+def test_a_number_that_the_release_gives_twice_makes_two_ids(release, load):
+    path = release / "Session1/dialog/transcriptions/Ses01F_impro01.txt"
+    line = "Ses01F_impro01_FXX0 [011.9000-012.0000]: Mm.\n"
+    path.write_text(path.read_text() + line)
+    rows = load("all")["train"]
+    assert len(set(rows["utterance_id"])) == len(rows)
+    twice = [row for row in rows if row["utterance_id"].startswith("Ses01F_impro01_FXX0")]
+    assert [row["utterance_id"] for row in twice] == ["Ses01F_impro01_FXX0", "Ses01F_impro01_FXX0_2"]
+    assert [row["text"] for row in twice] == ["Uh-huh.", "Mm."]
+    assert find_corpus("iemocap") == corpus_of_texts(["Ses01F_impro01_FXX0_2"])
+    assert re.fullmatch(find_corpus("iemocap").utterance_ids, "Ses01F_impro01_FXX0_2")

@@ -63,6 +63,13 @@ def test_a_change_of_list_or_clip_is_noticed(folder):
         ("a\tclips/a.wav\tangry\n", "line 1: .* is not an id, a tab and the path"),
         ("a\tclips/a.wav\na\tclips/a.wav\n", "line 2: the id 'a' stands above already"),
         ("\n", "names no clip"),
+        (
+            "a\tsox clips/a.wav -t wav - |\n",
+            "line 1: .* is a command and no clip, and commands of a list are never run",
+        ),
+        ("a\tclips/a.wav\nb cat clips/a.wav|\n", "line 2: .* is a command and no clip"),
+        ("id\twav\na\tclips/a.wav\n", "line 1: .* is a header: lists have none"),
+        ("utterance_id\tPath\n", "line 1: .* is a header"),
     ],
 )
 def test_a_line_that_is_no_entry_is_named(folder, text, message):
@@ -84,3 +91,8 @@ def test_it_must_be_clear_which_lists_are_meant(folder, names):
         (folder / name).write_text("a\tclips/a.wav\n")
     with pytest.raises(CorpusError, match="must hold one list, or one for each of train, validation, test"):
         load(folder)
+
+
+def test_a_list_of_semollm(folder):
+    (folder / "test.scp").write_text("103_1241_000000_000001\tclips/a.wav\n")
+    assert load(folder)["test"]["utterance_id"][:] == ["103_1241_000000_000001"]

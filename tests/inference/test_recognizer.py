@@ -10,9 +10,11 @@ import pytest
 from transformers import pipeline
 
 import speechcue_hf.inference.pipelines  # noqa: F401
+from speechcue_hf.audio import decode
 from speechcue_hf.cli import main
 from speechcue_hf.errors import AudioError, CorpusError, EvaluationError
 from speechcue_hf.hub.publish_model import publish_model
+from speechcue_hf.inference.conversations import rows_of
 from speechcue_hf.inference.recognizer import EmotionRecognizer
 from speechcue_hf.models.loading import load_model
 from tests.media import as_wav, spoken
@@ -218,3 +220,31 @@ def test_predict_prints_a_table_and_writes_lines(hub, encoder, conversations, tm
     assert "32 predictions written to" in printed
     assert main(["predict", str(conversations), "--model", "tester/nothing"]) == 1
     assert "tester/nothing" in capsys.readouterr().err
+
+
+def test_a_clip_is_heard_alike_in_every_form_and_several_conversations_at_once(encoder, conversations):
+    recognizer = EmotionRecognizer.from_pretrained(encoder)
+    path = next(conversations.rglob("*.ogg"))
+    decoded = decode(path)
+    samples = {"array": decoded.samples, "sampling_rate": decoded.rate}
+    forms = [path, path.read_bytes(), {"path": str(path), "bytes": None}, samples]
+    alone = [[(it.description, it.probabilities) for it in recognizer(form, text="Yes.")] for form in forms]
+    assert alone == [alone[0]] * len(forms)
+    assert recognizer([str(path), path.read_bytes()]) == [recognizer(path), recognizer(path)]
+    turns = [{"audio": samples, "text": "Yes."}, {"text": "No."}]
+    assert recognizer([turns, turns[:1]]) == [recognizer(turns), recognizer(turns[:1])]
+
+
+@pytest.mark.parametrize(
+    ("conversation", "message"),
+    [
+        (np.zeros(100), "a clip is a path.*this is a ndarray"),
+        ({"text": "a", "audio": "a.wav"}, "a clip is a path.*this is a dict with text, audio"),
+        ({"array": [0.0]}, "samples without sampling_rate"),
+        ([{"audio": 3}], "a clip is a path.*this is a int"),
+        ([{"text": "a"}, "b"], "a turn is a table.*this is a str"),
+    ],
+)
+def test_what_is_no_clip_is_never_a_missing_one(conversation, message):
+    with pytest.raises(ValueError, match=message):
+        rows_of(conversation, ["sad", "happy"])

@@ -74,11 +74,16 @@ def test_speechcuellm_with_context_cues_of_the_last_three_turns(meld: Dataset) -
     assert _prompts(meld, _meld(context_cues=3))[3] == (
         CUED_OPENING + '\t Speaker_0:"You\'re late  again!"'
         '\t Speaker_1:"What?" (high pitch with very_low variation)'
-        '\t Speaker_0:"It\'s nine   sharp."'
+        '\t Speaker_0:"It\'s nine   sharp." (none pitch with none variation)'
         '\t Speaker_2:"Sorry." (high pitch with medium variation)'
         ' ### D3. Please select the emotional label of < Speaker_2:"Sorry."> from '
         f"{MELD_LABELS} {BOTH} Respond with just one label:"
     )
+
+
+def test_speechcuellm_tells_no_cues_of_a_turn_without_a_clip(meld: Dataset) -> None:
+    unmeasured = meld.map(lambda row: {"duration_s": None if row["turn"] == 2 else row["duration_s"]})
+    assert '"It\'s nine   sharp."\t Speaker_2' in _prompts(unmeasured, _meld(context_cues=3))[3]
 
 
 def test_speechcuellm_of_audio_only(meld: Dataset) -> None:

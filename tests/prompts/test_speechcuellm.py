@@ -54,8 +54,8 @@ def literal_prompt(rows: list[dict[str, Any]], corpus: str, used: dict[str, bool
         for place, row in enumerate(rows[-13:]):
             prompt += "\t" + literal_turn(row, corpus, speakers)
             variation = row["f0_sd_hz_level"] or row["f0_range_hz_level"]
-            if used["context_cues"] and place >= len(rows[-13:]) - 3 and row["f0_mean_hz_level"] and variation:
-                prompt += f" ({row['f0_mean_hz_level']} pitch with {variation} variation)"
+            if used["context_cues"] and place >= len(rows[-13:]) - 3:
+                prompt += f" ({row['f0_mean_hz_level'] or 'none'} pitch with {variation or 'none'} variation)"
         prompt += " ###"
     prompt += f" {target['speech_description']}" if used["description"] and told else ""
     prompt += f" {target['speech_impression']}" if used["impression"] and told else ""

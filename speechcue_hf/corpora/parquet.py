@@ -283,7 +283,8 @@ def _fewer(dataset: DatasetDict, identity: CorpusIdentity) -> list[str]:
 def _row_count(path: Path) -> int:
     try:
         rows: int = pq.read_metadata(path).num_rows
-    except pa.ArrowInvalid as error:
+    # Arrow says what it cannot read of a footer as an error of the system, without the file.
+    except (pa.ArrowException, OSError) as error:
         raise CorpusError(f"{path} is no whole Parquet file ({error}): make it again") from error
     return rows
 

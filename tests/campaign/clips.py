@@ -226,7 +226,7 @@ PLAYLISTS = {
     "pls": "[playlist]\nFile1={target}\nNumberOfEntries=1\nVersion=2\n",
     "concatenation": "ffconcat version 1.0\nfile '{target}'\nduration 3\n",
     "concatenation, marked": "ffconcat version 1.0\nfile 'subfile,,start,0,end,9999,,:{target}'\n",
-    "session": "v=0\no=- 0 0 IN IP4 {host}\ns=x\nc=IN IP4 {host}\nt=0 0\nm=audio {port} RTP/AVP 0\na=rtpmap:0 PCMU/8000\n",
+    "session": "v=0\no=- 0 0 IN IP4 {host}\ns=x\nc=IN IP4 {host}\nt=0 0\nm=audio {port} RTP/AVP 0\n",
     "DASH": '<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
     'mediaPresentationDuration="PT9S"><Period><AdaptationSet mimeType="audio/mp4"><Representation id="1" '
     'bandwidth="9"><BaseURL>{target}</BaseURL></Representation></AdaptationSet></Period></MPD>\n',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -13,6 +14,7 @@ from speechcue_hf.cli import UNFORESEEN, main
 from speechcue_hf.errors import SpeechcueError
 from tests.campaign.fault import Fault
 
+NAMES_A_FILE = re.compile(r"[\w/-]\.(json|jsonl|parquet|safetensors|csv|jinja)\b")
 PACKAGE = str(Path(__file__).parents[2] / "speechcue_hf")
 
 
@@ -40,7 +42,7 @@ def speechcue(*arguments: object) -> Said:
         Fault: If it ends in an error that nobody foresaw: exit code 3, or an error of a library that was passed on as
             it was, which names no file, place and fix.
     """
-    line = [*map(str, arguments), "-v"]
+    line = ["-v", *map(str, arguments)]
     out, kept = io.StringIO(), _LastError()
     logging.getLogger().addHandler(kept)
     try:
@@ -76,8 +78,8 @@ def passed_on(error: BaseException) -> bool:
         if isinstance(cause, SpeechcueError):
             return False
         cause = cause.__cause__
-    # An error of the system names the file itself.
-    if isinstance(error, OSError) and error.filename is not None:
+    # An error of the system names the file itself, and so do most of transformers.
+    if isinstance(error, OSError) and (error.filename is not None or NAMES_A_FILE.search(str(error))):
         return False
     frames = traceback.extract_tb(error.__traceback__)
     return not (frames and frames[-1].filename.startswith(PACKAGE))

@@ -51,17 +51,8 @@ def campaign(arguments: argparse.Namespace, workshop: Path) -> list[Tally]:
             first, last = arguments.case, arguments.case + 1
         tally = run_kind(kind, arguments.seed, first, last, until, workshop / kind)
         print(f"{kind}: {tally.cases} cases, {sum(tally.faults.values())} faults", file=sys.stderr, flush=True)
-        tell_failures(tally, arguments.seed)
         tallies.append(tally)
     return tallies
-
-
-def tell_failures(tally: Tally, seed: int) -> None:
-    for number, kind, said in tally.failures:
-        print(
-            f"\n{kind}: python -m tests.campaign --seed {seed} --only {tally.kind} --case {number}\n{said}\n",
-            flush=True,
-        )
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ class Tally:
 
     Attributes:
         kind: The module of the cases.
+        seed: That they are drawn with.
         cases: That were run.
         inputs: What they were given: files that were changed, kills, faults.
         faults: Of each kind, how many.
@@ -38,6 +39,7 @@ class Tally:
     """
 
     kind: str
+    seed: int
     cases: int = 0
     inputs: int = 0
     seconds: float = 0.0
@@ -47,7 +49,7 @@ class Tally:
 
 def run_kind(kind: str, seed: int, first: int, last: int, until: float, workshop: Path) -> Tally:
     """Run the cases from ``first`` up to before ``last``, or until the time is over."""
-    tally, started = Tally(kind), time.monotonic()
+    tally, started = Tally(kind, seed), time.monotonic()
     while first < last and time.time() < until:
         first = _run_worker(tally, [kind, seed, first, last, until, workshop], first)
     tally.seconds = time.monotonic() - started
@@ -120,6 +122,8 @@ def _end(worker: subprocess.Popen[str]) -> None:
 def _note(tally: Tally, number: int, kind: str, does: list[str], said: str) -> None:
     tally.faults[kind] += 1
     tally.failures.append((number, kind, "; ".join(does) + "\n" + said))
+    again = f"python -m tests.campaign --seed {tally.seed} --only {tally.kind} --case {number}"
+    print(f"{kind}: {again}", *does, said, "", sep="\n", flush=True)
 
 
 def table(tallies: list[Tally]) -> str:

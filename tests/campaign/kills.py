@@ -6,7 +6,6 @@ A command runs in a forked process that kills itself just before its n-th change
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import shutil
@@ -88,7 +87,7 @@ def ready(folder: Path) -> Attempt:
 def frozen(folder: Path) -> Path:
     root = frozen_in(folder)
     for path in (root / "recipes").glob("*.yaml"):
-        path.write_text(path.read_text(encoding="utf-8").replace("made-elsewhere", str(root)), encoding="utf-8")
+        path.write_text(path.read_text(encoding="utf-8").replace("made-elsewhere", "."), encoding="utf-8")
     return root
 
 

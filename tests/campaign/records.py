@@ -1,4 +1,4 @@
-"""Mutated records and rows, read by the commands that read them: it works all the same, or the refusal names the file."""
+"""Mutated records and rows, read by the commands that read them: it works all the same, or it names the file."""
 
 from __future__ import annotations
 

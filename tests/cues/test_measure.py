@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value, load_dataset
 
-from speechcue_hf.cues.measure import clip_columns, measure_clips, measure_dataset, measure_speech
+from speechcue_hf.cues.measure import clip_columns, measure_clips, measure_dataset, measure_speech, tell_unmeasured
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.cues.table import measurement_columns
 from tests.cues.measure_clips import as_bytes, voice

@@ -27,8 +27,8 @@ def ends_early(file: IO[bytes]) -> bool:
     r"""Whether the end of the sound is missing, by what the container says of its own length.
 
     RIFF (wav, avi) and FORM (aiff) say how long their sound is, mp4 and mov how long each of their boxes, tta how long
-    each of its frames, asf (wma) how long the file is, and Ogg marks its last page. Of the others only a decoder knows; they count as whole here. So
-    does an mp4 in fragments that ends with one of them, where nothing says that another should follow.
+    each of its frames, asf (wma) how long the file is, and Ogg marks its last page. Of the others only a decoder knows;
+    they count as whole here. So does an mp4 in fragments that ends with one, where nothing says that another follows.
 
     Args:
         file: Any file, open for reading; it is rewound.

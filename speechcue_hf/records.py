@@ -489,7 +489,7 @@ def write_record_once(record: Kind, folder: Path) -> Kind:
         RecordError: As of :func:`read_record`.
     """
     path = folder / record.FILE
-    with _whole_json({"format_version": record.FORMAT, **record.to_values(), **record.unknown}, path) as unfinished:
+    with _whole(_json({"format_version": record.FORMAT, **record.to_values(), **record.unknown}), path) as unfinished:
         try:
             os.link(unfinished, path)
         except FileExistsError:
@@ -532,17 +532,25 @@ def read_json(path: Path, fix: str) -> dict[str, Any]:
 
 def write_json(values: Mapping[str, Any], path: Path) -> None:
     """Write JSON that people can read; the file appears only once it is whole, numbers that are none as null."""
-    with _whole_json(values, path) as unfinished:
+    write_whole(_json(values), path)
+
+
+def write_whole(text: str, path: Path) -> None:
+    """Write a text; the file appears only once it is whole, in a folder that is made if it is missing."""
+    with _whole(text, path) as unfinished:
         os.replace(unfinished, path)
 
 
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(with_nulls(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 @contextmanager
-def _whole_json(values: Mapping[str, Any], path: Path) -> Iterator[Path]:
-    """A file beside the path with the values; jobs on several machines may have the same number of process."""
+def _whole(text: str, path: Path) -> Iterator[Path]:
+    """A file beside the path with the text; jobs on several machines may have the same number of process."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        text = json.dumps(with_nulls(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         unfinished.write_text(text, encoding="utf-8")
         yield unfinished
     finally:

@@ -1,7 +1,9 @@
 """Fixtures that tests of several folders share: a described corpus of twelve tiny dialogues, and a Hub on loopback."""
 
+import http.server
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,25 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     _HUB.clear()
     yield _HUB
     _HUB.clear()
+
+
+@pytest.fixture
+def listener() -> Iterator[tuple[str, list[str]]]:
+    """A server on loopback, and every request that it has seen."""
+    seen: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}", seen
+        server.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -219,8 +219,17 @@ def test_damaged_annotations_are_an_error_with_their_file(tmp_path, name):
     for data in changes:
         path.write_bytes(data)
         message = survives(lambda: list(builder._split_generators(None)))
-        assert message is None or path.name in message or "utterance" in message or "holds no" in message, message
+        named = (path.name, "utterance", "holds no", str(root))
+        assert message is None or any(it in message for it in named), message
     assert module.__name__.endswith(corpus)
+
+
+def test_a_split_without_rows_is_an_error_with_its_folder(tmp_path):
+    root = trees.meld(tmp_path, media=False)
+    path = root / "dev_sent_emo.csv"
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    load = lambda: load_dataset("speechcue/meld", data_dir=str(root), verify=False, cache_dir=str(tmp_path / "c"))  # noqa: E731
+    assert f"{root} has no utterances of split 'validation'" in survives(load)
 
 
 FOLDERS = {
@@ -263,8 +272,8 @@ def test_a_damaged_list_of_clips(tmp_path):
     (tmp_path / "train.tsv").write_text("a\ta.wav\nb\tb.wav\n")
     builder = wav_list.WavListBuilder
     assert builder.CORPUS == "wav_list"
-    for data in cut(b"a\ta.wav\nb\tb.wav\n"):
+    for data in (*cut(b"a\ta.wav\nb\tb.wav\n"), b"a\ta\0.wav\n"):
         (tmp_path / "train.tsv").write_bytes(data)
         load = lambda: load_dataset("speechcue/wav_list", data_dir=str(tmp_path), cache_dir=str(tmp_path / "c"))  # noqa: E731
         message = survives(load)
-        assert message is None or "train.tsv" in message, message
+        assert message is None or "train.tsv" in message or "utterance 'a'" in message, message

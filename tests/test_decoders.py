@@ -1,10 +1,8 @@
 """Files from strangers: nothing but the file is opened, what is not whole says so, and nothing ends a dataset."""
 
-import http.server
 import io
 import os
 import struct
-import threading
 
 import numpy as np
 import pytest
@@ -23,25 +21,6 @@ SECONDS = len(spoken()) / 16000
 
 def opened(content):
     return decode({"path": None, "bytes": content})
-
-
-@pytest.fixture
-def listener():
-    """A server on loopback, and every request that it has seen."""
-    seen = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            seen.append(self.path)
-            self.send_error(404)
-
-        def log_message(self, *arguments):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}", seen
-        server.shutdown()
 
 
 def naming_others(address, secret):
@@ -242,6 +221,11 @@ WHOLE = {
     "mkv": lambda: encoded(spoken(44100), 44100, "matroska", "aac"),
     "avi": lambda: encoded(spoken(44100), 44100, "avi", "ac3"),
     "g722": lambda: encoded(spoken(), 16000, "wav", "g722"),
+    "mp4 in fragments": lambda: encoded(
+        spoken(44100), 44100, "mp4", "aac", movflags="frag_keyframe+empty_moov", frag_duration="500000"
+    ),
+    "asf": lambda: encoded(spoken(44100), 44100, "asf", "wmav2"),
+    "tta": lambda: encoded(spoken(44100), 44100, "tta", "tta"),
 }
 
 

@@ -11,6 +11,16 @@ def riff(claimed, held, before=b""):
     return b"RIFF" + struct.pack("<I", 4 + len(before) + len(sound)) + b"WAVE" + before + sound
 
 
+def box(name, held):
+    return struct.pack(">I4s", 8 + held, name) + bytes(held)
+
+
+def tta(frames, held):
+    """A header for sound at 245 Hz, of which a frame has 256 samples, and frames of 100 bytes."""
+    head = b"TTA1" + struct.pack("<HHHII", 1, 1, 16, 245, min(256 * frames, 2**32 - 1)) + bytes(4)
+    return head + struct.pack("<I", 100) * min(frames, 9) + bytes(4) + bytes(held)
+
+
 @pytest.mark.parametrize(
     ("content", "early"),
     [
@@ -28,6 +38,19 @@ def riff(claimed, held, before=b""):
         (b"RIFF\x00\x10\x00\x00WAVELIST" + struct.pack("<I", 5000) + bytes(100), True),
         (b"FORM\x00\x00\x10\x00AIFFSSND" + struct.pack(">I", 1000) + bytes(500), True),
         (b"FORM\x00\x00\x10\x00AIFFSSND" + struct.pack(">I", 500) + bytes(500), False),
+        (box(b"ftyp", 8) + box(b"moov", 100) + box(b"mdat", 500), False),
+        ((box(b"ftyp", 8) + box(b"moov", 100) + box(b"mdat", 500))[:-1], True),
+        ((box(b"ftyp", 8) + box(b"moov", 100) + box(b"mdat", 500))[:130], True),
+        # To the end, whatever that is; and a length of 64 bits.
+        (box(b"ftyp", 8) + struct.pack(">I4s", 0, b"mdat") + bytes(100), False),
+        (box(b"ftyp", 8) + struct.pack(">I4sQ", 1, b"mdat", 116) + bytes(100), False),
+        (box(b"ftyp", 8) + struct.pack(">I4sQ", 1, b"mdat", 117) + bytes(100), True),
+        # Zeros behind the last.
+        (box(b"ftyp", 8) + box(b"mdat", 8) + bytes(100), False),
+        (tta(3, 300), False),
+        (tta(3, 300)[:-1], True),
+        (tta(3, 300)[:25], True),
+        (tta(2**31, 0), True),
         (b"OggS", True),
         (b"", False),
         (b"anything else", False),

@@ -60,10 +60,12 @@ def add_model(parser: argparse.ArgumentParser, what: str) -> None:
 def read_split(folder: Path, split: str) -> Dataset:
     """Read one split of a dataset folder; it is an EvaluationError if there is no such split."""
     from speechcue_hf.corpora.parquet import read_dataset
+    from speechcue_hf.cues.measure import tell_unmeasured
 
     dataset = read_dataset(folder)
     if split not in dataset:
         raise EvaluationError(f"{folder} has no split {split!r}; it has {', '.join(dataset)}.")
+    tell_unmeasured({split: dataset[split]}, folder)
     return dataset[split]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from speechcue_hf.inference.classifier import EmotionClassifier
     from speechcue_hf.inference.settings import InferenceSettings
+
+logger = logging.getLogger(__name__)
 
 EXAMPLES = """examples:
   speechcue evaluate data/described --model runs/demo --split test -o runs/demo
@@ -183,14 +186,17 @@ def inference_settings(arguments: argparse.Namespace, **more: Any) -> InferenceS
 
 def _score_explanations(
     table: Dataset, classifier: EmotionClassifier, rows: Dataset, arguments: argparse.Namespace
-) -> dict[str, Any]:
-    """How far what the explanations state is true."""
+) -> dict[str, Any] | None:
+    """How far what the explanations state is true; None where there is none."""
     from speechcue_hf.cues.describe import SpeechDescriber
     from speechcue_hf.evaluation.explanations import score_explanations
     from speechcue_hf.inference.speech import SpeechClassifier
 
     if not isinstance(classifier, SpeechClassifier):
         raise EvaluationError("--explain needs a model that hears: this one writes no explanation, leave it out.")
+    if "explanation" not in table.column_names:
+        logger.warning("no clip could be heard, so there is no explanation to judge: the column note has the reasons")
+        return None
     labelled = rows.select([place for place, emotion in enumerate(rows["emotion"]) if emotion is not None])
     describer = SpeechDescriber.from_pretrained(beside(arguments.dataset))
     bert_model = (arguments.bertscore[0], int(arguments.bertscore[1])) if arguments.bertscore else None

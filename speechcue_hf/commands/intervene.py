@@ -28,13 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Score all variants, write ``intervention.json`` and ``intervention.png``, print the changes."""
-    from speechcue_hf.cues.describe import SpeechDescriber
+    from speechcue_hf.cues.describe import SpeechDescriber, check_measured
     from speechcue_hf.evaluation.intervention import TRUE, intervene
     from speechcue_hf.evaluation.plots import plot_probability_shifts
     from speechcue_hf.records import beside, write_json
 
     classifier, rows = load_for(arguments, inference_settings(arguments))
     describer = SpeechDescriber.from_pretrained(beside(arguments.dataset))
+    check_measured([rows], describer.cues)
     report = intervene(classifier, rows, describer, cues=arguments.cues, shift=arguments.shift, seed=arguments.seed)
     write_json(report, arguments.output / "intervention.json")
     shifts = {name: it["probability_shift"] for name, it in report["variants"].items() if name != TRUE}

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from datasets import Dataset, DatasetDict
-from pyarrow import ArrowInvalid
+from pyarrow import ArrowException
 from pyarrow.parquet import read_table
 
 from speechcue_hf.commands.arguments import add_dataset, add_list, command_line, positive_int, print_next
@@ -170,7 +170,7 @@ def _is_complete(path: Path, utterances: Sequence[str]) -> bool:
     try:
         written: list[str] = read_table(path, columns=["utterance_id"])["utterance_id"].to_pylist()
     # Not there, or no Parquet with that column: it is measured again.
-    except (FileNotFoundError, ArrowInvalid, KeyError):
+    except (OSError, ArrowException, KeyError):
         return False
     return written == utterances
 

@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Predict, print a table, and write JSON lines where asked to."""
     from speechcue_hf.inference.recognizer import EmotionRecognizer
     from speechcue_hf.inference.settings import InferenceSettings
+    from speechcue_hf.records import write_whole
 
     recognizer = EmotionRecognizer.from_pretrained(
         arguments.model, revision=arguments.revision, settings=InferenceSettings(sharing=arguments.sharing)
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(*table(recognized), sep="\n")
     if arguments.output is not None:
         lines = [json.dumps(found.to_dict(), ensure_ascii=False) + "\n" for found in recognized]
-        arguments.output.write_text("".join(lines), encoding="utf-8")
+        write_whole("".join(lines), arguments.output)
         print(f"{len(lines)} predictions written to {arguments.output}")
 
 

@@ -142,7 +142,9 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         generators = []
         splits = self.read(self.data_dir())
-        for utterances in splits.values():
+        for split, utterances in splits.items():
+            if not utterances:
+                raise CorpusError(f"{self.data_dir()} has no utterances of split {split!r}: complete its annotations")
             check_utterances(utterances, self.info.features["emotion"].names)
         self._keep_licence_of_release(splits)
         for split, utterances in splits.items():

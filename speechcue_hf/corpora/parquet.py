@@ -43,6 +43,7 @@ from speechcue_hf.records import (
     CorpusIdentity,
     beside,
     find_record,
+    read_json,
     write_record,
 )
 
@@ -56,6 +57,8 @@ _SPLIT_WORDS = {
     "test": {"test", "testing", "eval", "evaluation"},
 }
 """Split → the words by which ``load_dataset`` knows it in the name of a file or folder."""
+
+_SAVE_AGAIN = "save the rows again with save_to_disk"
 
 ROWS_PER_GROUP = 256
 """Most rows held in memory at a time; 256 clips of a few seconds are some 50 MB."""
@@ -178,12 +181,46 @@ def carry_identity(source: Path, dataset: DatasetDict, target: Path) -> None:
 
 def _saved_to_disk(folder: Path) -> DatasetDict | None:
     """What ``save_to_disk`` wrote; None if the folder holds something else."""
+    splits = _saved_splits(folder)
+    if splits is None:
+        return None
+    for place in splits:
+        _check_saved_files(place)
+    try:
+        saved = load_from_disk(str(folder))
+    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise CorpusError(f"{folder} is not as save_to_disk writes it ({error}): {_SAVE_AGAIN}") from error
+    return saved if isinstance(saved, DatasetDict) else DatasetDict({str(saved.split or "train"): saved})
+
+
+def _saved_splits(folder: Path) -> list[Path] | None:
+    """The folders of the splits that ``save_to_disk`` wrote, each of which its state names by a plain name."""
     if (folder / DATASETDICT_JSON_FILENAME).is_file():
-        return load_from_disk(str(folder))
-    if (folder / DATASET_STATE_JSON_FILENAME).is_file():
-        rows = load_from_disk(str(folder))
-        return DatasetDict({str(rows.split or "train"): rows})
-    return None
+        names = read_json(folder / DATASETDICT_JSON_FILENAME, _SAVE_AGAIN).get("splits")
+        return [folder / name for name in _plain_names(names, folder / DATASETDICT_JSON_FILENAME)]
+    return [folder] if (folder / DATASET_STATE_JSON_FILENAME).is_file() else None
+
+
+def _check_saved_files(folder: Path) -> None:
+    """Refuse a state that names files outside its folder: it came with the rows, and may say anything."""
+    state = folder / DATASET_STATE_JSON_FILENAME
+    if not state.is_file():
+        raise CorpusError(f"{folder} holds no {DATASET_STATE_JSON_FILENAME}: {_SAVE_AGAIN}")
+    files = read_json(state, _SAVE_AGAIN).get("_data_files")
+    if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
+        raise CorpusError(f"{state} names no files in _data_files: {_SAVE_AGAIN}")
+    _plain_names([file.get("filename") for file in files], state)
+
+
+def _plain_names(names: Any, source: Path) -> list[str]:
+    """Names of files or folders beside the file that names them; a link there may lead anywhere and is none."""
+    if not isinstance(names, list) or not names:
+        raise CorpusError(f"{source} names nothing to read: {_SAVE_AGAIN}")
+    for name in names:
+        plain = isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\:\0")
+        if not plain or (source.parent / name).is_symlink():
+            raise CorpusError(f"{source} names {name!r:.60}, which is nothing in its own folder: {_SAVE_AGAIN}")
+    return names
 
 
 def _read_parquet(place: Path) -> DatasetDict:
@@ -283,7 +320,8 @@ def _fewer(dataset: DatasetDict, identity: CorpusIdentity) -> list[str]:
 def _row_count(path: Path) -> int:
     try:
         rows: int = pq.read_metadata(path).num_rows
-    except pa.ArrowInvalid as error:
+    # Arrow says what it cannot read of a footer as an error of the system, without the file.
+    except (pa.ArrowException, OSError) as error:
         raise CorpusError(f"{path} is no whole Parquet file ({error}): make it again") from error
     return rows
 

@@ -90,7 +90,8 @@ def check_utterances(utterances: Iterable[Utterance], emotions: Collection[str])
     """Refuse utterances that a file says something else of than their columns hold.
 
     Raises:
-        CorpusError: If one has an id, a text, a time or a label that is none; it names the utterance and the column.
+        CorpusError: If one has an id, a text, a time, a clip or a label that is none; it names the utterance and the
+            column.
     """
     for it in utterances:
         for column in ("dialogue_id", "utterance_id", "text", "speaker", "gender", "emotion"):
@@ -99,6 +100,8 @@ def check_utterances(utterances: Iterable[Utterance], emotions: Collection[str])
                 raise CorpusError(
                     f"utterance {it.utterance_id!r}, {column}: {value!r:.60} is no text: correct the file"
                 )
+        if isinstance(it.clip, Path) and "\0" in str(it.clip):
+            raise CorpusError(f"utterance {it.utterance_id!r}: the name of its clip holds a zero: correct the file")
         if it.emotion is not None and it.emotion not in emotions:
             raise CorpusError(f"utterance {it.utterance_id!r}: {it.emotion!r:.60} is none of {', '.join(emotions)}")
         for time in (it.start, it.end):

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,7 +26,9 @@ UNFINISHED = ".unfinished"
 PUBLISHING = ".publishing"
 STATE_FILE = "writing.json"
 """In either: the command that finishes the folder, and the Parquet files that it will have."""
-_LOCK = ".writing.lock"
+LOCK = ".writing.lock"
+PATIENCE = 2.0
+"""Seconds until a folder that another run writes is given up; the last moves of a writing take less."""
 _OWN_NAME = re.compile(r"(?P<split>[^.].*)-\d{5}-of-\d{5}\.parquet")
 _SAVED_TO_DISK = ("dataset_dict.json", "state.json")
 """Of these ``save_to_disk`` writes one, and readers take such a folder for its rows."""
@@ -45,19 +47,21 @@ def whole_folder(folder: Path, command: str | None = None, replaces: Sequence[st
         The folder to write into.
 
     Raises:
-        CorpusError: If the folder holds splits or files that would be taken for a part of what is written.
+        CorpusError: If the folder holds splits or files that would be taken for a part of what is written, or if
+            another run is writing it.
     """
-    _finish(folder)
-    check_splits_of(folder)
-    unfinished = folder / UNFINISHED
-    shutil.rmtree(unfinished, ignore_errors=True)
-    _begin(folder, {"command": command})
-    try:
-        yield unfinished
-        files = [path.name for path in unfinished.glob("*.parquet")]
-        _publish(folder, files, replaces)
-    finally:
+    with _alone(folder):
+        _finish(folder)
+        check_splits_of(folder)
+        unfinished = folder / UNFINISHED
         shutil.rmtree(unfinished, ignore_errors=True)
+        _begin(folder, {"command": command})
+        try:
+            yield unfinished
+            files = [path.name for path in unfinished.glob("*.parquet")]
+            _publish(folder, files, replaces)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def join_writing(folder: Path, command: str, files: Sequence[str]) -> Path:
@@ -107,7 +111,7 @@ def end_writing(
             add(folder / UNFINISHED)
         _publish(folder, files, replaces)
         # Whoever waits for it finds nothing left to do.
-        (folder / _LOCK).unlink(missing_ok=True)
+        (folder / LOCK).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -116,7 +120,24 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
     from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
     folder.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(folder / _LOCK):
+    with WeakFileLock(folder / LOCK):
+        yield
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Of several runs that would write the whole folder one; the others are refused."""
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        try:
+            held.enter_context(WeakFileLock(folder / LOCK, timeout=PATIENCE))
+        except TimeoutError as error:
+            raise CorpusError(
+                f"{folder} is being written by another run: wait until it has ended, or choose another folder"
+            ) from error
+        held.callback((folder / LOCK).unlink, missing_ok=True)
         yield
 
 

@@ -79,7 +79,9 @@ def has_mains_hum(samples: FloatArray, rate: int) -> bool:
     """Whether a clip hums at the frequency of the mains, loudly enough to be taken for a voice in its pauses.
 
     A hum is a line at 50 or 60 Hz that goes through the whole clip with the same strength and the same phase; no voice
-    does. It counts from 40 dB below the largest sample: from 30 dB on Praat finds it voiced.
+    does. It counts from 40 dB below the largest sample: from 30 dB on Praat finds it voiced. A hum at 100 or 120 Hz
+    alone, as of lamps, is not told from a voice: a vowel held at that pitch keeps its strength and phase as well, within
+    what speech around it does to either.
 
     Args:
         samples: One channel, shape ``(frames,)``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from speechcue_hf.cues.table import Cue, added_cues, measurement_columns
 from speechcue_hf.cues.turns import TURN_COLUMNS, TurnFollower, add_turn_taking, has_turns
 from speechcue_hf.errors import AudioError
 
+logger = logging.getLogger(__name__)
+
 AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict, IterableDataset)
 
 _DEFAULT = MeasurementSettings()
@@ -32,6 +35,25 @@ _PROCEDURES = {
 def clip_columns() -> tuple[str, ...]:
     """What one clip alone can tell; turn-taking needs the row before."""
     return tuple(column for column in measurement_columns() if column not in TURN_COLUMNS)
+
+
+def tell_unmeasured(dataset: Mapping[Any, Dataset], place: object) -> None:
+    """Say so where the rows of a split have measurements and not one is known: a model would be told of nothing.
+
+    Args:
+        dataset: Split name → rows.
+        place: What they were read from.
+    """
+    for split, rows in dataset.items():
+        columns = [rows.data.column(name) for name in clip_columns() if name in rows.column_names]
+        if columns and len(rows) and all(column.null_count == len(column) for column in columns):
+            logger.warning(
+                "no clip of split %s in %s was measured: what is said of the speech is the same of all %d rows, and "
+                "column measurement_note has the reasons",
+                split,
+                place,
+                len(rows),
+            )
 
 
 def measure_speech(row: Mapping[str, Any], settings: MeasurementSettings = _DEFAULT) -> dict[str, float | str | None]:

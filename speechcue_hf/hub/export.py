@@ -16,7 +16,8 @@ from datasets import Dataset, DatasetDict
 
 from speechcue_hf.audio import read_sound
 from speechcue_hf.corpora.parquet import read_dataset
-from speechcue_hf.corpora.writing import PUBLISHING, UNFINISHED, whole_folder
+from speechcue_hf.corpora.writing import LOCK, PUBLISHING, UNFINISHED, whole_folder
+from speechcue_hf.cues.measure import tell_unmeasured
 from speechcue_hf.decoders import Sound
 from speechcue_hf.errors import AudioError, PublishingError
 from speechcue_hf.progress import progress
@@ -75,6 +76,7 @@ def export_dataset(
     dataset = read_dataset(source)
     captioned = "caption" in next(iter(dataset.values())).column_names
     _check(target, tool, captioned, prompt, clips)
+    tell_unmeasured(dataset, source)
     rows = dataset if captioned else build_prompts(dataset, prompt or "speechcue")
     heard = None if clips is None else read_dataset(clips)
     with whole_folder(target) as unfinished:
@@ -89,7 +91,7 @@ def export_dataset(
 def _check(target: Path, tool: Tool, captioned: bool, prompt: str | None, clips: Path | None) -> None:
     if tool not in TOOLS:
         raise PublishingError(f"there is no format {tool!r}: choose from {', '.join(TOOLS)}")
-    if target.exists() and any(path.name not in (UNFINISHED, PUBLISHING) for path in target.iterdir()):
+    if target.exists() and any(path.name not in (UNFINISHED, PUBLISHING, LOCK) for path in target.iterdir()):
         raise PublishingError(f"{target} is not empty: name a new folder, so that files of two exports do not mix")
     if captioned and prompt is not None:
         raise PublishingError("captions have questions of their own: leave out the prompt")

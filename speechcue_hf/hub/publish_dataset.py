@@ -19,7 +19,7 @@ from speechcue_hf.corpora.catalogue import Corpus
 from speechcue_hf.corpora.parquet import identity_of, read_dataset, shard_name, write_dataset, write_shard
 from speechcue_hf.corpora.writing import whole_folder
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
-from speechcue_hf.cues.measure import measure_dataset
+from speechcue_hf.cues.measure import measure_dataset, tell_unmeasured
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.errors import PublishingError
 from speechcue_hf.hub.cues_only import made_anew, records_that_may_leave
@@ -256,6 +256,7 @@ def _config(folder: Path, columns: Sequence[str] | None) -> _Config:
     for path in [folder] if folder.is_file() else [*folder.rglob("*.parquet"), *folder.rglob("*.arrow")]:
         own_file(beside(folder), str(path.relative_to(beside(folder))))
     whole = read_dataset(folder)
+    tell_unmeasured(whole, folder)
     dataset = whole
     if columns is not None:
         dataset = DatasetDict({split: _selected(rows, columns, folder) for split, rows in whole.items()})

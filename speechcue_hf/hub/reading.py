@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import html
 import json
 import re
@@ -29,10 +30,11 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _EDGE = 4096
 """Bytes of either end of a clip or of other data, where formats keep names and comments."""
 
-_LAYERS = 4
-"""Times that a text is unescaped: JSON in JSON in JSON."""
+_LAYERS = 8
+"""Times that a text is unescaped, or decoded: JSON in JSON in JSON."""
 
-_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|\\([\"'/\\])")
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|\\([\"'/\\nrtbf])")
+_BLANKS = dict.fromkeys("nrtbf", " ")
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _RUN = re.compile(r"[\x20-\x7e]{8,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
@@ -62,7 +64,7 @@ def read_table(path: Path) -> pa.Table:
     """
     try:
         return pq.read_table(path)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise PublishingError(f"{path.name} is no whole Parquet file ({error}): make it again") from error
 
 
@@ -88,22 +90,32 @@ def readings(text: str) -> list[str]:
         >>> readings(r"hf\u005fabc")[-1]
         'hf_abc'
     """
+    found = _unescapings(text)
+    for _ in range(_LAYERS):
+        if not (hidden := "\n".join(_decoded(found[-1]))):
+            break
+        found += _unescapings(hidden)
+    return found
+
+
+def _unescapings(text: str) -> list[str]:
+    """A text as it stands, and after each layer of escapes that is taken from it."""
     found = [text]
     for _ in range(_LAYERS):
         plain = _ESCAPE.sub(_unescaped, found[-1]) if "\\" in found[-1] else found[-1]
         plain = unquote(plain) if "%" in plain else plain
         plain = html.unescape(plain) if "&" in plain else plain
+        plain = plain.replace("\0", "")
         plain = plain if plain.isascii() else _UNSEEN.sub("", unicodedata.normalize("NFKC", plain))
         if plain == found[-1]:
             break
         found.append(plain)
-    hidden = "\n".join(_decoded(found[-1]))
-    return [*found, hidden] if hidden else found
+    return found
 
 
 def _unescaped(match: re.Match[str]) -> str:
     code = match[1] or match[2]
-    return chr(int(code, 16)) if code else match[3]
+    return chr(int(code, 16)) if code else _BLANKS.get(match[3], match[3])
 
 
 def _decoded(text: str) -> Iterator[str]:
@@ -114,7 +126,9 @@ def _decoded(text: str) -> Iterator[str]:
             data = base64.b64decode(run + "=" * (-len(run) % 4), validate=True)
         except binascii.Error:
             continue
-        if data.isascii() and (said := data.decode("ascii")).isprintable():
+        # A mark of UTF-16 is no text, what follows it is.
+        said = as_text(data.removeprefix(codecs.BOM_UTF16_LE).removeprefix(codecs.BOM_UTF16_BE))
+        if "\ufffd" not in said and "".join(_UNSEEN.sub("", said).split()).isprintable():
             yield said
 
 
@@ -124,7 +138,7 @@ def _texts_of_parquet(path: Path) -> Texts:
             yield "metadata", "\n".join(_texts_of_schema(file.schema_arrow))
             for batch in file.iter_batches(ROWS_AT_A_TIME):
                 yield from texts_of_table(pa.Table.from_batches([batch]))
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise PublishingError(f"{path.name} is no whole Parquet file ({error}): make it again") from error
 
 

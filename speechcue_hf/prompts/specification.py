@@ -21,7 +21,14 @@ from typing import Any, ClassVar, Literal
 from jinja2 import TemplateSyntaxError
 
 from speechcue_hf.errors import PromptError, RecordError
-from speechcue_hf.records import PROMPT_FILE, PROMPT_TEMPLATE_FILE, Record, parse_record, write_record
+from speechcue_hf.records import (
+    PROMPT_FILE,
+    PROMPT_TEMPLATE_FILE,
+    Record,
+    parse_record,
+    write_record,
+    write_whole,
+)
 from speechcue_hf.sandbox import ForeignTemplate, foreign_template
 from speechcue_hf.values import meant, nearest
 
@@ -128,7 +135,7 @@ class PromptSpecification(Record):
 
     def save(self, folder: Path) -> None:
         """Write ``prompt.json``, which :func:`load_prompt` reads, and ``prompt.jinja`` into the folder of a model."""
-        (folder / PROMPT_TEMPLATE_FILE).write_text(self.template, encoding="utf-8")
+        write_whole(self.template, folder / PROMPT_TEMPLATE_FILE)
         write_record(replace(self, template=PROMPT_TEMPLATE_FILE), folder)
 
 

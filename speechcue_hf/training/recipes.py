@@ -106,6 +106,7 @@ def train_recipe(recipe: Recipe) -> Path:
 def _run(recipe: Recipe, folder: Path) -> Callable[[Any], Path]:
     """What trains with the settings it is given."""
     from speechcue_hf.corpora.parquet import read_dataset
+    from speechcue_hf.cues.measure import tell_unmeasured
     from speechcue_hf.provenance import Provenance
 
     data, model = recipe.data, recipe.model
@@ -121,7 +122,9 @@ def _run(recipe: Recipe, folder: Path) -> Callable[[Any], Path]:
         from speechcue_hf.training.encoder import train_encoder as train
     else:
         from speechcue_hf.training.sft import fine_tune as train
-    return partial(train, read_dataset(folder), data, model, provenance=Provenance.of(folder))
+    dataset = read_dataset(folder)
+    tell_unmeasured(dataset, folder)
+    return partial(train, dataset, data, model, provenance=Provenance.of(folder))
 
 
 def _read_recipe(name: str) -> dict[str, Any]:

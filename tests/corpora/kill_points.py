@@ -97,13 +97,20 @@ def at_every_step(folder: Path, action: Callable[[], None], before: dict[str, st
 
 
 def together(folder: Path) -> int:
-    """Four jobs start at once, each with a shard, and the folder appears once, whole."""
+    """Four jobs start at once, each with a shard, or two with all of it, and the folder appears once, whole."""
     for _ in range(25):
         shutil.rmtree(folder, ignore_errors=True)
         jobs = [forked(lambda shard=shard: write_shards(folder, "new", shard, 4)) for shard in range(4)]
         assert all(os.waitpid(job, 0)[1] == 0 for job in jobs)
         assert content(folder) == dict.fromkeys(sorted(names(4)), "new")
         assert {path.name for path in folder.iterdir()} == set(names(4))
+    for _ in range(10):
+        shutil.rmtree(folder, ignore_errors=True)
+        jobs = [forked(lambda words=words: write(folder, words)) for words in ("one", "two")]
+        for job in jobs:
+            os.waitpid(job, 0)
+        assert content(folder) in [dict.fromkeys(sorted(names(1)), words) for words in ("one", "two")]
+        assert {path.name for path in folder.iterdir()} == {*names(1), "corpus.json"}
     return 100
 
 

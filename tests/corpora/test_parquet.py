@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value, l
 
 from speechcue_hf.audio import decode
 from speechcue_hf.corpora.parquet import read_dataset, shard_name, write_dataset, write_shard
-from speechcue_hf.errors import CorpusError
+from speechcue_hf.errors import CorpusError, SpeechcueError
 from tests.corpora import trees
 from tests.media import encoded, spoken
 
@@ -307,6 +308,70 @@ def test_nothing_is_written_beside_files_that_would_be_read_with_it(tmp_path):
     with pytest.raises(CorpusError, match=r"holds mine\.parquet, which is no part of this dataset"):
         write_dataset(DatasetDict(train=rows_of(None)), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.parquet"]
+
+
+NAMES_OF_STRANGERS = [
+    "../elsewhere/data-00000-of-00001.arrow",
+    "ABSOLUTE",
+    "a/b.arrow",
+    "a\\b",
+    "..",
+    "",
+    None,
+    3,
+    "C:x",
+]
+
+
+@pytest.mark.parametrize("name", NAMES_OF_STRANGERS)
+@pytest.mark.parametrize("several", [False, True])
+def test_a_saved_state_names_files_in_its_own_folder(tmp_path, name, several):
+    rows = Dataset.from_dict({"text": ["a"]})
+    rows.save_to_disk(tmp_path / "elsewhere")
+    (DatasetDict(train=rows) if several else rows).save_to_disk(tmp_path / "saved")
+    state = next((tmp_path / "saved").rglob("state.json"))
+    values = json.loads(state.read_text())
+    stranger = str(tmp_path / "elsewhere" / "data-00000-of-00001.arrow")
+    values["_data_files"] = [{"filename": stranger if name == "ABSOLUTE" else name}]
+    state.write_text(json.dumps(values))
+    with pytest.raises(CorpusError, match=r"state\.json names .* nothing in its own folder: save the rows again"):
+        read_dataset(tmp_path / "saved")
+
+
+def test_a_saved_state_follows_no_link_and_no_split_outside(tmp_path):
+    rows = Dataset.from_dict({"text": ["a"]})
+    rows.save_to_disk(tmp_path / "elsewhere")
+    DatasetDict(train=rows).save_to_disk(tmp_path / "saved")
+    (arrow,) = (tmp_path / "saved").rglob("*.arrow")
+    arrow.unlink()
+    arrow.symlink_to(tmp_path / "elsewhere" / "data-00000-of-00001.arrow")
+    with pytest.raises(CorpusError, match="nothing in its own folder"):
+        read_dataset(tmp_path / "saved")
+    (tmp_path / "saved" / "dataset_dict.json").write_text('{"splits": ["../elsewhere"]}')
+    with pytest.raises(CorpusError, match=r"dataset_dict\.json names '\.\./elsewhere'"):
+        read_dataset(tmp_path / "saved")
+
+
+@pytest.mark.parametrize("file", ["state.json", "dataset_info.json", "data-00000-of-00001.arrow"])
+@pytest.mark.parametrize("data", [b"", b"null", b"[]", b"{}", b"[" * 100_000, b"\xff" * 50])
+def test_what_was_saved_to_disk_and_is_damaged_is_an_error_with_its_folder(tmp_path, file, data):
+    Dataset.from_dict({"text": ["a"]}).save_to_disk(tmp_path / "saved")
+    (tmp_path / "saved" / file).write_bytes(data)
+    if (file, data) != ("dataset_info.json", b"{}"):
+        with pytest.raises(SpeechcueError, match=str(tmp_path / "saved")):
+            read_dataset(tmp_path / "saved")
+
+
+@pytest.mark.parametrize("damage", [bytes(8), b"\x15\xff\xff\xff"])
+def test_a_damaged_footer_is_an_error_with_its_file(tmp_path, damage):
+    write_dataset(DatasetDict(train=Dataset.from_dict({"text": ["a"] * 9})), tmp_path / "out")
+    path = tmp_path / "out" / "train-00000-of-00001.parquet"
+    data = path.read_bytes()
+    length = int.from_bytes(data[-8:-4], "little")
+    start = len(data) - 8 - length
+    path.write_bytes(data[:start] + damage + data[start + len(damage) :])
+    with pytest.raises(CorpusError, match=r"train-00000-of-00001\.parquet is no whole Parquet file"):
+        read_dataset(tmp_path / "out")
 
 
 def test_what_plain_datasets_saved_to_disk_is_read(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from datasets import Dataset, DatasetDict, load_dataset
 
+from speechcue_hf.corpora import writing
 from speechcue_hf.corpora.parquet import carry_identity, read_dataset, shard_name, write_dataset, write_shard
 from speechcue_hf.corpora.writing import PUBLISHING, STATE_FILE, UNFINISHED, join_writing, whole_folder
 from speechcue_hf.errors import CorpusError
@@ -36,6 +37,19 @@ def test_an_error_leaves_the_folder_as_it_was(tmp_path):
         write_dataset(DatasetDict(train=rows("new")), unfinished)
         raise RuntimeError
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_of_two_runs_that_write_a_folder_at_once_one_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "PATIENCE", 0.2)
+    folder = tmp_path / "out"
+    with whole_folder(folder) as unfinished:
+        write_dataset(DatasetDict(train=rows("first")), unfinished)
+        with pytest.raises(CorpusError, match="is being written by another run: wait until it has ended"):
+            write_dataset(DatasetDict(train=rows("second")), folder)
+    assert read_dataset(folder)["train"]["words"][:] == ["first"]
+    write_dataset(DatasetDict(train=rows("third")), folder)
+    assert read_dataset(folder)["train"]["words"][:] == ["third"]
+    assert [path.name for path in folder.iterdir()] == [shard_name("train", 0, 1)]
 
 
 def test_an_unfinished_folder_names_what_is_missing_and_the_command(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value, load_dataset
 
-from speechcue_hf.cues.measure import clip_columns, measure_clips, measure_dataset, measure_speech
+from speechcue_hf.cues.measure import clip_columns, measure_clips, measure_dataset, measure_speech, tell_unmeasured
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.cues.table import measurement_columns
 from tests.cues.measure_clips import as_bytes, voice
@@ -289,3 +289,13 @@ def test_praat_keeps_quiet():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         measure(np.random.default_rng(0).normal(0, 0.1, 16000) + voice(120, 1))
+
+
+def test_a_split_of_which_nothing_was_measured_is_told(caplog):
+    number = Features({"f0_mean_hz": Value("float64"), "latency_s": Value("float64")})
+    none = Dataset.from_dict({"f0_mean_hz": [None, None], "latency_s": [None, 0.5]}, features=number)
+    some = Dataset.from_dict({"f0_mean_hz": [None, 100.0], "latency_s": [None, None]}, features=number)
+    read = Dataset.from_dict({"text": ["a"]})
+    tell_unmeasured({"train": some, "dev": read, "test": none}, "data/x")
+    (said,) = caplog.messages
+    assert "no clip of split test in data/x was measured" in said and "all 2 rows" in said

@@ -84,6 +84,14 @@ WRITINGS: dict[str, Callable[[str], str | bytes]] = {
     "an address": lambda text: "https://example.org/?q=" + text.replace("_", "%5f").replace("/", "%2F"),
     "HTML": lambda text: text.replace("_", "&#95;").replace("/", "&#x2f;"),
     "base64": lambda text: base64.b64encode(f"key {text} end".encode()).decode(),
+    "lines and other letters in base64": lambda text: base64.b64encode(f"clé:\n\n{text}\n".encode()).decode(),
+    "escapes in base64": lambda text: base64.b64encode(
+        json.dumps({"a": text}).replace("_", "\\u005f").encode()
+    ).decode(),
+    "base64 in base64": lambda text: base64.b64encode(base64.b64encode(text.encode())).decode(),
+    "UTF-16 in base64": lambda text: base64.b64encode(text.encode("utf-16")).decode(),
+    "JSON after a new line": lambda text: json.dumps({"a": f"\n{text}"}),
+    "zeros in JSON": lambda text: json.dumps({"a": text.encode("utf-16-le").decode("latin-1")}),
     "characters that nobody sees": lambda text: "\u200b".join(text),
     "full width": lambda text: "".join(chr(ord(it) + 0xFEE0) if "!" <= it <= "~" else it for it in text),
     "far into a long file": lambda text: "word " * 100_000 + text + " word" * 1000,

@@ -82,9 +82,8 @@ _GEMMA2 = (
 # As in Gemma 3: the system's words go before the user's, and contents are texts or parts.
 _GEMMA3 = (
     "{{ bos_token }}{% set told = '' %}{% if messages[0].role == 'system' %}"
-    "{% set told = messages[0].content + '\n\n' %}{% set messages = messages[1:] %}{% endif %}{%- for message in messages -%}"
-    + _TURNS
-    + "{% set role = 'model' if message.role == 'assistant' else 'user' %}"
+    "{% set told = messages[0].content + '\n\n' %}{% set messages = messages[1:] %}{% endif %}"
+    "{%- for message in messages -%}" + _TURNS + "{% set role = 'model' if message.role == 'assistant' else 'user' %}"
     "{{ '<start_of_turn>' + role + '\n' + (told if loop.first else '') }}"
     "{% if message.content is string %}{{ message.content | trim }}{% else %}"
     "{% for part in message.content %}{{ part.text | trim }}{% endfor %}{% endif %}{{ '<end_of_turn>\n' }}{% endfor %}"
@@ -99,7 +98,8 @@ _MISTRAL1 = (
 # As in the later Mistral models: the system's words stand in the last message of the user.
 _MISTRAL3 = (
     "{{ bos_token }}{% set told = '' %}{% if messages[0].role == 'system' %}"
-    "{% set told = messages[0].content + '\n\n' %}{% set messages = messages[1:] %}{% endif %}{%- for message in messages -%}"
+    "{% set told = messages[0].content + '\n\n' %}{% set messages = messages[1:] %}{% endif %}"
+    "{%- for message in messages -%}"
     + _TURNS
     + "{% if message.role == 'user' %}{% set asked = loop.last or (loop.index == loop.length - 1) %}"
     "{{ '[INST] ' + (told if asked else '') + message.content + '[/INST]' }}{% else %}"

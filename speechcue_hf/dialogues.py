@@ -87,3 +87,14 @@ def _check_times(name: str, starts: Sequence[float | None], span: range) -> None
                 f"{before[1]:g} s: number the turns in the order in which they start"
             )
         before = before if start is None else (turn, start)
+
+
+def on_one_line(name: str | None) -> str | None:
+    r"""A speaker's name without line ends, behind which a prompt would seem to go on with another turn.
+
+    Example:
+        >>> on_one_line("Ben: angry\nX")
+        'Ben: angry X'
+    """
+    lines = (name or "").splitlines()
+    return name if lines in ([], [name]) else " ".join(line.strip() for line in lines if line.strip())

@@ -244,6 +244,7 @@ class Shown(Record):
 
     Args:
         prompt: Name and fingerprint of the prompt; None for a model that reads none.
+        template: How the chat template of the model is met: see :attr:`ChatTemplate.record`; None for a model without.
         token_budget: Most tokens of prompt and answer, or of a text.
         describer_sha256: Fingerprint of the describer of the rows; None for text alone.
         biographies: What shaped the biographies of the rows, from :attr:`BiographiesRecord.shaping`.
@@ -254,6 +255,7 @@ class Shown(Record):
     """
 
     prompt: Mapping[str, str] | None = None
+    template: Mapping[str, Any] | None = None
     token_budget: int | None = None
     describer_sha256: str | None = None
     biographies: Mapping[str, Any] | None = None

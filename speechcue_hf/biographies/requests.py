@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
 
 from speechcue_hf.biographies.settings import BiographySettings
-from speechcue_hf.dialogues import dialogues, split_dialogues
+from speechcue_hf.dialogues import dialogues, on_one_line, split_dialogues
 from speechcue_hf.errors import CorpusError
 from speechcue_hf.generation.request import GREEDY, GenerationRequest, request_key
 from speechcue_hf.prompts.encoding import encode_prompts
@@ -172,7 +172,7 @@ def estimate_biographies(
 
 def _turns(dialogue: Sequence[Row]) -> list[dict[str, Any]]:
     """What a template sees of each turn; a name of white space only is none."""
-    speakers = [row["speaker"] if (row["speaker"] or "").strip() else None for row in dialogue]
+    speakers = [on_one_line(row["speaker"]) if (row["speaker"] or "").strip() else None for row in dialogue]
     numbers = {speaker: number for number, speaker in enumerate(dict.fromkeys(speakers))}
     return [
         {"speaker": speaker, "number": numbers[speaker], "text": row["text"] or ""}

@@ -54,8 +54,9 @@ def generate_answers(
                 attention_mask=mask,
                 do_sample=False,
                 max_new_tokens=new_tokens or encoded.longest_completion,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.eos_token_id,
+                # Every label ends with the token that ends an answer in this chat template.
+                eos_token_id=encoded.completions[0][-1],
+                pad_token_id=encoded.completions[0][-1],
             )
             texts = tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
             answers.update(zip(batch, texts, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings
 from speechcue_hf.prompts.budget import TokenBudget
 from speechcue_hf.prompts.build import build_prompts, needed_columns
 from speechcue_hf.prompts.dialogue import future_record, included_scope
+from speechcue_hf.prompts.encoding import check_chat
 from speechcue_hf.prompts.specification import PromptSpecification
 from speechcue_hf.records import TrainingRecord
 
@@ -54,6 +55,7 @@ class ChatClassifier:
         Raises:
             EvaluationError: If the prompt or the label words are not those of the training, or nothing says which
                 emotions there are.
+            PromptError: If the chat template garbles prompts or labels.
         """
         prompt, training = context.chosen_prompt(), context.training
         if training is None:
@@ -67,6 +69,7 @@ class ChatClassifier:
             names, budget = _trained_names(training, prompt, context), context.token_budget or training.token_budget
             # Of the training split the model has seen this share, and no demonstration may come from the rest.
             train = context.train and share_of(context.train, training.data_percent, training.seed)
+        check_chat(tokenizer, prompt.words(names))
         return cls(model, tokenizer, prompt, names, budget, train, context.settings, training)
 
     @property
@@ -89,7 +92,8 @@ class ChatClassifier:
         """The prompt, and what it has of later turns."""
         columns = ["utterance_id", "biography", "biography_scope"]
         chosen = rows.select_columns(columns) if self.prompt.biography else ()
-        return shown_by_prompt(self.prompt, self.token_budget, (included_scope(row, self.prompt) for row in chosen))
+        scopes = (included_scope(row, self.prompt) for row in chosen)
+        return shown_by_prompt(self.prompt, self.token_budget, scopes, check_chat(self.tokenizer, self.words))
 
     @property
     def voice(self) -> tuple[str, ...]:
@@ -137,14 +141,19 @@ class ChatClassifier:
 
 
 def shown_by_prompt(
-    prompt: PromptSpecification, token_budget: int | None, scopes: Iterable[str | None]
+    prompt: PromptSpecification,
+    token_budget: int | None,
+    scopes: Iterable[str | None],
+    template: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What a prompt shows a model of rows with some ``biography_scope``: values of :class:`speechcue_hf.records.Shown`.
+
+    ``template`` is what :func:`speechcue_hf.prompts.encoding.check_chat` says of the model's chat template.
 
     Raises:
         PromptError: If some biographies saw later turns, and some did not.
     """
-    return {"prompt": prompt.named, "token_budget": token_budget, **future_record(prompt, scopes)}
+    return {"prompt": prompt.named, "template": template, "token_budget": token_budget, **future_record(prompt, scopes)}
 
 
 def _trained_names(training: TrainingRecord, prompt: PromptSpecification, context: ModelContext) -> tuple[str, ...]:

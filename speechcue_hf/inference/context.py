@@ -40,8 +40,8 @@ class ModelContext:
 
     @property
     def name(self) -> str:
-        """What errors call the model: its id, or the name of its folder."""
-        return Path(self.source).name if Path(self.source).is_dir() else str(self.source)
+        """What errors call the model: its id, or the name of its folder or file."""
+        return Path(self.source).name if Path(self.source).exists() else str(self.source)
 
     def record(self, kind: type[Kind]) -> Kind | None:
         """A record that lies beside the model; None where there is none.

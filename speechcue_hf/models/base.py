@@ -33,8 +33,13 @@ def place_base_model(name: str, output: Path, texts: Iterable[str], seed: int) -
         The Hub id as it is, or the folder beside the adapter.
 
     Raises:
-        TrainingError: If the output folder holds another base model already.
+        TrainingError: If the output folder holds another base model already, or the model is a ``.gguf`` file.
     """
+    if is_gguf(name):
+        raise TrainingError(
+            f"{Path(name).name} holds weights that were rounded to a few bits, which training cannot go on from: name "
+            "the model that it was made of, by its Hub id or folder"
+        )
     beside = output / BASE_MODEL_FOLDER
     if name != TINY_MODEL and not Path(name).is_dir():
         return name
@@ -54,8 +59,20 @@ def place_base_model(name: str, output: Path, texts: Iterable[str], seed: int) -
     return str(beside)
 
 
+def is_gguf(name: str | Path) -> bool:
+    """Whether a model is named by a ``.gguf`` file, which llama.cpp and its kin read.
+
+    Example:
+        >>> is_gguf("models/SmolLM2-135M-Instruct.Q4_1.gguf")
+        True
+    """
+    return Path(name).suffix.lower() == ".gguf"
+
+
 def base_model_name(name: str) -> str:
-    """Hub id of a model, in the cache of the Hub too, or the name of its folder without the path to it."""
+    """Hub id of a model, in the cache of the Hub too, or the name of its folder or file without the path to it."""
+    if is_gguf(name):
+        return Path(name).name
     if not Path(name).is_dir():
         return name
     folder = Path(name).absolute()

@@ -1,15 +1,20 @@
 """Load a language model with its tokenizer, whether it is an adapter or a whole model, local or on the Hub.
 
-``source`` is a folder of either, or a Hub id; ``revision`` is a branch, tag or commit on the Hub.
+``source`` is a folder of either, a Hub id, or the path of a ``.gguf`` file, which holds a whole model in itself;
+``revision`` is a branch, tag or commit on the Hub.
 """
 
 from __future__ import annotations
 
 import logging
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from speechcue_hf.errors import ModelError, PromptError
+from speechcue_hf.models.base import is_gguf
 from speechcue_hf.records import BASE_MODEL_FOLDER, read_json
 
 if TYPE_CHECKING:
@@ -30,8 +35,8 @@ def load_model(source: str | Path, revision: str | None = None) -> tuple[PreTrai
     """Load a model for scoring: in evaluation mode, on the GPU in bfloat16 if there is one, else on the CPU in float32.
 
     Args:
-        source: An adapter folder written by :func:`speechcue_hf.training.sft.fine_tune`, a model folder, or the Hub id
-            of either.
+        source: An adapter folder written by :func:`speechcue_hf.training.sft.fine_tune`, a model folder, the Hub id of
+            either, or a ``.gguf`` file: its weights are turned into full numbers, and the log says what that costs.
         revision: Branch, tag or commit on the Hub; that of an adapter's base model stands in the adapter.
 
     Returns:
@@ -39,6 +44,7 @@ def load_model(source: str | Path, revision: str | None = None) -> tuple[PreTrai
 
     Raises:
         OSError: If there is no model of that name.
+        ModelError: If a ``.gguf`` file cannot be read.
         PromptError: If the tokenizer has no chat template.
     """
     from transformers import AutoModelForCausalLM
@@ -73,11 +79,45 @@ def _load(source: str | Path, revision: str | None, kind: Any) -> PreTrainedMode
     adapter = Path(name) / "adapter_config.json"
     device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
     base, base_revision = _base_of(adapter.parent) if adapter.is_file() else (name, at)
+    if is_gguf(name):
+        return _load_gguf(Path(name), kind, dtype).to(device).eval()
     model: Any = kind.from_pretrained(base, revision=base_revision, dtype=dtype)
     if adapter.is_file():
         model = PeftModel.from_pretrained(model, name)
     placed: PreTrainedModel = model.to(device).eval()
     return placed
+
+
+def _load_gguf(file: Path, kind: Any, dtype: Any) -> Any:
+    """Load a model from a ``.gguf`` file, and say what its weights take as full numbers."""
+    with _gguf_explained(file):
+        model = kind.from_pretrained(str(file.parent), gguf_file=file.name, dtype=dtype)
+    size = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+    logger.info(
+        "%s: %.0f MB of weights become %.0f MB in %s. They are as exact as in the file, and take the time and memory "
+        "of any model of this size: a server of llama.cpp reads the file as it is (--server)",
+        *(file.name, file.stat().st_size / 1e6, size / 1e6, str(dtype).removeprefix("torch.")),
+    )
+    return model
+
+
+@contextmanager
+def _gguf_explained(file: Path) -> Iterator[None]:
+    """Say what is wrong with a ``.gguf`` file, or with this machine."""
+    from transformers.utils import is_gguf_available
+
+    if not file.is_file():
+        raise ModelError(f"there is no file {file.name} there: give the path of a .gguf file on this machine")
+    if not is_gguf_available():
+        raise ModelError(f"{file.name} is read with the package gguf: pip install gguf")
+    try:
+        yield
+    except (ValueError, LookupError, NotImplementedError, struct.error) as error:
+        reason = str(error).replace(str(file), file.name)
+        raise ModelError(
+            f"transformers cannot read {file.name} ({reason}): take another copy, the model's own folder, or a server "
+            "of llama.cpp with this file (--server)"
+        ) from error
 
 
 def load_encoder(
@@ -141,6 +181,10 @@ def read_tokenizer(
     from transformers import AutoTokenizer, LlamaTokenizer, PreTrainedTokenizerFast
 
     name, at = _place(source, revision)
+    if is_gguf(name):
+        with _gguf_explained(Path(name)):
+            read = AutoTokenizer.from_pretrained(str(Path(name).parent), gguf_file=Path(name).name)
+        return cast("PreTrainedTokenizerBase", read)
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(name, revision=at)
         # Where no file names its class, AutoTokenizer makes one that never puts the first blank.
@@ -188,7 +232,8 @@ def hub_commit(source: str | Path, revision: str | None = None) -> str | None:
     """Find the commit that a model on the Hub is at, for records and to load all its files from one state.
 
     Returns:
-        40 hexadecimal digits; without a way to the Hub those of the state that was fetched before. None for a folder.
+        40 hexadecimal digits; without a way to the Hub those of the state that was fetched before. None for a folder or
+        file.
 
     Raises:
         OSError: If there is no model of that name.
@@ -197,7 +242,7 @@ def hub_commit(source: str | Path, revision: str | None = None) -> str | None:
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
     from transformers.utils.hub import extract_commit_hash
 
-    if Path(source).is_dir():
+    if Path(source).is_dir() or is_gguf(source):
         return None
     try:
         commit: str | None = HfApi().model_info(str(source), revision=revision).sha
@@ -216,13 +261,15 @@ def find_beside(source: str | Path, name: str, revision: str | None = None) -> P
     """Find where on this machine the file of this name beside a model is, fetched if need be.
 
     Returns:
-        None where the model has no such file.
+        None where the model has no such file; nothing belongs to a ``.gguf`` file but what is in it.
 
     Raises:
         OSError: If there is no such model.
     """
     from transformers.utils.hub import cached_file
 
+    if is_gguf(source):
+        return None
     found = cached_file(str(source), name, revision=revision, _raise_exceptions_for_missing_entries=False)
     return None if found is None else Path(found)
 

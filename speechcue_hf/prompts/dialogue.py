@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import TemplateRuntimeError
 
+from speechcue_hf.dialogues import on_one_line
 from speechcue_hf.errors import PromptError
 from speechcue_hf.prompts.encoding import Message
 from speechcue_hf.prompts.specification import PromptSpecification, compile_template
@@ -174,7 +175,7 @@ def _turns(dialogue: Sequence[Row], specification: PromptSpecification) -> list[
 
 def _speakers(dialogue: Sequence[Row], specification: PromptSpecification) -> list[Any]:
     """How the prompt calls the speaker of each turn."""
-    names = [row["speaker"] for row in dialogue]
+    names = [on_one_line(row["speaker"]) for row in dialogue]
     called: list[Any] = names
     if specification.speakers == "gender":
         called = [_gender_number(row) for row in dialogue]

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.errors import PromptError
+from speechcue_hf.prompts.chat_template import ChatTemplate, Message
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Message = dict[str, str]
-
 
 def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Sequence[Message]]) -> list[list[int]]:
-    """Token ids of prompts, one list of messages each, up to where the answer begins."""
-    return _render(tokenizer, prompts, add_generation_prompt=True)
+    """Token ids of prompts, one list of messages each, up to where the answer begins.
+
+    What a content says that would be a control token of the model is put into tokens as text.
+
+    Raises:
+        PromptError: If the chat template garbles or refuses conversations.
+    """
+    template = ChatTemplate.of(tokenizer)
+    return _tokens(tokenizer, [template.cut(template.prompt(messages)) for messages in prompts])
 
 
 def encode_completion(
@@ -23,10 +30,11 @@ def encode_completion(
 ) -> tuple[list[int], list[int]]:
     """Tokens of a prompt and of its answer, which is the answer's text and the end token and nothing else.
 
-    What a chat template writes after the end token (the newline of ChatML) is never generated, so it is left out.
+    The end token is the tokenizer's own, or the control token that the template closes an answer with. What a chat
+    template writes after it (the newline of ChatML) is never generated, so it is left out.
 
     Args:
-        tokenizer: A tokenizer with a chat template and an end token.
+        tokenizer: A tokenizer with a chat template.
         prompt: The messages before the answer.
         completion: The answer, one assistant message.
 
@@ -34,37 +42,79 @@ def encode_completion(
         Token ids of the prompt and of the answer; together they are what the chat template makes of both.
 
     Raises:
-        PromptError: If the chat template renders the prompt differently when an answer follows, or closes the answer
-            without the end token.
+        PromptError: If the chat template renders the prompt differently when an answer follows, leaves the answer out,
+            or closes it without an end token.
     """
-    prompt_ids = encode_prompts(tokenizer, [prompt])[0]
-    whole = _render(tokenizer, [[*prompt, *completion]], add_generation_prompt=False)[0]
+    template = ChatTemplate.of(tokenizer)
+    rendered, after = template.answered([*prompt, *completion])
+    prompt_ids, whole, rest = _tokens(
+        tokenizer, [template.cut(it) for it in (template.prompt(prompt), rendered, after)]
+    )
     answer = whole[len(prompt_ids) :]
     if whole[: len(prompt_ids)] != prompt_ids:
         raise PromptError(
-            "the chat template renders a prompt differently when an answer follows, so the answer cannot be told from "
+            f"{template.named} renders a prompt differently when an answer follows, so the answer cannot be told from "
             f"it: change the chat template. Prompt: {tokenizer.decode(prompt_ids)[-80:]!r}, "
             f"with answer: {tokenizer.decode(whole)[-80:]!r}"
         )
-    if tokenizer.eos_token_id not in answer:
+    if tokenizer.eos_token_id in answer:
+        return prompt_ids, answer[: answer.index(tokenizer.eos_token_id) + 1]
+    end = next((place for place, token in enumerate(rest) if template.is_control(token)), None)
+    if end is None:
         raise PromptError(
-            f"the chat template closes an answer with {tokenizer.decode(answer)[-20:]!r}, but the tokenizer's end "
-            f"token is {tokenizer.eos_token!r}: set tokenizer.eos_token to the token that ends an answer"
+            f"{template.named} closes an answer with {tokenizer.decode(answer)[-20:]!r}, where no end token is (the "
+            f"tokenizer's is {tokenizer.eos_token!r}): set tokenizer.eos_token to the token that ends an answer, or "
+            "write {{ eos_token }} behind it in the chat template"
         )
-    return prompt_ids, answer[: answer.index(tokenizer.eos_token_id) + 1]
+    return prompt_ids, answer[: len(answer) - (len(rest) - end - 1)]
 
 
-def _render(
-    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[Message]], *, add_generation_prompt: bool
-) -> list[list[int]]:
-    # Templates of reasoning models then put their empty reasoning into the prompt, which leaves the label alone as the
-    # answer; other templates ignore the setting.
-    encoding: Any = tokenizer.apply_chat_template(
-        [list(conversation) for conversation in conversations],
-        add_generation_prompt=add_generation_prompt,
-        tokenize=True,
-        return_dict=True,
-        enable_thinking=False,
-    )
-    ids: list[list[int]] = encoding["input_ids"]
-    return ids
+def check_chat(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> dict[str, Any]:
+    """Check a chat template and a label set before a run: a prompt that is garbled would be scored without complaint.
+
+    Args:
+        tokenizer: The model's.
+        words: The label words.
+
+    Returns:
+        How the template is met: its SHA-256, and what became of system messages, contents, dates and reasoning.
+
+    Raises:
+        PromptError: If the template leaves out a question, an answer or a label, refuses the roles, or does not let an
+            answer be told from its prompt; if there are fewer than two labels, or two that become the same tokens or
+            of which one begins the other. The message names template and fix.
+
+    Example:
+        >>> check_chat(tokenizer, ["happy", "sad"])["system"]
+        'as it is'
+    """
+    template = ChatTemplate.of(tokenizer)
+    if len(set(words)) < 2 or len(set(words)) < len(words) or not all(word.strip() for word in words):
+        raise PromptError(
+            f"a model is asked to choose between two different labels or more, got {list(words)}: check the column "
+            "emotion, and label_words of the prompt"
+        )
+    question = [{"role": "user", "content": "How do they feel?"}]
+    answers = {word: encode_completion(tokenizer, question, [_answer(word)])[1] for word in words}
+    for one, other in permutations(words, 2):
+        if answers[other][: len(answers[one])] == answers[one]:
+            what = "the same tokens" if answers[one] == answers[other] else "tokens that begin alike to the end"
+            raise PromptError(
+                f"{template.named} makes {what} of the labels {one!r} and {other!r}: give them other words with "
+                "label_words in the prompt, or take another chat_template"
+            )
+    return template.record
+
+
+def _answer(word: str) -> Message:
+    return {"role": "assistant", "content": word}
+
+
+def _tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[Sequence[str]]) -> list[list[int]]:
+    """Token ids of texts, each put together from those of its pieces."""
+    pieces = [piece for text in texts for piece in text]
+    if not pieces:
+        return []
+    encoded: Any = tokenizer(pieces, add_special_tokens=False)["input_ids"]
+    ids = iter(encoded)
+    return [[token for _ in text for token in next(ids)] for text in texts]

@@ -77,7 +77,7 @@ def check_splits(dataset: DatasetDict, data: DataSettings, *, labelled: bool = T
 
     Raises:
         TrainingError: If the test split is to train or to choose, one split is to do both, a split is missing or empty,
-            the splits share utterances, or they differ in their labels.
+            the splits share utterances, they differ in their labels, or there are fewer than two labels.
         PromptError: If the column ``emotion`` is missing or no ``ClassLabel``.
     """
     train, selection = data.train_split, data.selection_split
@@ -99,6 +99,11 @@ def check_splits(dataset: DatasetDict, data: DataSettings, *, labelled: bool = T
         raise TrainingError(
             f"{train} has the labels {labels}, {selection} has {others}: cast the column emotion of both to one "
             "ClassLabel"
+        )
+    if len(labels) < 2:
+        raise TrainingError(
+            f"the column emotion knows {len(labels)} label ({', '.join(labels) or 'none'}), so there is nothing "
+            "to tell apart: train on rows of two emotions or more"
         )
 
 

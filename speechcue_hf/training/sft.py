@@ -30,7 +30,7 @@ from speechcue_hf.models.token_tree import why_not_branching
 from speechcue_hf.progress import progress
 from speechcue_hf.prompts.budget import TokenBudget
 from speechcue_hf.prompts.build import build_prompts, label_names
-from speechcue_hf.prompts.encoding import encode_completion
+from speechcue_hf.prompts.encoding import check_chat, encode_completion
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 from speechcue_hf.provenance import NOT_KNOWN, Provenance
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings, check_settings
@@ -125,7 +125,7 @@ def fine_tune(
     Raises:
         TrainingError: If the test split is given for selection, a split is missing or empty, splits share utterances,
             the output folder holds an unfinished run and resuming was not asked for, or a row would be lost.
-        PromptError: If the dataset does not fit the prompt.
+        PromptError: If the dataset does not fit the prompt, or the base model's chat template garbles it.
         ValueError: If a setting has no such value.
 
     Example:
@@ -171,6 +171,7 @@ def prepare_inputs(
     base = place_base_model(str(model.model_name_or_path), Path(training.output_dir), texts, training.seed)
     commit = hub_commit(base, model.model_revision)
     tokenizer = load_tokenizer(base, commit)
+    check_chat(tokenizer, specification.words(names))
     budget = TokenBudget(tokenizer, _token_limit(data.token_budget, base, commit))
     rows = build_prompts(chosen, specification, budget=budget)
     encoded = DatasetDict({split: encode_rows(part, tokenizer) for split, part in rows.items()})
@@ -238,17 +239,19 @@ def _describe(
     inputs.specification.save(output)
     provenance.copy_beside(output)
     scopes = (scope for part in inputs.rows.values() for scope in part["biography_scope"])
+    words = inputs.specification.words(inputs.names)
+    template = check_chat(inputs.tokenizer, words)
     return {
         "base_model": base_model_name(str(model.model_name_or_path)),
         "base_model_revision": inputs.commit,
         "adapter": {name: getattr(model, name) for name in _ADAPTER} if model.use_peft else None,
         "quantised": bool(model.load_in_4bit or model.load_in_8bit),
-        "labels": {"names": inputs.names, "words": list(inputs.specification.words(inputs.names))},
+        "labels": {"names": inputs.names, "words": list(words)},
         "corpus": metadata_of(identify(dataset)),
         "data_percent": data.data_percent,
         "rows": {split: _count_rows(rows) for split, rows in inputs.rows.items()},
         **provenance.shown,
-        **shown_by_prompt(inputs.specification, inputs.budget.limit, scopes),
+        **shown_by_prompt(inputs.specification, inputs.budget.limit, scopes, template),
     }
 
 

@@ -114,8 +114,15 @@ def test_template_that_hides_where_the_answer_begins_is_refused() -> None:
         encode_completion(tokenizer, PROMPT, [{"role": "assistant", "content": "sad"}])
 
 
-def test_end_token_that_the_template_does_not_write_is_refused() -> None:
+def test_an_answer_ends_with_the_token_that_closes_it_where_the_tokenizer_names_another() -> None:
     tokenizer = tokenizer_of("chatml")
     tokenizer.eos_token = "<|eot_id|>"
-    with pytest.raises(PromptError, match=r"closes an answer with .*<\|im_end\|>.*tokenizer\.eos_token"):
+    _, answer = encode_completion(tokenizer, PROMPT, [{"role": "assistant", "content": "sad"}])
+    assert tokenizer.decode(answer) == "sad<|im_end|>"
+
+
+def test_answer_that_nothing_closes_is_refused() -> None:
+    tokenizer = tokenizer_of("chatml")
+    tokenizer.chat_template = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
+    with pytest.raises(PromptError, match=r"closes an answer with .*sad.*tokenizer\.eos_token"):
         encode_completion(tokenizer, PROMPT, [{"role": "assistant", "content": "sad"}])

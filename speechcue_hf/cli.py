@@ -28,6 +28,7 @@ COMMANDS = {
     "predict": "tell the emotions of clips and conversations, by a model with all that it was trained with",
     "ensemble": "take several evaluated runs as one, by the mean of their probabilities",
     "compare": "compare two runs by a paired bootstrap over dialogues",
+    "table": "set runs beside each other as a paper does",
     "intervene": "score a model again with other cues, to see whether it listens",
     "probe": "see what measurements alone tell, with small classifiers",
     "card": "write the model card of a run",

@@ -31,6 +31,7 @@ COMMANDS = {
     "table": "set runs beside each other as a paper does",
     "intervene": "score a model again with other cues, to see whether it listens",
     "probe": "see what measurements alone tell, with small classifiers",
+    "report": "show a corpus and runs on it, with sound, as one page that opens in a browser",
     "card": "write the model card of a run",
     "publish": "put a dataset or a model on the Hub, as far as its licence lets it",
     "export": "write prompts or captions for other fine-tuning tools",

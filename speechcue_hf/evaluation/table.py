@@ -111,7 +111,7 @@ def scores_table(
         }
         for it, p_dialogues, p_seeds in zip(against, *corrected, strict=True)
     ]
-    names = _names([run.folder for run in runs])
+    names = run_names([run.folder for run in runs])
     results = first.results[0]
     return ScoresTable(
         rows=tuple(_row(run, name, draws, seed, more) for run, name, more in zip(runs, names, compared, strict=True)),
@@ -174,7 +174,7 @@ def _same(values: Sequence[str | None]) -> str | None:
     return None if None in found else " or ".join(value for value in found if value is not None)
 
 
-def _names(folders: Sequence[Path]) -> list[str]:
+def run_names(folders: Sequence[Path]) -> list[str]:
     """Names of folders, with as many of the folders above as tell them apart."""
     paths = [folder.resolve() for folder in folders]
     for depth in range(1, max(len(path.parts) for path in paths)):

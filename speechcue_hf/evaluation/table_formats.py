@@ -19,20 +19,20 @@ _LATEX |= {mark: f"\\{mark}" for mark in "&%$#_{}"} | {"–": "--", "±": r"$\pm
 
 def as_markdown(table: ScoresTable) -> str:
     """Markdown as GitHub and model cards show it; names are text, never markup."""
-    heads, *rows = _cells(table)
+    heads, *rows = table_cells(table)
     lines = [_pipes(heads), "|---|" + "---:|" * (len(heads) - 1), *map(_pipes, rows)]
-    return "\n".join([*lines, "", *map(as_text, _notes(table)), ""])
+    return "\n".join([*lines, "", *map(as_text, table_notes(table)), ""])
 
 
 def as_latex(table: ScoresTable) -> str:
     """A ``tabular`` with the rules of the package booktabs; what the figures are stands above it as comments."""
-    heads, *rows = _cells(table)
+    heads, *rows = table_cells(table)
     published = len(rows) - len(table.published)
     lines = [" & ".join(map(_latex, cells)) + r" \\" for cells in (heads, *rows)]
     head, ours, others = lines[0], lines[1 : published + 1], lines[published + 1 :]
     return "\n".join(
         [
-            *(f"% {plain_line(note)}" for note in _notes(table)),
+            *(f"% {plain_line(note)}" for note in table_notes(table)),
             rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
             r"\toprule",
             head,
@@ -62,7 +62,7 @@ def as_csv(table: ScoresTable) -> str:
 FORMATS: dict[str, Callable[[ScoresTable], str]] = {"markdown": as_markdown, "latex": as_latex, "csv": as_csv}
 
 
-def _cells(table: ScoresTable) -> list[list[str]]:
+def table_cells(table: ScoresTable) -> list[list[str]]:
     """Head and rows as texts; columns that say nothing of any run are left out."""
     rows = [_run_cells(row) for row in table.rows]
     shown = [name for name in rows[0] if any(row[name] != _NOTHING for row in rows)]
@@ -134,7 +134,7 @@ def _csv_published(figure: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _notes(table: ScoresTable) -> list[str]:
+def table_notes(table: ScoresTable) -> list[str]:
     """What the figures are, in sentences."""
     where = " of ".join(filter(None, [f"split {table.split}" if table.split else None, table.task]))
     tests = [

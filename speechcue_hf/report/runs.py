@@ -47,15 +47,21 @@ def runs_of(folders: Sequence[Path], dataset: DatasetDict | None, places: Mappin
     together = read_runs(folders)
     names = run_names(folders)
     table = scores_table(folders, published=True)
-    single = [place for folder in folders for place in run_folders(folder)]
-    apart = read_runs(single)
+    single = {
+        place: name if place == folder else f"{name}/{place.name}"
+        for folder, name in zip(folders, names, strict=True)
+        for place in run_folders(folder)
+    }
     return {
         "table": {"cells": table_cells(table), "notes": table_notes(table)},
         "pairs": [
             {"names": [names[first], names[second]], **_pair(together[first], together[second])}
             for first, second in combinations(range(len(folders)), 2)
         ],
-        "runs": [run_entry(run, name, dataset, places) for run, name in zip(apart, run_names(single), strict=True)],
+        "runs": [
+            run_entry(run, name, dataset, places)
+            for run, name in zip(read_runs([*single]), single.values(), strict=True)
+        ],
     }
 
 
@@ -70,8 +76,8 @@ def run_entry(run: Run, name: str, dataset: DatasetDict | None, places: Mapping[
     ids = table["utterance_id"][:]
     if missing := [utterance for utterance in ids if utterance not in places]:
         raise EvaluationError(
-            f"{run.folder} was scored on {missing[0]!r} (and {len(missing) - 1} more), which the datasets of this report do "
-            "not hold: give the dataset that it was scored on"
+            f"{run.folder} was scored on {missing[0]!r} (and {len(missing) - 1} more), which no dataset of this report "
+            "holds: give the dataset that it was scored on"
         )
     probabilities = _probabilities(table, results, run.labels)
     prompts, note = _prompts(run.folder, dataset, results, ids)

@@ -67,9 +67,16 @@ def compact_curves(curves: Curves) -> dict[str, Any]:
         "seconds": round(curves.seconds, 3),
         "wave": _bytes(np.abs(blocks).max(axis=1) * 255),
         "pitch": _bytes(np.where(np.isfinite(pitch), np.clip(np.rint(steps), 1, 255), 0)),
-        "intensity": _bytes(_nearest(centres, curves.intensity_times, curves.intensity) * STEPS_PER_DB),
+        "intensity": _bytes(_between(centres, curves.intensity_times, curves.intensity) * STEPS_PER_DB),
         "nuclei": _bytes(nuclei),
     }
+
+
+def _between(times: FloatArray, known: FloatArray, values: FloatArray) -> FloatArray:
+    """The value between two frames; NaN before the first and after the last."""
+    if not known.size:
+        return np.full(len(times), np.nan)
+    return np.asarray(np.interp(times, known, values, left=np.nan, right=np.nan))
 
 
 def _nearest(times: FloatArray, known: FloatArray, values: FloatArray) -> FloatArray:

@@ -90,7 +90,7 @@ def test_prompts_are_what_the_model_saw_shortened_as_it_was(tmp_path):
         len(tokenizer.apply_chat_template(prompt, return_dict=True)["input_ids"]) for prompt in whole["prompt"]
     )
     # As if it had been evaluated with a budget that the longest prompts exceed.
-    for budget, shortened in ((None, 0), (longest - 20, 3)):
+    for budget, shortened in ((None, 0), (max(lengths) - 20, 3)):
         results = json.loads((run / "results.json").read_text())
         (run / "results.json").write_text(json.dumps({**results, "token_budget": budget, "shortened": shortened}))
         limit = None if budget is None else TokenBudget(tokenizer, budget)

@@ -95,8 +95,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _run_seeds(arguments: argparse.Namespace) -> None:
     """Score the run of each seed into a folder of its own, and write mean and standard deviation of the scores."""
-    from speechcue_hf.hub.card import METRICS
     from speechcue_hf.metrics.spread import spread_of
+    from speechcue_hf.metrics.wording import METRICS
 
     seeds = read_record(SeedsRecord, Path(arguments.model)).seeds
     scores = []

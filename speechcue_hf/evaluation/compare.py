@@ -7,126 +7,86 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset
 
-from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.predictions import label_numbers, read_predictions, references
-from speechcue_hf.metrics.bootstrap import (
-    BOOTSTRAP_DRAWS,
-    bootstrap_weighted_f1,
-    counts_by_dialogue,
-    few_dialogues_warning,
-    interval,
-    sign_probability,
-    weighted_f1_from_counts,
-)
-from speechcue_hf.records import ResultsRecord, read_record
+from speechcue_hf.evaluation.runs import Run, read_runs
+from speechcue_hf.metrics.bootstrap import BOOTSTRAP_DRAWS, few_dialogues_warning, interval, sign_probability
+from speechcue_hf.metrics.significance import seeds_p_value
 
 
 def compare_runs(
     first: str | Path, second: str | Path, *, draws: int = BOOTSTRAP_DRAWS, seed: int = 0
 ) -> dict[str, Any]:
-    """Compare two evaluated runs by paired bootstrap over dialogues.
+    """Compare two evaluated runs by paired bootstrap over dialogues; of several seeds the mean is compared.
 
     Args:
-        first: Folder of a run, with ``results.json`` and ``predictions.parquet``.
-        second: Folder of another run on the same utterances.
+        first: Folder of a run, with ``results.json`` and ``predictions.parquet``, or with such a folder for each seed.
+        second: Likewise of another run on the same utterances.
         draws: Bootstrap draws; both runs are scored on the same dialogues in each.
         seed: For the random draws.
 
     Returns:
-        ``task``, ``weighted_f1`` of both runs, their ``difference`` (second minus first) with its 95 % ``interval`` and
-        two-sided ``p_value``, ``n``, ``dialogues``, a ``warning`` if these are too few (else None), how many utterances
-        ``both``, ``only_first``, ``only_second`` and ``neither`` got right, whether each ``sees_future`` of the
-        dialogue (None if its results do not say) and a ``future_warning`` if only one is known to (else None).
-
-    Raises:
-        EvaluationError: If the runs cannot be set beside each other, as :func:`pair_runs` says.
-    """
-    folders = (Path(first), Path(second))
-    results, tables = pair_runs(folders)
-    labels = results[0].labels
-    tasks = {(result.corpus or {}).get("task") for result in results}
-    true = references(tables[0], labels)
-    answers = [label_numbers(table["prediction"], labels) for table in tables]
-    counts = [counts_by_dialogue(tables[0]["dialogue_id"], true, answer, labels) for answer in answers]
-    drawn_first, drawn_second = (bootstrap_weighted_f1(count, draws=draws, seed=seed) for count in counts)
-    differences = drawn_second - drawn_first
-    scores = [float(weighted_f1_from_counts(count.sum(axis=0))) for count in counts]
-    right_first, right_second = (np.array(answer, dtype=object) == np.array(true, dtype=object) for answer in answers)
-    return {
-        "task": tasks.pop() if len(tasks) == 1 else None,
-        "n": len(true),
-        "dialogues": len(counts[0]),
-        "weighted_f1": scores,
-        "difference": scores[1] - scores[0],
-        "interval": list(interval(differences)),
-        "p_value": sign_probability(differences),
-        "warning": few_dialogues_warning(len(counts[0])),
-        "draws": draws,
-        "both": int((right_first & right_second).sum()),
-        "only_first": int((right_first & ~right_second).sum()),
-        "only_second": int((~right_first & right_second).sum()),
-        "neither": int((~right_first & ~right_second).sum()),
-        "sees_future": [result.sees_future for result in results],
-        "future_warning": _future_warning(*folders, results),
-    }
-
-
-def pair_runs(folders: Sequence[Path]) -> tuple[list[ResultsRecord], list[Dataset]]:
-    """Read evaluated runs that were scored on the same utterances.
-
-    Args:
-        folders: Of two or more runs, each with ``results.json`` and ``predictions.parquet``.
-
-    Returns:
-        The results of each, and the predictions of each, row by row the same utterances.
+        ``task``, ``weighted_f1`` of both runs, each score of a seed in ``weighted_f1_by_seed``, their ``difference``
+        (second minus first) with its 95 % ``interval`` and two-sided ``p_value`` over dialogues, ``p_value_seeds``
+        (None without several seeds of both), ``n``, ``dialogues``, a ``warning`` if these are too few (else None), how
+        many utterances ``both``, ``only_first``, ``only_second`` and ``neither`` got right (of several seeds the mean
+        over all pairs of them), whether each ``sees_future`` of the dialogue (None if its results do not say) and a
+        ``future_warning`` if only one is known to (else None).
 
     Raises:
         RecordError: If a folder holds no results.
-        EvaluationError: If it holds no predictions, or the runs are of other tasks (``iemocap-4-ser`` is not
-            ``iemocap-6-erc``), or have other label sets, other utterances or other true labels.
+        EvaluationError: If the runs cannot be set beside each other, as
+            :func:`speechcue_hf.evaluation.runs.pair_runs` says.
     """
-    results = [read_record(ResultsRecord, folder) for folder in folders]
-    _check_same_task(folders, results)
-    _check_same_labels(folders, results)
-    tables = [read_predictions(folder) for folder in folders]
-    tables = [table.select(np.argsort(np.array(table["utterance_id"][:]))) for table in tables]
-    _check_same_utterances(folders, tables)
-    return results, tables
+    return compared(*read_runs([first, second]), draws=draws, seed=seed)
 
 
-def _check_same_task(folders: Sequence[Path], results: Sequence[ResultsRecord]) -> None:
-    tasks = {folder: (result.corpus or {}).get("task") for folder, result in zip(folders, results, strict=True)}
-    if len({*tasks.values()} - {None}) > 1:
-        said = ", ".join(f"{folder} {task}" for folder, task in tasks.items())
-        raise EvaluationError(f"The runs are of different tasks, whose scores say nothing of each other: {said}.")
+def compared(first: Run, second: Run, *, draws: int = BOOTSTRAP_DRAWS, seed: int = 0) -> dict[str, Any]:
+    """What :func:`compare_runs` returns, of runs that were read together."""
+    runs = (first, second)
+    tasks = {(result.corpus or {}).get("task") for run in runs for result in run.results}
+    dialogues = first.counts.shape[1]
+    return {
+        "task": tasks.pop() if len(tasks) == 1 else None,
+        "n": len(first.true),
+        "dialogues": dialogues,
+        "weighted_f1": [float(np.mean(run.weighted_f1)) for run in runs],
+        "weighted_f1_by_seed": [run.weighted_f1 for run in runs],
+        **difference(first, second, draws=draws, seed=seed),
+        "warning": few_dialogues_warning(dialogues),
+        "draws": draws,
+        **_right(first, second),
+        "sees_future": [run.sees_future for run in runs],
+        "future_warning": _future_warning(runs),
+    }
 
 
-def _check_same_labels(folders: Sequence[Path], results: Sequence[ResultsRecord]) -> None:
-    first = results[0].labels
-    for folder, result in zip(folders, results, strict=True):
-        if set(result.labels) != set(first):
-            raise EvaluationError(
-                f"The runs have different label sets: {folders[0]} {', '.join(first)}; {folder} "
-                f"{', '.join(result.labels)}."
-            )
+def difference(first: Run, second: Run, *, draws: int = BOOTSTRAP_DRAWS, seed: int = 0) -> dict[str, Any]:
+    """``difference`` in mean weighted F1 (second minus first), ``interval``, ``p_value`` and ``p_value_seeds``."""
+    differences = second.drawn(draws, seed) - first.drawn(draws, seed)
+    return {
+        "difference": float(np.mean(second.weighted_f1) - np.mean(first.weighted_f1)),
+        "interval": list(interval(differences)),
+        "p_value": sign_probability(differences),
+        "p_value_seeds": seeds_p_value(first.weighted_f1, second.weighted_f1),
+    }
 
 
-def _check_same_utterances(folders: Sequence[Path], tables: Sequence[Dataset]) -> None:
-    first, *others = (set(zip(table["utterance_id"], table["label"], strict=True)) for table in tables)
-    for folder, rows in zip(folders[1:], others, strict=True):
-        if rows != first:
-            example = min(first ^ rows)
-            raise EvaluationError(
-                f"{folders[0]} and {folder} were not scored on the same labelled utterances ({len(first)} and "
-                f"{len(rows)}; one that differs: {example[0]} labelled {example[1]}). Evaluate both on the same split."
-            )
+def _right(first: Run, second: Run) -> dict[str, float | int]:
+    """How many utterances each got right: counts of two single runs, else means over pairs of seeds."""
+    one, other = first.right, second.right
+    sums = {
+        "both": one @ other,
+        "only_first": one @ (1 - other),
+        "only_second": (1 - one) @ other,
+        "neither": (1 - one) @ (1 - other),
+    }
+    single = len(first.results) == len(second.results) == 1
+    return {name: round(float(value)) if single else float(value) for name, value in sums.items()}
 
 
-def _future_warning(first: Path, second: Path, results: Sequence[ResultsRecord]) -> str | None:
+def _future_warning(runs: Sequence[Run]) -> str | None:
     """Two runs of which one saw turns after the one in question differ in more than what is compared."""
-    seen = {folder: result.sees_future for folder, result in zip((first, second), results, strict=True)}
+    seen = {run.folder: run.sees_future for run in runs}
     if len(set(seen.values())) == 1 or True not in seen.values():
         return None
     states = {True: "saw later turns of the dialogue", False: "saw none", None: "does not say whether it saw any"}

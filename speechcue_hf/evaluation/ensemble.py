@@ -9,9 +9,9 @@ from pathlib import Path
 from datasets import Dataset
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.evaluation.compare import pair_runs
 from speechcue_hf.evaluation.evaluate import evaluate
 from speechcue_hf.evaluation.recorded import AveragedClassifier, RecordedClassifier
+from speechcue_hf.evaluation.runs import pair_runs, run_folders
 from speechcue_hf.records import ResultsRecord
 
 _KNOWN = ("weighted_f1", "seed", "decode", "model_revision", "prompt", "describer_sha256", "biographies", "sees_future")
@@ -22,17 +22,19 @@ def ensemble_runs(folders: Sequence[str | Path]) -> tuple[ResultsRecord, Dataset
     """Average the probabilities of runs on the same utterances, and score what they name together.
 
     Args:
-        folders: Of two or more evaluated runs whose predictions have probabilities.
+        folders: Of two or more evaluated runs whose predictions have probabilities; a folder of several seeds stands
+            for all of them.
 
     Returns:
         The results, with what is known of each of the ``members``, and the table of predictions. ``sees_future`` is
         true if one of them saw later turns, and None if one that might have does not say.
 
     Raises:
+        RecordError: If a folder holds no results.
         EvaluationError: If there are fewer than two runs, one is named twice or has no probabilities, or they cannot be
-            set beside each other, as :func:`speechcue_hf.evaluation.compare.pair_runs` says.
+            set beside each other, as :func:`speechcue_hf.evaluation.runs.pair_runs` says.
     """
-    places = list(map(Path, folders))
+    places = [place for folder in folders for place in run_folders(folder)]
     if len(places) < 2:
         raise EvaluationError("An ensemble is made of two or more runs: name their folders.")
     if len({place.resolve() for place in places}) < len(places):

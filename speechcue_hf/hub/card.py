@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,10 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from speechcue_hf.corpora.catalogue import NAMESPACE, find_corpus
 from speechcue_hf.errors import RecordError
+from speechcue_hf.evaluation.published import published_figures
 from speechcue_hf.hub.privacy import PrivateRecord
-from speechcue_hf.hub.run_records import RunRecords, read_run, without_speaker_names
+from speechcue_hf.hub.run_records import RunRecords, best_run, read_run, without_speaker_names
+from speechcue_hf.metrics.wording import METRICS, PROTOCOLS, mean_and_sd, percent
 from speechcue_hf.models.base import HUB_ID
 from speechcue_hf.prompts.build import build_prompts, needed_columns
 from speechcue_hf.prompts.specification import PromptSpecification
@@ -29,30 +30,11 @@ from speechcue_hf.templates import card_templates, own_templates, plain_line
 DAMAGE = (TemplateError, YAMLError, LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
 """What a card that is written from records ends in where one of them holds something else than its keys say."""
 
-METRICS = {
-    "weighted_f1": "weighted F1",
-    "macro_f1": "macro F1",
-    "accuracy": "accuracy",
-    "unweighted_accuracy": "mean recall (UA)",
-}
-"""Scores of results.json → what they are called; accuracy is WA and mean recall UA of speech emotion recognition."""
-
 MOST_GROUPS = 3
 """Groups of the describer whose thresholds the card shows; the file has all."""
 
 _METRIC_TYPES = {"weighted_f1": "f1", "macro_f1": "f1", "accuracy": "accuracy", "unweighted_accuracy": "recall"}
 _PIPELINE_TAGS = {"chat": "text-generation", "encoder": "text-classification", "speech": "audio-text-to-text"}
-_SHOWN = {
-    "history": "turns before only",
-    "future": "later turns too",
-    "clip": "the clip alone",
-    "test": "the test split",
-    "validation": "the validation split",
-    "nothing": "not trained",
-    None: "–",
-}
-"""Protocols of published figures, and of ours, in words."""
-
 _CONVERSATION = (
     {
         "speaker": "Sam",
@@ -89,7 +71,8 @@ def model_card(
     """Write the card of a run from its records.
 
     Args:
-        folder: What a training wrote, with ``results.json`` where ``speechcue evaluate`` wrote one.
+        folder: What a training wrote, with ``results.json`` where ``speechcue evaluate`` wrote one. Of a folder with
+            several seeds it is the card of the run that was best on the selection split.
         repo_id: Id that the model has or will have on the Hub; None for a model in a folder.
         licence: The model's licence as the Hub names it, such as ``apache-2.0``; None states none.
         speaker_names: Show the names of speakers of own recordings; otherwise they become numbers.
@@ -105,6 +88,7 @@ def model_card(
         PromptError: If the prompt beside the model is not valid.
         DescriberError: If the describer of the training is recorded, and no valid one lies beside the model.
     """
+    folder = best_run(folder)
     name = repo_id.split("/")[-1] if repo_id else folder.resolve().name
     try:
         run = read_run(folder) if speaker_names else without_speaker_names(read_run(folder))
@@ -119,9 +103,9 @@ def model_card(
                 local=repo_id is None,
                 example=_usage_example(run, source=repo_id or ".").rstrip(),
                 **_shown(run),
-                percent=_percent,
+                percent=percent,
                 bounds=_bounds,
-                mean_and_sd=_mean_and_sd,
+                mean_and_sd=mean_and_sd,
                 our_figure=partial(_our_figure, run),
             )
         )
@@ -136,7 +120,7 @@ def model_card(
 def _shown(run: RunRecords) -> dict[str, Any]:
     """What the templates show."""
     training = run.training
-    published = _published_figures(run.results) if run.results else []
+    published = published_figures(run.results) if run.results else []
     groups = sorted(run.describer.groups.items(), key=lambda item: -item[1].rows) if run.describer else []
     return {
         **vars(run),
@@ -149,16 +133,8 @@ def _shown(run: RunRecords) -> dict[str, Any]:
         "published": published,
         "published_metrics": [metric for metric in METRICS if metric in {figure["metric"] for figure in published}],
         "metrics": METRICS,
-        "shown": _SHOWN,
+        "shown": PROTOCOLS,
     }
-
-
-def _published_figures(results: ResultsRecord) -> list[dict[str, Any]]:
-    """Published scores that stand beside ours: those of the same corpus and task, where ours is of the test split."""
-    corpus = results.corpus or {}
-    text = (files("speechcue_hf.hub") / "published_figures.json").read_text(encoding="utf-8")
-    wanted = (corpus.get("name"), corpus.get("task"), results.split)
-    return [figure for figure in json.loads(text) if (figure["corpus"], figure["task"], "test") == wanted]
 
 
 def _settings(run: RunRecords) -> dict[str, Any]:
@@ -177,13 +153,7 @@ def _settings(run: RunRecords) -> dict[str, Any]:
 def _our_figure(run: RunRecords, metric: str) -> str:
     """Our score beside the published ones: over all seeds where they were evaluated, else of this run."""
     seeds = run.seeds.get(run.results.split or "") if run.results else None
-    return _mean_and_sd(metric, seeds.scores[metric]) if seeds else _percent(getattr(run.results, metric))
-
-
-def _mean_and_sd(name: str, spread: Mapping[str, Any]) -> str:
-    """Mean and standard deviation of a score, in per cent if it is a share."""
-    show = _percent if name.removeprefix("eval_") in METRICS else "{:.4f}".format
-    return show(spread["mean"]) if spread["sd"] is None else f"{show(spread['mean'])} ± {show(spread['sd'])}"
+    return mean_and_sd(metric, seeds.scores[metric]) if seeds else percent(getattr(run.results, metric))
 
 
 def _bounds(thresholds: Sequence[float]) -> str:
@@ -226,10 +196,6 @@ def _eval_results(results: ResultsRecord) -> list[EvalResult]:
         )
         for metric, shown in METRICS.items()
     ]
-
-
-def _percent(share: float, digits: int = 2) -> str:
-    return f"{100 * share:.{digits}f} %"
 
 
 def _usage_example(run: RunRecords, *, source: str) -> str:

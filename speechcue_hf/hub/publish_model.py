@@ -16,7 +16,7 @@ from speechcue_hf.hub.card import model_card
 from speechcue_hf.hub.licence import corpus_of_run
 from speechcue_hf.hub.privacy import PrivateRecord, private_record
 from speechcue_hf.hub.reading import read_table
-from speechcue_hf.hub.run_records import SEEDS_FILES, RunRecords, read_run, without_speaker_names
+from speechcue_hf.hub.run_records import SEEDS_FILES, RunRecords, best_run, read_run, without_speaker_names
 from speechcue_hf.hub.scan import check_files
 from speechcue_hf.hub.upload import commit_files, own_file, repository
 from speechcue_hf.models.base import HUB_ID, TINY_MODEL
@@ -32,13 +32,10 @@ from speechcue_hf.records import (
     PROMPT_FILE,
     PROMPT_TEMPLATE_FILE,
     RESULTS_FILE,
-    SEEDS_FILE,
     TRAINING_FILE,
-    SeedsRecord,
     TrainingRecord,
     find_record,
     read_json,
-    read_record,
     write_record,
 )
 
@@ -134,7 +131,7 @@ def publish_model(
         >>> publish_model("runs/cues", "me/demo-cues", licence="apache-2.0")  # doctest: +SKIP
         '0d1e5ad6cbd9c3d9a9a47b1e4b7bd4b3a4f0c3d2'
     """
-    run = _best_run(folder := Path(folder))
+    run = best_run(folder := Path(folder))
     _training_record(run)
     records = read_run(run)
     files = {**_model_files(run), **_records(run, folder)}
@@ -173,23 +170,6 @@ def _staged(card: ModelCard, mark: PrivateRecord | None, records: RunRecords, st
     if records.describer is not None and records.describer.named_sha256 is not None:
         write_record(records.describer, staging)
     return {path.name: path for path in staging.iterdir()}
-
-
-def _best_run(folder: Path) -> Path:
-    """Choose the run that is published."""
-    if not (folder / SEEDS_FILE).is_file():
-        return folder
-    runs = [folder / f"seed-{seed}" for seed in read_record(SeedsRecord, folder).seeds]
-    best = min(runs, key=lambda run: _selection_loss(_training_record(run)))
-    logger.info("%s was best on the selection split and is published", best.name)
-    return best
-
-
-def _selection_loss(training: TrainingRecord) -> float:
-    """What chose the best step of a run, as a number of which less is better."""
-    metric = str(training.settings["metric_for_best_model"] or "loss").removeprefix("eval_")
-    score: float = training.best[f"eval_{metric}"]
-    return score if metric == "loss" else -score
 
 
 def _training_record(run: Path) -> TrainingRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from speechcue_hf.records import (
     PROMPT_FILE,
     RESULTS_FILE,
     SEEDS_FILE,
+    TRAINING_FILE,
     CaptionsRecord,
     ResultsRecord,
     SeedsRecord,
@@ -29,6 +31,8 @@ from speechcue_hf.records import (
     read_json,
     read_record,
 )
+
+logger = logging.getLogger(__name__)
 
 MOST_PARAMETERS_OF_A_TINY_MODEL = 1_000_000
 
@@ -147,6 +151,27 @@ def read_run(folder: Path) -> RunRecords:
     needed = training.kind != "speech" and training.describer_sha256 is not None
     there = (folder / DESCRIBER_FILE).is_file() and (run.hears or training.kind == "speech")
     return replace(run, describer=_read_describer(folder, training)) if there or (run.hears and needed) else run
+
+
+def best_run(folder: Path) -> Path:
+    """Of a folder with several seeds the run that was best on the selection split; any other folder is itself.
+
+    Raises:
+        RecordError: If a seed has no training record, or one is damaged.
+    """
+    if (folder / TRAINING_FILE).is_file() or not (folder / SEEDS_FILE).is_file():
+        return folder
+    runs = [folder / f"seed-{seed}" for seed in read_record(SeedsRecord, folder).seeds]
+    best = min(runs, key=lambda run: _selection_loss(read_record(TrainingRecord, run)))
+    logger.info("%s was best on the selection split", best.name)
+    return best
+
+
+def _selection_loss(training: TrainingRecord) -> float:
+    """What chose the best step of a run, as a number of which less is better."""
+    metric = str(training.settings["metric_for_best_model"] or "loss").removeprefix("eval_")
+    score: float = training.best[f"eval_{metric}"]
+    return score if metric == "loss" else -score
 
 
 def without_speaker_names(run: RunRecords) -> RunRecords:

@@ -1,0 +1,110 @@
+"""Size of reports, time to write them, and time until a browser shows them.
+
+    SPEECHCUE_CORPORA=/path/to/corpora PYTHONPATH=. python benchmarks/report.py [--browser /usr/bin/chromium]
+
+Two reports: MELD's 13,708 turns with the published measurements in words (the folder must hold ``meld/*_sent_emo.csv``
+and ``meld/*_audio_features.csv``; no clips), and the demo corpus with sound. ``--browser`` needs Playwright
+(``pip install playwright``), which drives the browser that is named; "opens" is from the navigation until the first
+turns can be used, "next page" from the click until the next 25 turns are drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from datasets import Dataset, DatasetDict, disable_progress_bars, load_dataset
+
+from speechcue_hf import SpeechDescriber, describe_dataset, measure_dataset, write_dataset
+from speechcue_hf.corpora.joining import put_beside
+from speechcue_hf.report.build import write_report
+from tests.cues import published_meld
+
+REPEATS = 5
+
+
+def meld() -> DatasetDict:
+    """Text and labels of the release beside the published measurements, described."""
+    release = load_dataset("speechcue/meld", data_dir=str(published_meld.folder()), verify=False)
+    splits = {"train": "train", "validation": "dev", "test": "test"}
+    measured = DatasetDict({split: with_measurements(release[split], file) for split, file in splits.items()})
+    return describe_dataset(measured, SpeechDescriber.fit(measured["train"]))
+
+
+def with_measurements(rows: Dataset, split: str) -> Dataset:
+    """Rows of the release with what was published of their clips; null where nothing was."""
+    published = published_meld.measured_rows(split)
+    names = list(published_meld.COLUMNS.values())
+    values = {row["utterance_id"].removesuffix(".wav"): row for row in published}
+    nothing = dict.fromkeys(names)
+    found = [values.get(name.removeprefix(f"{split}_"), nothing) for name in rows["utterance_id"]]
+    return put_beside(rows, Dataset.from_dict({name: [row[name] for row in found] for name in names}))
+
+
+def demo() -> DatasetDict:
+    """The demo corpus, described, with its clips."""
+    dataset = load_dataset("speechcue/demo")
+    measured = measure_dataset(dataset)
+    described = describe_dataset(measured, SpeechDescriber.fit(measured["train"]))
+    return DatasetDict(
+        {split: put_beside(rows, dataset[split].select_columns("audio")) for split, rows in described.items()}
+    )
+
+
+def opening(page: Path, browser: str) -> tuple[float, float]:
+    """Seconds until the page can be used, and until its second page of turns is there; medians."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        times = list(_times(started, page))
+        started.close()
+    return median(first for first, _ in times), median(second for _, second in times)
+
+
+def _times(browser: object, path: Path) -> Iterator[tuple[float, float]]:
+    for _ in range(REPEATS):
+        page = browser.new_page()
+        start = time.perf_counter()
+        page.goto(path.as_uri())
+        page.wait_for_selector(".turn")
+        opened = time.perf_counter() - start
+        start = time.perf_counter()
+        page.locator(".next").first.click()
+        page.wait_for_function("document.querySelector('.where').textContent.startsWith('page 2 ')")
+        yield opened, time.perf_counter() - start
+        page.close()
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--browser", help="a Chromium that Playwright drives")
+    parser.add_argument("-o", "--output", type=Path, help="keep the reports in this folder")
+    arguments = parser.parse_args()
+    if published_meld.folder() is None:
+        sys.exit("set SPEECHCUE_CORPORA to the folder that holds meld/")
+    disable_progress_bars()
+    print("| report | turns | clips | size | written in (CPU s) | opens in | next page in |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, made in (("MELD, text and published measurements", meld), ("demo corpus, with sound", demo)):
+            data, page = Path(folder) / made.__name__, (arguments.output or Path(folder)) / f"{made.__name__}.html"
+            write_dataset(made(), data)
+            start = time.process_time()
+            said = write_report([data], page)
+            written = time.process_time() - start
+            times = (
+                [f"{value:.2f} s" for value in opening(page, arguments.browser)] if arguments.browser else ["–", "–"]
+            )
+            figures = [f"{said['turns']:,}", said["clips"], f"{said['megabytes']:.1f} MB", f"{written:.1f}", *times]
+            print(f"| {' | '.join(map(str, [name, *figures]))} |")
+
+
+if __name__ == "__main__":
+    main()

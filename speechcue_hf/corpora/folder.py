@@ -7,6 +7,7 @@ columns.
 
 from __future__ import annotations
 
+import csv
 import logging
 import math
 import os
@@ -27,7 +28,7 @@ from speechcue_hf.corpora.metadata import COLUMNS, Table, alike, read_table, sam
 from speechcue_hf.corpora.recordings import MisfitError, Part, Spoken, channel_number, find_parts
 from speechcue_hf.corpora.registration import file_states
 from speechcue_hf.corpora.schema import SPLIT_WORDS, SPLITS, Utterance, utterance_features
-from speechcue_hf.corpora.turn_tables import read_turns_of, recordings_in, tables_beside
+from speechcue_hf.corpora.turn_tables import any_table, read_turns_of, recordings_in, tables_beside
 from speechcue_hf.errors import CorpusError
 
 logger = logging.getLogger(__name__)
@@ -222,6 +223,49 @@ def _existing(base: Path, name: str) -> Path:
     return next((path for path in meant if path.exists()), meant[0] if slashed != name else written)
 
 
+def write_skeleton(data_dir: str | Path, turns: str | Path | None = None) -> tuple[Path, int]:
+    """Begin the metadata of a folder: a row for each of its clips, or for each turn that turn tables name.
+
+    Args:
+        data_dir: Folder of the clips or recordings.
+        turns: A turn table; None takes those beside the recordings, if there are any.
+
+    Returns:
+        The file, ``metadata.csv`` in the folder, and how many rows it has.
+
+    Raises:
+        CorpusError: If there is metadata already, no clip is there, or a turn table cannot be read.
+    """
+    folder = Path(data_dir).expanduser().absolute()
+    if there := next((name for name in METADATA_FILES if (folder / name).exists()), None):
+        raise CorpusError(f"{folder / there} is there already: change it, or move it away")
+    clips = recordings_in(folder)
+    if not clips:
+        raise CorpusError(f"{folder} holds no audio or video files")
+    if turns is not None:
+        tables = [read_turns_of(folder, Path(turns).expanduser().absolute())]
+    else:
+        tables = tables_beside(folder) if any_table(folder) else []
+    rows: list[Mapping[str, Any]] = [row for table in tables for row in table.rows]
+    if not tables:
+        names = sorted((clip.relative_to(folder).as_posix() for clip in clips), key=_by_number)
+        rows = [{"file_name": name} for name in names]
+    columns = [
+        name for name in COLUMNS if name not in ("utterance_id", "channel") or any(row.get(name) for row in rows)
+    ]
+    # Spreadsheets take a csv for utf-8 where it begins with the mark.
+    with (folder / "metadata.csv").open("x", encoding="utf-8-sig", newline="") as file:
+        table = csv.DictWriter(file, list(dict.fromkeys([*columns, *(name for row in rows for name in row)])))
+        table.writeheader()
+        table.writerows(rows)
+    return folder / "metadata.csv", len(rows)
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    """A key that sorts clip2 before clip10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name)]
+
+
 def watched(data_dir: Path) -> list[Path]:
     """The metadata, wherever it may lie, and the folders of the clips."""
     candidates = [folder / name for folder in _folders(data_dir) for name in METADATA_FILES]
@@ -385,11 +429,8 @@ def _sort_turns(dialogues: Iterable[list[_Turn]]) -> None:
         turns.sort(key=_start)
         sorted_ones.append(name)
     if sorted_ones:
-        logger.info(
-            "the rows of %s dialogues, the first of which is %s, were put in the order of start",
-            len(sorted_ones),
-            sorted_ones[0],
-        )
+        more = f" and {len(sorted_ones) - 3} more" if len(sorted_ones) > 3 else ""
+        logger.info("turns were put in the order of start, in dialogue %s%s", ", ".join(sorted_ones[:3]), more)
 
 
 def _start(turn: _Turn) -> float:

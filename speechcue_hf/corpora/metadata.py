@@ -124,6 +124,8 @@ def _decoded(file: Path) -> tuple[str, list[str]]:
     data = file.read_bytes()
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16"), ["it is in UTF-16"]
+    if b"\0" in data:
+        raise ValueError("it holds zero bytes, as UTF-16 without a mark does. Save it again as 'CSV UTF-8'")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -131,8 +133,6 @@ def _decoded(file: Path) -> tuple[str, list[str]]:
             f"byte {error.start} is not utf-8. Save it again as 'CSV UTF-8', or, if it comes from Windows, convert it: "
             f"iconv -f cp1252 -t utf-8 {file.name}"
         ) from error
-    if "\0" in text:
-        raise ValueError("it holds zero bytes, as UTF-16 without a mark does. Save it again as 'CSV UTF-8'")
     return text, []
 
 

@@ -86,16 +86,15 @@ def tables_beside(data_dir: Path) -> list[Table]:
     Raises:
         CorpusError: If there are none, or some recordings have none.
     """
-    for name in ("segments", *(f"{kind}{suffix}" for kind in ("supervisions", "cuts") for suffix in _MANIFESTS)):
-        if (data_dir / name).is_file():
-            return [read_turns_of(data_dir, data_dir / name)]
+    if manifest := _manifest_in(data_dir):
+        return [read_turns_of(data_dir, manifest)]
     recordings = recordings_in(data_dir)
     found = {recording: _beside(recording) for recording in recordings}
     lacking = [recording for recording, table in found.items() if table is None]
     if len(lacking) == len(recordings):
         raise CorpusError(
-            f"{data_dir} holds no metadata.csv, metadata.jsonl, metadata.parquet or metadata.tsv, no folders train, "
-            "validation and test with one, and no turn tables with the names of its recordings. Write one row per "
+            f"{data_dir} holds no metadata.csv, metadata.jsonl, metadata.parquet or metadata.tsv, neither do its "
+            "folders train, validation and test, and no turn table has the name of a recording. Write one row per "
             "utterance with at least the column file_name: `speechcue prepare folder --skeleton --data-dir DIR` begins "
             "it for you"
         )
@@ -110,6 +109,17 @@ def tables_beside(data_dir: Path) -> list[Table]:
         name = recording.relative_to(data_dir).as_posix()
         tables.append(_table(file, [{"file_name": name, **row} for row in _of_one(read_turns(file), file, recording)]))
     return tables
+
+
+def any_table(data_dir: Path) -> bool:
+    """Whether there is a turn table beside a recording of a folder, or for all of them."""
+    return _manifest_in(data_dir) is not None or any(map(_beside, recordings_in(data_dir)))
+
+
+def _manifest_in(data_dir: Path) -> Path | None:
+    """The table of Kaldi or lhotse in a folder."""
+    names = ("segments", *(f"{kind}{suffix}" for kind in ("supervisions", "cuts") for suffix in _MANIFESTS))
+    return next((data_dir / name for name in names if (data_dir / name).is_file()), None)
 
 
 def recordings_in(folder: Path) -> list[Path]:

@@ -1,0 +1,113 @@
+"""``speechcue transcribe``: recordings without turns or text to a table of turns."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speechcue_hf.commands.arguments import command_line, positive_int, print_next
+from speechcue_hf.commands.recognition_options import add_recognition, load_recognition, recognition_settings
+from speechcue_hf.corpora.writing import UNFINISHED
+from speechcue_hf.errors import TranscriptionError
+
+if TYPE_CHECKING:
+    from speechcue_hf.transcription.settings import TranscriptionSettings
+    from speechcue_hf.transcription.transcribe import Transcript
+
+EXAMPLES = """examples:
+  speechcue transcribe calls/*.wav -o calls
+  speechcue transcribe podcast.mp3 -o data/podcast --copy --model openai/whisper-large-v3-turbo --language en
+  speechcue transcribe meetings -o meetings --diarise pyannote/speaker-diarization-community-1
+  speechcue transcribe meeting.wav -o . --turns meeting.rttm
+  speechcue transcribe calls -o calls --shard $SLURM_ARRAY_TASK_ID --num-shards 16
+
+Recordings stay where they are: the folder is one above them, or they are copied into it (--copy). It gets a
+metadata.csv with a row for each turn, which any editor corrects and `speechcue prepare folder --data-dir FOLDER` reads,
+words.jsonl with the time of each word, and transcription.json, which says by which models and settings. A killed run
+goes on where it stopped.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("recordings", type=Path, nargs="+", help="audio and video files, and folders of them")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the table of turns")
+    parser.add_argument("--copy", action="store_true", help="copy recordings from elsewhere into the folder")
+    add_recognition(parser)
+    parser.add_argument(
+        "--only", choices=("text",), help="the folder has a metadata.csv with turns or clips: make the texts it lacks"
+    )
+    parser.add_argument("--shard", type=int, default=0, help="which recordings this job transcribes, from 0")
+    parser.add_argument("--num-shards", type=positive_int, default=1, help="into how many jobs they are divided")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Transcribe the recordings of this shard, and let the table appear if they were the last that missed."""
+    from speechcue_hf.corpora.writing import end_writing, join_writing
+    from speechcue_hf.inference.explain import find_clips
+    from speechcue_hf.records import write_record, write_record_once
+    from speechcue_hf.transcription.transcribe import transcribe
+    from speechcue_hf.transcription.turn_table import (
+        TURNS_FILE,
+        check_new,
+        part_name,
+        place_recordings,
+        read_part,
+        write_part,
+        write_turns,
+    )
+
+    output, shard, count = arguments.output, arguments.shard, arguments.num_shards
+    if not 0 <= shard < count:
+        raise ValueError(f"--shard must be from 0 to {count - 1}, got {shard}")
+    settings = recognition_settings(arguments)
+    check_new(output)
+    recordings = place_recordings(find_clips(arguments.recordings), output, copy=arguments.copy)
+    parts = [part_name(recording) for recording in recordings]
+    unfinished = join_writing(output, command_line(arguments, shard="N"), parts)
+    _check_settings(settings, write_record_once(settings, unfinished), output)
+    own = recordings[shard::count]
+    missing = [recording for recording in own if not (unfinished / part_name(recording)).is_file()]
+    if len(missing) < len(own):
+        print(f"{len(own) - len(missing)} of {len(own)} recordings are kept, they are transcribed")
+    if missing:
+        recognizer, diariser = load_recognition(arguments, settings)
+        heard = transcribe(missing, recognizer, settings, diariser=diariser, batch_size=arguments.batch_size)
+        for transcript in heard:
+            write_part(transcript, unfinished)
+            print(summary(transcript), flush=True)
+    if left := [name for name in parts if not (unfinished / name).is_file()]:
+        print(f"{output / TURNS_FILE} appears with the last recording: {len(left)} of {len(parts)} are still missing.")
+        return
+
+    def add_table(unfinished: Path) -> None:
+        transcripts = [read_part(recording, unfinished) for recording in recordings]
+        write_turns(transcripts, output, unfinished)
+        write_record(settings, unfinished)
+        for name in parts:
+            (unfinished / name).unlink()
+
+    end_writing(output, [TURNS_FILE], add=add_table)
+    print(f"{output / TURNS_FILE} has the turns: correct it with any editor, and keep its name and columns.")
+    print_next("prepare", "folder", "--data-dir", output, "-o", output.with_name(f"{output.absolute().name}-turns"))
+
+
+def summary(transcript: Transcript) -> str:
+    """One line that says what a recording gave."""
+    turns = transcript.turns
+    speakers = {turn.speaker for turn in turns} - {None}
+    languages = sorted({turn.language for turn in turns if turn.language})
+    said = f"{len(turns)} turns" + (f" of {len(speakers)} speakers" if speakers else "")
+    said += f", language {' and '.join(languages)}" if languages else ""
+    problem = f" ({transcript.problem})" if transcript.problem else ""
+    return f"{transcript.recording.path.name}: {said}{problem}"
+
+
+def _check_settings(settings: TranscriptionSettings, there: TranscriptionSettings, folder: Path) -> None:
+    """Recordings that are transcribed in other ways must not mix with those that are there."""
+    if there != settings:
+        raise TranscriptionError(
+            f"{folder} has an unfinished transcription by other settings in it: finish that one, or remove "
+            f"{folder / UNFINISHED}"
+        )

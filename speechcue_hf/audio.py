@@ -58,10 +58,12 @@ class Probe(NamedTuple):
     Attributes:
         duration: Its length in s.
         ends_early: Whether the file is shorter than it says itself.
+        channels: Their number.
     """
 
     duration: float
     ends_early: bool
+    channels: int
 
 
 def decode(audio: str | PathLike[str] | Mapping[str, Any], limit: float | None = None) -> Clip:
@@ -170,7 +172,7 @@ def _probe(sound: Sound) -> Probe:
     duration = sound.skim()
     if duration <= 0:
         raise AudioError("holds no audio samples")
-    return Probe(duration, sound.early)
+    return Probe(duration, sound.early, sound.channels)
 
 
 def _check_bounds(sound: Sound) -> None:

@@ -12,9 +12,10 @@ from speechcue_hf.errors import AudioError
 
 INTEGER_SCALE = "its floating samples are at the scale of 16-bit integers"
 
-_LOUDEST = 16.0
+LOUDEST = 16.0
 """Floating samples beyond full scale by more than 24 dB are at another scale; no encoder goes that far."""
-_INT16 = 2.0**15
+INTEGERS = 2.0**15
+"""Full scale of 16-bit integers."""
 _FAINT, _FULL = 1e-4, 0.1
 """Power of a channel as a share of the strongest one's: below the one it holds no speech, from the other on it counts
 in full (-40 dB and -10 dB)."""
@@ -42,11 +43,11 @@ def at_full_scale(clip: Clip) -> Clip:
         array([[0. , 0.5]])
     """
     loudest = np.abs(clip.samples).max(initial=0.0)
-    if loudest <= _LOUDEST:
+    if loudest <= LOUDEST:
         return clip
-    if loudest > 2 * _INT16:
+    if loudest > 2 * INTEGERS:
         raise AudioError(f"its floating samples are at an unknown scale, the largest is {loudest:.3g}")
-    return replace(clip, samples=clip.samples / _INT16, notes=(*clip.notes, INTEGER_SCALE))
+    return replace(clip, samples=clip.samples / INTEGERS, notes=(*clip.notes, INTEGER_SCALE))
 
 
 def mixed(clip: Clip) -> Clip:

@@ -38,6 +38,8 @@ _TOLERANCE = 0.25
 """In s: what may be missing of the length that a header says; encoders and rounding account for less."""
 _LONGEST_PAGE = 20.0
 """In s, of Ogg: a page of very quiet speech."""
+_FINE = ("PCM_24", "PCM_32", "FLOAT", "DOUBLE")
+"""Kinds of samples that 16 bits do not keep, by libsndfile's names."""
 _BLOCK = 2**18
 """Amplitudes that libsndfile decodes at a time."""
 
@@ -48,6 +50,7 @@ class Sound(Protocol):
     Attributes:
         rate: Sampling rate in Hz.
         channels: Their number.
+        bits: As many as keep a sample of it in integers: 16, or 24 where the file itself has more.
         declared: Length in s by the header; None where it does not say.
         early: Whether the end of the file is missing, as far as is known so far.
         damaged: Whether something before the end cannot be decoded, as far as is known so far.
@@ -55,6 +58,7 @@ class Sound(Protocol):
 
     rate: int
     channels: int
+    bits: int
     declared: float | None
     early: bool
     damaged: bool
@@ -81,6 +85,7 @@ class SoundfileSound:
         held = isinstance(file, io.BytesIO)
         self._sound = soundfile.SoundFile(file) if held else soundfile.SoundFile(file.fileno(), closefd=False)
         self.rate, self.channels = self._sound.samplerate, self._sound.channels
+        self.bits = 24 if self._sound.subtype in _FINE else 16
         self.declared: float | None = self._sound.frames / self.rate
         self.damaged = False
         # A broadcast does not begin at zero.
@@ -143,6 +148,7 @@ class AvSound:
         self.rate: int = self._stream.rate or 0
         self._layout = self._stream.codec_context.layout
         self.channels: int = self._layout.nb_channels
+        self.bits = 16
         self.declared = self._header_length()
         self.damaged = False
         self._end = 0.0

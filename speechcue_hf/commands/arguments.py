@@ -57,6 +57,19 @@ def add_model(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
 
 
+def add_part(parser: argparse.ArgumentParser) -> None:
+    """Declare which part of a recording is meant; :func:`part_of` reads what was given."""
+    parser.add_argument("--start", type=float, metavar="S", help="of the utterance in its recording, with --end")
+    parser.add_argument("--end", type=float, metavar="S", help="of the utterance; what lies beside it is not heard")
+    parser.add_argument("--channel", help="the utterance's: a number from 0, left or right (default: all)")
+
+
+def part_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What was given of ``start``, ``end`` and ``channel``."""
+    given = {name: getattr(arguments, name) for name in ("start", "end", "channel")}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def read_split(folder: Path, split: str) -> Dataset:
     """Read one split of a dataset folder; it is an EvaluationError if there is no such split."""
     from speechcue_hf.corpora.parquet import read_dataset

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from speechcue_hf.commands.arguments import add_list, add_model, positive_int
+from speechcue_hf.commands.arguments import add_list, add_model, add_part, part_of, positive_int
 from speechcue_hf.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   speechcue explain clip.wav --model runs/stage3
   speechcue explain clip.wav --model runs/stage3 --gender female --beams 5
+  speechcue explain call.wav --start 12.5 --end 15.2 --channel left --model runs/stage3
   speechcue explain recordings more.wav --model runs/stage3 --jsonl
   speechcue explain clip.wav --model runs/converted --labels neutral angry sad happy
 
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("clips", type=Path, nargs="+", help="audio files, and folders of them")
     add_model(parser, "SEmoLLM")
+    add_part(parser)
     parser.add_argument("--jsonl", action="store_true", help="print one JSON object a line")
     parser.add_argument(
         "--gender", choices=("female", "male"), help="of all speakers, if known (default: as the explanation says)"
@@ -47,7 +49,11 @@ def run(arguments: argparse.Namespace) -> None:
     from speechcue_hf.inference.explain import Explainer, find_clips
     from speechcue_hf.inference.settings import InferenceSettings
 
-    clips = find_clips(arguments.clips)
+    clips: list[Any] = [*find_clips(arguments.clips)]
+    if part := part_of(arguments):
+        if len(clips) > 1:
+            raise ValueError("--start, --end and --channel go with one recording")
+        clips = [{"path": str(clips[0]), **part}]
     settings = InferenceSettings(
         long_audio="window" if arguments.windows else "cut",
         batch_size=arguments.batch_size,

@@ -6,15 +6,16 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from speechcue_hf.commands.arguments import add_model
+from speechcue_hf.commands.arguments import add_model, add_part, part_of
 
 if TYPE_CHECKING:
     from speechcue_hf.inference.recognizer import RecognizedEmotion
 
 EXAMPLES = """examples:
   speechcue predict clip.wav --text "I got the job!" --model user/adapter
+  speechcue predict call.wav --start 12.5 --end 15.2 --channel left --model user/adapter
   speechcue predict conversations/ --model user/adapter -o predictions.jsonl
   speechcue predict conversations/ --model runs/cues --revision 1f3c0ab
 
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("conversations", type=Path, help="a clip, or a folder of conversations")
     add_model(parser, "trained model")
     parser.add_argument("--text", help="what is said in the clip")
+    add_part(parser)
     parser.add_argument("--sharing", choices=("prefix", "none"), default="prefix", help="run common beginnings once")
     parser.add_argument("-o", "--output", type=Path, help="write JSON lines there, with probabilities and descriptions")
 
@@ -38,10 +40,15 @@ def run(arguments: argparse.Namespace) -> None:
     from speechcue_hf.inference.recognizer import EmotionRecognizer
     from speechcue_hf.inference.settings import InferenceSettings
 
+    conversations: Any = arguments.conversations
+    if part := part_of(arguments):
+        if conversations.is_dir():
+            raise ValueError(f"{conversations} is a folder: its metadata has the start, end and channel of each turn")
+        conversations = {"path": str(conversations), **part}
     recognizer = EmotionRecognizer.from_pretrained(
         arguments.model, revision=arguments.revision, settings=InferenceSettings(sharing=arguments.sharing)
     )
-    recognized = recognizer(arguments.conversations, text=arguments.text)
+    recognized = recognizer(conversations, text=arguments.text)
     print(*table(recognized), sep="\n")
     if arguments.output is not None:
         lines = [json.dumps(found.to_dict(), ensure_ascii=False) + "\n" for found in recognized]

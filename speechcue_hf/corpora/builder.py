@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,15 +21,25 @@ from speechcue_hf.corpora.catalogue import (
     named_source,
     strictest,
 )
-from speechcue_hf.corpora.clips import clip_status, known_clips
+from speechcue_hf.corpora.clips import KnownClip, clip_status, known_clips
 from speechcue_hf.corpora.published import commit_of, join_published, read_published
-from speechcue_hf.corpora.schema import Utterance, check_utterances, dialogues_of, utterance_features, utterance_table
+from speechcue_hf.corpora.recordings import cut_clips
+from speechcue_hf.corpora.schema import (
+    Utterance,
+    UtteranceRow,
+    check_utterances,
+    dialogues_of,
+    utterance_features,
+    utterance_table,
+)
 from speechcue_hf.errors import CorpusError
 
 logger = logging.getLogger(__name__)
 
 DIALOGUES_PER_SHARD = 16
 """Small enough that two processes share MELD's 114 validation dialogues evenly."""
+BYTES_AT_ONCE = 2**26
+"""Bytes of clips cut out of recordings that are held in memory."""
 
 
 @dataclass
@@ -146,9 +156,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
             check_utterances(utterances, self.info.features["emotion"].names)
         self._keep_licence_of_release(splits)
         for split, utterances in splits.items():
-            dialogues = dialogues_of(utterances)
-            starts = range(0, len(dialogues), DIALOGUES_PER_SHARD)
-            shards = [dialogues[start : start + DIALOGUES_PER_SHARD] for start in starts]
+            shards = _shards(dialogues_of(utterances))
             generators.append(datasets.SplitGenerator(name=split, gen_kwargs={"shards": shards}))
         return generators
 
@@ -164,15 +172,53 @@ class CorpusBuilder(datasets.ArrowBasedBuilder, abc.ABC):  # type: ignore[misc]
             logger.warning("these rows are of %s, whose licence they keep: %s", found.name, found.licence)
             self.info.license, self.info.homepage, self.info.citation = found.licence, found.homepage, found.citation
 
-    def _generate_tables(self, shards: list[list[list[Utterance]]]) -> Iterator[tuple[Key, pa.Table]]:
+    def _generate_tables(self, shards: list[list[Sequence[Utterance]]]) -> Iterator[tuple[Key, pa.Table]]:
         known, own, published = known_clips(self.CORPUS), self._own_features(), self._published
         for index, shard in enumerate(shards):
-            rows = [
-                (turn, utterance, clip_status(utterance.clip, known.get(utterance.utterance_id)))
-                for dialogue in shard
-                for turn, utterance in enumerate(dialogue)
-            ]
-            table = utterance_table(rows, own)
-            if published is not None:
-                table = join_published(table, published, required=self.config.verify)
-            yield Key(index, 0), table
+            for number, rows in enumerate(_within_memory(_rows(shard, known))):
+                table = utterance_table(rows, own)
+                if published is not None:
+                    table = join_published(table, published, required=self.config.verify)
+                yield Key(index, number), table
+
+
+def _shards(dialogues: Sequence[Sequence[Utterance]]) -> list[list[Sequence[Utterance]]]:
+    """Dialogues in parts; those that are cut out of one recording stay together, if they stand together."""
+    shards: list[list[Sequence[Utterance]]] = []
+    recordings: set[Path | None] = set()
+    for dialogue in dialogues:
+        own = {utterance.clip for utterance in dialogue if utterance.part}
+        if not shards or (len(shards[-1]) >= DIALOGUES_PER_SHARD and recordings.isdisjoint(own)):
+            shards.append([])
+            recordings = set()
+        shards[-1].append(dialogue)
+        recordings |= own
+    return shards
+
+
+def _rows(shard: Sequence[Sequence[Utterance]], known: Mapping[str, KnownClip]) -> Iterator[UtteranceRow]:
+    """The rows of a shard, each with the state of its clip, or with the clip that is cut for it."""
+    parts = [(it.clip, it.part) for dialogue in shard for it in dialogue if it.clip and it.part and it.clip.is_file()]
+    cut = cut_clips(parts)
+    for dialogue in shard:
+        for turn, utterance in enumerate(dialogue):
+            if utterance.part and utterance.clip and utterance.clip.is_file():
+                clip = next(cut)
+                yield UtteranceRow(turn, utterance, clip.status, clip.flac)
+            else:
+                status = clip_status(utterance.clip, known.get(utterance.utterance_id))
+                yield UtteranceRow(turn, utterance, status)
+
+
+def _within_memory(rows: Iterable[UtteranceRow]) -> Iterator[list[UtteranceRow]]:
+    """Rows in groups of which each holds some 64 MB of clips at most, or one clip that is larger."""
+    group: list[UtteranceRow] = []
+    size = 0
+    for row in rows:
+        group.append(row)
+        size += len(row.flac or b"")
+        if size >= BYTES_AT_ONCE:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

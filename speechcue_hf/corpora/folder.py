@@ -8,12 +8,14 @@ columns.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv
@@ -21,12 +23,27 @@ import pyarrow.parquet
 from datasets import Features
 
 from speechcue_hf.corpora.builder import CorpusBuilder, CorpusConfig
+from speechcue_hf.corpora.recordings import MisfitError, Part, Spoken, channel_number, find_parts
 from speechcue_hf.corpora.schema import SPLITS, Utterance, utterance_features
 from speechcue_hf.errors import CorpusError
 
+logger = logging.getLogger(__name__)
+
 METADATA_FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 GENDERS = ("female", "male")
-COLUMNS = ("file_name", "dialogue_id", "utterance_id", "split", "speaker", "gender", "text", "emotion", "start", "end")
+COLUMNS = (
+    "file_name",
+    "dialogue_id",
+    "utterance_id",
+    "split",
+    "speaker",
+    "gender",
+    "text",
+    "emotion",
+    "start",
+    "end",
+    "channel",
+)
 """The columns that have a meaning here; all others are kept as they are."""
 
 
@@ -99,6 +116,14 @@ class _Row:
             raise self.error(column, f"{value!r} is not a number of seconds")
         return seconds
 
+    def channel(self) -> int | None:
+        """The channel of the file that the utterance is on."""
+        value = self.text("channel")
+        try:
+            return None if value is None else channel_number(value)
+        except ValueError as error:
+            raise self.error("channel", f"{error}; rename the column if it means something else") from error
+
     def clip(self) -> Path | None:
         """Path of the clip, which must lie in the folder of the corpus; None where the row names none."""
         name = self.text("file_name")
@@ -111,12 +136,22 @@ class _Row:
             )
         return path
 
-    def utterance_id(self) -> str:
-        """The utterance's name: as given, or its clip's path in the corpus without the suffix."""
+    def spoken(self) -> Spoken:
+        """What the row says of its file and its times."""
+        name = f"row {self.number} of {self.file.name}"
+        return Spoken(name, self.clip(), self.seconds("start"), self.seconds("end"), self.channel())
+
+    def file_stem(self) -> str | None:
+        """The file's path in the corpus without the suffix."""
+        clip = self.clip()
+        return None if clip is None else Path(os.path.relpath(clip, self.data_dir)).with_suffix("").as_posix()
+
+    def utterance_id(self, part: Part | None) -> str:
+        """The utterance's name: as given, or of the file and what of it the utterance is."""
         if (name := self.text("utterance_id")) is not None:
             return name
-        if (clip := self.clip()) is not None:
-            return Path(os.path.relpath(clip, self.data_dir)).with_suffix("").as_posix()
+        if (stem := self.file_stem()) is not None:
+            return stem if part is None else f"{stem}_{_part_name(part)}"
         raise self.error("utterance_id", "is empty, and so is file_name: give one of them")
 
     def error(self, column: str, problem: str) -> CorpusError:
@@ -220,15 +255,24 @@ def _extra_columns(rows: Iterable[_Row]) -> Mapping[str, Any]:
     return extras
 
 
+def _part_name(part: Part) -> str:
+    """What tells the parts of one recording apart, such as ``5.17-9.48`` and ``channel1``."""
+    names = [] if part.channel is None else [f"channel{part.channel}"]
+    if part.end is not None:
+        names.append("-".join(f"{time:.3f}".rstrip("0").rstrip(".") for time in (part.start, part.end)))
+    return "_".join(names)
+
+
 def _utterances(
-    rows: Iterable[_Row], labels: Sequence[str], extras: Iterable[str], verify: bool
+    rows: Sequence[_Row], labels: Sequence[str], extras: Iterable[str], verify: bool
 ) -> dict[str, list[Utterance]]:
-    """Utterances of each split, in file order; a split without rows is left out."""
-    splits: dict[str, list[Utterance]] = {split: [] for split in SPLITS}
+    """Utterances of each split, dialogues together and in speaking order; a split without rows is left out."""
+    splits: dict[str, dict[str, list[_Turn]]] = {split: {} for split in SPLITS}
     seen: dict[str, _Row] = {}
     split_of: dict[str, str] = {}
+    parts = find_parts([row.spoken() for row in rows])
     for row in rows:
-        utterance = _row_utterance(row, labels, extras)
+        utterance = _row_utterance(row, labels, extras, parts)
         first = seen.setdefault(utterance.utterance_id, row)
         if first is not row:
             raise row.error(
@@ -244,25 +288,84 @@ def _utterances(
                 f"dialogue {utterance.dialogue_id!r} lies in {home} and in {split}: keep dialogues whole, "
                 "or pass verify=False to load them as they are",
             )
-        splits[split].append(utterance)
-    return {split: utterances for split, utterances in splits.items() if utterances}
+        splits[split].setdefault(utterance.dialogue_id, []).append(_Turn(row, utterance))
+    _sort_turns([turns for dialogues in splits.values() for turns in dialogues.values()])
+    return {
+        split: [turn.utterance for turns in dialogues.values() for turn in turns]
+        for split, dialogues in splits.items()
+        if dialogues
+    }
 
 
-def _row_utterance(row: _Row, labels: Sequence[str], extras: Iterable[str]) -> Utterance:
-    """The utterance of one row."""
-    utterance_id = row.utterance_id()
-    start, end = row.seconds("start"), row.seconds("end")
-    if start is not None and end is not None and end < start:
-        raise row.error("end", f"{end} s lies before the start, {start} s")
+class _Turn(NamedTuple):
+    """An utterance and the row that it is from."""
+
+    row: _Row
+    utterance: Utterance
+
+
+def _sort_turns(dialogues: Iterable[list[_Turn]]) -> None:
+    """Put the turns of each dialogue in the order in which they start."""
+    sorted_ones = []
+    for turns in dialogues:
+        known = [turn for turn in turns if turn.utterance.start is not None]
+        early = next((b for a, b in pairwise(known) if _start(b) < _start(a)), None)
+        if early is None:
+            continue
+        name = early.utterance.dialogue_id
+        if len(known) < len(turns):
+            raise early.row.error(
+                "start",
+                f"it starts before a turn of dialogue {name!r} that stands above it, and other turns have no start: "
+                "give all turns a start, or put the rows in speaking order",
+            )
+        if _each_from_its_own(turns):
+            raise early.row.error(
+                "start",
+                f"it starts before a turn of dialogue {name!r} that stands above it, and each turn is cut out of a "
+                "file of its own: if times count from the beginning of each file, cut the files first and leave start "
+                "and end empty; if they are those of one conversation, put the rows in speaking order",
+            )
+        turns.sort(key=_start)
+        sorted_ones.append(name)
+    if sorted_ones:
+        logger.info(
+            "the rows of %s dialogues, the first of which is %s, were put in the order of start",
+            len(sorted_ones),
+            sorted_ones[0],
+        )
+
+
+def _start(turn: _Turn) -> float:
+    """When a turn starts that says so."""
+    assert turn.utterance.start is not None
+    return turn.utterance.start
+
+
+def _each_from_its_own(turns: Sequence[_Turn]) -> bool:
+    """Whether each turn is cut out of a recording that no other turn is cut out of."""
+    clips = {turn.utterance.clip for turn in turns if turn.utterance.part and turn.utterance.part.end is not None}
+    return len(clips) == len(turns)
+
+
+def _row_utterance(row: _Row, labels: Sequence[str], extras: Iterable[str], parts: Iterator[Part | None]) -> Utterance:
+    """The utterance of one row, whose part comes next."""
+    try:
+        part = next(parts)
+    except MisfitError as error:
+        raise row.error(error.said, str(error)) from error
+    utterance_id = row.utterance_id(part)
+    recording = row.file_stem() if part is not None and part.end is not None else None
     return Utterance(
-        dialogue_id=row.text("dialogue_id") or utterance_id,
+        dialogue_id=row.text("dialogue_id") or recording or utterance_id,
         utterance_id=utterance_id,
         text=row.text("text") or "",
         emotion=row.one_of("emotion", labels),
         speaker=row.text("speaker"),
         gender=row.one_of("gender", GENDERS),
         clip=row.clip(),
-        start=start,
-        end=end,
+        start=row.seconds("start"),
+        end=row.seconds("end"),
         extras={name: row.values.get(name) for name in extras},
+        part=part,
     )

@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from datasets import Audio, ClassLabel, Features, Value
 
+from speechcue_hf.corpora.recordings import Part
 from speechcue_hf.errors import CorpusError
 
 SPLITS = ("train", "validation", "test")
@@ -39,6 +40,7 @@ class Utterance:
         start: Start in the dialogue's recording, in s, or None.
         end: End in the dialogue's recording, in s, or None.
         extras: The corpus's own columns.
+        part: What of the file ``clip`` is the utterance, where it is cut out of a recording; None: the whole file.
     """
 
     dialogue_id: str
@@ -51,6 +53,7 @@ class Utterance:
     start: float | None = None
     end: float | None = None
     extras: Mapping[str, Any] = field(default_factory=dict)
+    part: Part | None = None
 
 
 def utterance_features(emotions: Sequence[str], extras: Mapping[str, Any]) -> Features:
@@ -114,11 +117,30 @@ def _is_text(value: Any) -> bool:
         return False
 
 
-def utterance_table(rows: Sequence[tuple[int, Utterance, str]], features: Features) -> pa.Table:
+class UtteranceRow(NamedTuple):
+    """An utterance in its dialogue, with its clip as far as it can be used."""
+
+    turn: int
+    utterance: Utterance
+    status: str
+    flac: bytes | None = None
+    """Of a clip that was cut out of a recording."""
+
+    @property
+    def audio(self) -> dict[str, Any] | None:
+        """The value of the column ``audio``."""
+        if self.utterance.part is not None:
+            name = PurePosixPath(self.utterance.utterance_id).name
+            return None if self.flac is None else {"bytes": self.flac, "path": f"{name}.flac"}
+        usable = self.utterance.clip and self.status != "missing"
+        return {"bytes": None, "path": str(self.utterance.clip)} if usable else None
+
+
+def utterance_table(rows: Sequence[UtteranceRow], features: Features) -> pa.Table:
     """Arrow table of utterances, in the given features.
 
     Args:
-        rows: One ``(turn, utterance, audio status)`` per row.
+        rows: The utterances.
         features: From :func:`utterance_features`.
 
     Returns:
@@ -130,19 +152,19 @@ def utterance_table(rows: Sequence[tuple[int, Utterance, str]], features: Featur
     emotion = features["emotion"]
     values = [
         {
-            **vars(utterance),
-            "turn": turn,
-            "emotion": None if utterance.emotion is None else emotion.str2int(utterance.emotion),
-            "audio": {"bytes": None, "path": str(utterance.clip)} if utterance.clip and status != "missing" else None,
-            "audio_status": status,
-            **utterance.extras,
+            **vars(row.utterance),
+            "turn": row.turn,
+            "emotion": None if row.utterance.emotion is None else emotion.str2int(row.utterance.emotion),
+            "audio": row.audio,
+            "audio_status": row.status,
+            **row.utterance.extras,
         }
-        for turn, utterance, status in rows
+        for row in rows
     ]
     try:
         return pa.table({name: [row[name] for row in values] for name in features}, schema=features.arrow_schema)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        first, last = rows[0][1].utterance_id, rows[-1][1].utterance_id
+        first, last = rows[0].utterance.utterance_id, rows[-1].utterance.utterance_id
         raise CorpusError(
             f"utterances {first!r} to {last!r}: a value does not fit its column ({error}): correct the file"
         ) from error

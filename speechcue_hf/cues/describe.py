@@ -224,7 +224,14 @@ class SpeechDescriber(Record):
         }
 
     def describe_clip(
-        self, clip: str | Path | Mapping[str, Any], *, speaker: str | None = None, gender: str | None = None
+        self,
+        clip: str | Path | Mapping[str, Any],
+        *,
+        speaker: str | None = None,
+        gender: str | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        channel: str | int | None = None,
     ) -> dict[str, Any]:
         """Measure one clip as the training clips were measured, and describe it.
 
@@ -232,16 +239,22 @@ class SpeechDescriber(Record):
             clip: Its path, or ``{"path": ..., "bytes": ...}`` as in the column ``audio``.
             speaker: Who speaks, if it is a speaker of the train split.
             gender: ``"female"``, ``"male"`` or None.
+            start: Of the utterance in s, with ``end``; a longer file is a recording, of which that part is measured.
+            end: Of the utterance in s.
+            channel: The channel that is measured: a number from 0, ``left`` or ``right``; None takes them all.
 
         Returns:
             Measurements and description columns of the clip. With ``baseline="running"`` it is a dialogue's first turn.
 
         Raises:
             DescriberError: If the describer was fitted without ``settings``.
+            ValueError: If the times or the channel do not fit the file.
+            AudioError: If the part cannot be cut out.
         """
+        from speechcue_hf.corpora.recordings import utterance_clip
         from speechcue_hf.cues.measure import measure_speech
 
-        audio = clip if isinstance(clip, Mapping) else {"path": str(clip), "bytes": None}
+        audio = utterance_clip(clip, start, end, channel)
         measured = measure_speech({"audio": audio}, self.measurement_settings())
         row = {**dict.fromkeys(self.cues), **measured, "speaker": speaker, "gender": gender}
         row |= {"dialogue_id": str(audio["path"]), "turn": 0}

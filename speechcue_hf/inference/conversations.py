@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,14 @@ from datasets import Audio, ClassLabel, Dataset, Features, Value, concatenate_da
 
 from speechcue_hf.corpora.catalogue import NAMESPACE
 from speechcue_hf.corpora.clips import clip_status
+from speechcue_hf.corpora.recordings import MisfitError, Part, Spoken, channel_number, cut_clips, find_parts
 from speechcue_hf.corpora.schema import utterance_features
 from speechcue_hf.errors import AudioError
 
 Turn = Mapping[str, Any]
 Conversation = str | Path | Mapping[str, Any] | Sequence[Turn]
 
-TURN_KEYS = ("text", "audio", "speaker", "gender", "start", "end", "biography")
+TURN_KEYS = ("text", "audio", "speaker", "gender", "start", "end", "channel", "biography")
 """What a turn may say; all of it may be missing, and what a model needs it asks for."""
 
 
@@ -25,8 +26,10 @@ def rows_of(conversation: Conversation, labels: Sequence[str], text: str | None 
 
     Args:
         conversation: A clip (its path, or ``{"path": ..., "bytes": ...}``); the turns of a conversation in speaking
-            order, each with any of ``text``, ``audio`` (a clip), ``speaker``, ``gender`` (``female``, ``male``),
-            ``start`` and ``end`` (s) and ``biography``; or a folder in the layout of ``speechcue/folder``.
+            order, each with any of ``text``, ``audio`` (a clip, or the recording of several turns), ``speaker``,
+            ``gender`` (``female``, ``male``), ``start`` and ``end`` (s), ``channel`` and ``biography``; or a folder in
+            the layout of ``speechcue/folder``. Turns are cut out of a recording as that loader does it, and so is a
+            clip that says ``start``, ``end`` or ``channel`` beside its path.
         labels: Names of the emotions, in the order of the model's classes.
         text: What is said in the clip.
 
@@ -36,7 +39,8 @@ def rows_of(conversation: Conversation, labels: Sequence[str], text: str | None 
     Raises:
         AudioError: If there is neither a clip nor a folder of that name.
         CorpusError: If the folder's metadata is not valid.
-        ValueError: If a turn says something that has no meaning here, there is none, or ``text`` goes with no clip.
+        ValueError: If a turn says something that has no meaning here or does not fit its recording, there is none, or
+            ``text`` goes with no clip.
     """
     is_clip = isinstance(conversation, Mapping)
     if isinstance(conversation, str | Path):
@@ -45,7 +49,7 @@ def rows_of(conversation: Conversation, labels: Sequence[str], text: str | None 
             raise AudioError(f"there is no clip and no folder {str(path)!r}")
         is_clip = path.is_file()
     if is_clip:
-        return _turn_rows([{"audio": conversation, "text": text}], labels)
+        return _turn_rows([{**_turn_of(conversation), "text": text}], labels)  # type: ignore[arg-type]
     if text is not None:
         raise ValueError("text= goes with one clip; a conversation has the text of each turn in its turns")
     if isinstance(conversation, str | Path):
@@ -69,20 +73,72 @@ def _turn_rows(turns: Sequence[Turn], labels: Sequence[str]) -> Dataset:
     features = utterance_features(labels, extras)
     # Cast afterwards: encoding a column of datasets.Audio needs torchcodec, reading one does not.
     plain = Features({**features, "audio": {"bytes": Value("binary"), "path": Value("string")}})
-    rows = [_turn_row(turn, number, features) for number, turn in enumerate(turns)]
+    rows = [
+        {
+            **dict.fromkeys(features),
+            **{key: value for key, value in turn.items() if key in features},
+            "dialogue_id": "conversation",
+            "utterance_id": f"turn {number}",
+            "turn": number,
+            "text": turn.get("text") or "",
+            "audio": audio,
+            "audio_status": status,
+        }
+        for number, (turn, (audio, status)) in enumerate(zip(turns, _clips(turns), strict=True))
+    ]
     return Dataset.from_list(rows, features=plain).cast_column("audio", Audio(decode=False))
 
 
-def _turn_row(turn: Turn, number: int, features: Features) -> dict[str, Any]:
-    audio, status = _clip(turn.get("audio"))
-    row = {**dict.fromkeys(features), **turn, "dialogue_id": "conversation", "utterance_id": f"turn {number}"}
-    return {**row, "turn": number, "text": turn.get("text") or "", "audio": audio, "audio_status": status}
+def _turn_of(clip: str | Path | Mapping[str, Any]) -> Turn:
+    """A clip as a turn, which has what the clip says beside its path and its bytes."""
+    said = clip.items() if isinstance(clip, Mapping) else ()
+    return {"audio": clip, **{key: value for key, value in said if key not in ("path", "bytes")}}
 
 
-def _clip(audio: Any) -> tuple[dict[str, Any] | None, str]:
-    """A clip as in the column ``audio``, and its state."""
-    if isinstance(audio, Mapping) and audio.get("bytes") is not None:
+def _clips(turns: Sequence[Turn]) -> Iterator[tuple[dict[str, Any] | None, str]]:
+    """The clip of each turn as in the column ``audio``, cut out of its recording where there is one, and its state."""
+    spoken = [_spoken(turn, number) for number, turn in enumerate(turns)]
+    parts = list(_named_parts(spoken))
+    recordings = [(it.audio, part) for it, part in zip(spoken, parts, strict=True) if it.audio is not None and part]
+    cut = cut_clips(recordings)
+    for it, part in zip(spoken, parts, strict=True):
+        if part is None:
+            yield _whole(it.audio)
+        else:
+            clip = next(cut)
+            yield (None if clip.flac is None else {"bytes": clip.flac, "path": f"{it.name}.flac"}), clip.status
+
+
+def _spoken(turn: Turn, number: int) -> Spoken:
+    audio, channel = turn.get("audio"), turn.get("channel")
+    if isinstance(audio, Mapping) and audio.get("bytes") is None:
+        audio = audio.get("path")
+    try:
+        return Spoken(
+            f"turn {number}",
+            audio,
+            turn.get("start"),
+            turn.get("end"),
+            None if channel is None else channel_number(channel),
+        )
+    except ValueError as error:
+        raise ValueError(f"turn {number}, channel: {error}") from error
+
+
+def _named_parts(spoken: Sequence[Spoken]) -> Iterator[Part | None]:
+    """The part of each turn; what does not fit is named by its turn."""
+    parts = find_parts(spoken)
+    for it in spoken:
+        try:
+            yield next(parts)
+        except MisfitError as error:
+            said = "audio" if error.said == "file_name" else error.said
+            raise ValueError(f"{it.name}, {said}: {error}") from error
+
+
+def _whole(audio: Any) -> tuple[dict[str, Any] | None, str]:
+    """A clip that is a file as it is."""
+    if isinstance(audio, Mapping):
         return {"bytes": audio["bytes"], "path": audio.get("path")}, clip_status(audio["bytes"], None)
-    path = audio.get("path") if isinstance(audio, Mapping) else audio
-    status = clip_status(None if path is None else Path(path), None)
-    return (None if status in ("none", "missing") else {"bytes": None, "path": str(path)}), status
+    status = clip_status(None if audio is None else Path(audio), None)
+    return (None if status in ("none", "missing") else {"bytes": None, "path": str(audio)}), status

@@ -12,6 +12,7 @@ from datasets import Dataset, Features, Value
 from speechcue_hf.captions.check import Measured, contradicted
 from speechcue_hf.captions.parts import CUE_WORDS, cue_word
 from speechcue_hf.captions.reading import read_claims, read_denials, read_genders
+from speechcue_hf.corpora.recordings import PART_KEYS, utterance_clip
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.inference.classifier import EmotionClassifier, Prediction, joined_notes
@@ -137,7 +138,8 @@ class Explainer:
         """Explain clips, a batch at a time.
 
         Args:
-            clips: The clips.
+            clips: The clips. One that says ``start``, ``end`` or ``channel`` beside its ``path`` is cut out of its
+                recording, as by :func:`speechcue_hf.corpora.recordings.utterance_clip`.
             gender: Of all speakers, ``"female"`` or ``"male"``, if known. Levels are those of that gender, where the
                 describer has them; else those of the gender that the explanation itself states, as the captions of
                 training did; else those of all speakers.
@@ -145,15 +147,19 @@ class Explainer:
 
         Yields:
             One explanation for each clip, in their order; a clip that cannot be decoded has its reason in ``error``.
+
+        Raises:
+            ValueError: If times or a channel do not fit their file.
         """
         for start in progress(range(0, len(clips), batch_size), "Explaining", "batches"):
-            batch = clips[start : start + batch_size]
-            for clip, prediction in zip(batch, self.classifier.predict(_clip_rows(batch)), strict=True):
-                yield self._checked(clip, prediction, gender)
+            names = [_clip_name(clip) for clip in clips[start : start + batch_size]]
+            batch = [_utterance(clip) for clip in clips[start : start + batch_size]]
+            predictions = self.classifier.predict(_clip_rows(names, batch))
+            for name, clip, prediction in zip(names, batch, predictions, strict=True):
+                yield self._checked(name, clip, prediction, gender)
 
-    def _checked(self, clip: Audio, prediction: Prediction, gender: str | None) -> Explanation:
+    def _checked(self, name: str, clip: Audio, prediction: Prediction, gender: str | None) -> Explanation:
         """An explanation with each of its claims beside the measurement."""
-        name = _clip_name(clip)
         if prediction.label is None:
             return Explanation(name, error=prediction.note)
         text = prediction.explanation or ""
@@ -191,12 +197,16 @@ def check_claims(explanation: str, measured: Measured) -> tuple[CheckedClaim, ..
     )
 
 
-def _clip_rows(clips: Sequence[Audio]) -> Dataset:
+def _utterance(clip: Audio) -> dict[str, Any]:
+    """A clip without what it says of its recording, out of which it is cut."""
+    said = clip if isinstance(clip, Mapping) else {"path": str(clip)}
+    return utterance_clip({"path": said.get("path"), "bytes": said.get("bytes")}, *map(said.get, PART_KEYS))
+
+
+def _clip_rows(names: Sequence[str], clips: Sequence[Mapping[str, Any]]) -> Dataset:
     """Rows of clips that nothing else is known of."""
-    audio = [clip if isinstance(clip, Mapping) else {"path": str(clip), "bytes": None} for clip in clips]
     features = Features({"utterance_id": Value("string"), "audio": {"path": Value("string"), "bytes": Value("binary")}})
-    names = [_clip_name(clip) for clip in clips]
-    return Dataset.from_dict({"utterance_id": names, "audio": audio}, features=features)
+    return Dataset.from_dict({"utterance_id": names, "audio": clips}, features=features)
 
 
 def find_clips(paths: Sequence[Path]) -> list[Path]:
@@ -215,5 +225,9 @@ def find_clips(paths: Sequence[Path]) -> list[Path]:
 
 
 def _clip_name(clip: Audio) -> str:
-    """What a clip is called: its path as given, or ``audio bytes``."""
-    return str(clip["path"] or "audio bytes") if isinstance(clip, Mapping) else str(clip)
+    """What a clip is called: its path as given, or ``audio bytes``; of a part of a recording with its times."""
+    if not isinstance(clip, Mapping):
+        return str(clip)
+    part = ", ".join(f"{key} {clip[key]}" for key in PART_KEYS if clip.get(key) is not None)
+    name = str(clip.get("path") or "audio bytes")
+    return f"{name} ({part})" if part else name

@@ -36,7 +36,7 @@ def rows() -> list[dict[str, Any]]:
     return [
         {**row, "emotion": emotion, "gender": gender, "start": start, "end": end, "stars": stars}
         for row, emotion, gender, start, end, stars in zip(
-            ROWS, EMOTIONS, ["female", "male", None], [0.0, 1.25, None], [1.0, 2.5, None], [3, 5, 1], strict=True
+            ROWS, EMOTIONS, ["female", "male", None], [0.0, 1.25, None], [0.5, 1.75, None], [3, 5, 1], strict=True
         )
     ]
 

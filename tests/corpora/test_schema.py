@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from datasets import Audio, ClassLabel, Value
 
-from speechcue_hf.corpora.schema import Utterance, dialogues_of, utterance_features, utterance_table
+from speechcue_hf.corpora.schema import Utterance, UtteranceRow, dialogues_of, utterance_features, utterance_table
 
 FEATURES = utterance_features(["joy", "anger"], {"season": Value("int32")})
 
@@ -38,7 +38,7 @@ def test_dialogues_keep_the_order_of_first_appearance():
 def test_table_has_nulls_where_nothing_is_known():
     full = Utterance("d", "d0", "Hi.", "anger", "Ross", "male", Path("/clips/d0.wav"), 1.0, 2.5, {"season": 8})
     gone = Utterance("d", "d1", "Hey.", clip=Path("/clips/d1.wav"), extras={"season": None})
-    table = utterance_table([(0, full, "ok"), (1, gone, "missing")], FEATURES)
+    table = utterance_table([UtteranceRow(0, full, "ok"), UtteranceRow(1, gone, "missing")], FEATURES)
     assert table.schema.equals(FEATURES.arrow_schema, check_metadata=True)
     assert table.select(["emotion", "audio", "audio_status", "start", "season"]).to_pylist() == [
         {
@@ -54,4 +54,4 @@ def test_table_has_nulls_where_nothing_is_known():
 
 def test_a_label_outside_the_set_is_an_error():
     with pytest.raises(ValueError, match="boredom"):
-        utterance_table([(0, Utterance("d", "d0", "", "boredom", extras={"season": 1}), "ok")], FEATURES)
+        utterance_table([UtteranceRow(0, Utterance("d", "d0", "", "boredom", extras={"season": 1}), "ok")], FEATURES)

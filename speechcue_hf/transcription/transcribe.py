@@ -19,7 +19,16 @@ from speechcue_hf.transcription.diarisation import Diariser
 from speechcue_hf.transcription.recognition import LONGEST, Samples, SpeechRecognizer, Window, Word, windows_of
 from speechcue_hf.transcription.settings import TranscriptionSettings
 from speechcue_hf.transcription.turns import SpokenTurn, share_out, stretches, text_of
-from speechcue_hf.transcription.voice_activity import RATE, Activity, Span, at_16_khz, cut_spans, hear, speech_spans
+from speechcue_hf.transcription.voice_activity import (
+    RATE,
+    Activity,
+    Frames,
+    Span,
+    at_16_khz,
+    cut_spans,
+    hear,
+    speech_spans,
+)
 
 
 class Recording(NamedTuple):
@@ -180,7 +189,7 @@ def _plan_found(recording: Recording, settings: TranscriptionSettings) -> _Plan:
     apart = {"auto": None, "channels": True, "one": False}[settings.speakers]
     activity = hear(recording.path, apart)
     listened: dict[int | None, list[Span]] = {
-        number if activity.apart else None: speech_spans(speech, settings.pause, settings.longest_turn)
+        number if activity.apart else None: _spans(recording, speech, settings)
         for number, speech in enumerate(activity.speech)
     }
     turns = [
@@ -198,7 +207,7 @@ def _plan_found(recording: Recording, settings: TranscriptionSettings) -> _Plan:
 
 def _plan_diarised(recording: Recording, settings: TranscriptionSettings, diariser: Diariser) -> _Plan:
     """Speech is found as without a diariser; whose it is the diariser says."""
-    spans = speech_spans(hear(recording.path, False).speech[0], settings.pause, settings.longest_turn)
+    spans = _spans(recording, hear(recording.path, False).speech[0], settings)
     turns: list[SpokenTurn] = []
     latest: dict[str | None, int] = {}
     for turn in sorted(diariser(recording.path), key=lambda turn: turn.start):
@@ -210,6 +219,13 @@ def _plan_diarised(recording: Recording, settings: TranscriptionSettings, diaris
             turns.append(turn)
     named = [replace(turn, speaker=f"{recording.name} {turn.speaker}") for turn in turns]
     return _Plan(recording, named, {None: spans} if named else {})
+
+
+def _spans(recording: Recording, speech: Frames, settings: TranscriptionSettings) -> list[Span]:
+    """Stretches of speech; the last frame may reach beyond the end of the recording, they do not."""
+    end = probe(recording.path).duration
+    spans = speech_spans(speech, settings.pause, settings.longest_turn)
+    return [Span(span.start, min(span.end, end)) for span in spans if span.start < end]
 
 
 def _continues(before: SpokenTurn, turn: SpokenTurn, settings: TranscriptionSettings) -> bool:

@@ -61,15 +61,23 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _transcribed(arguments: argparse.Namespace) -> Transcript:
-    """The turns of the recording, with their texts."""
-    from speechcue_hf.transcription.transcribe import Recording, transcribe
+    """The turns of the recording, found or given, with their texts."""
+    from speechcue_hf.transcription.given_turns import turns_for
+    from speechcue_hf.transcription.transcribe import Recording, Transcript, transcribe
 
     recording = Recording(arguments.recording.stem, arguments.recording)
+    given = None if arguments.turns is None else turns_for(arguments.recording, arguments.turns)
+    lacking = None if given is None else [turn for turn in given if not turn.text]
+    if given is not None and not lacking:
+        return Transcript(recording, given, [])
     settings = recognition_settings(arguments)
     recognizer, diariser = load_recognition(arguments, settings)
-    heard = transcribe([recording], recognizer, settings, diariser=diariser, batch_size=arguments.batch_size)
-    (transcript,) = heard
-    return transcript
+    asked = [recording._replace(turns=lacking)]
+    (heard,) = transcribe(asked, recognizer, settings, diariser=diariser, batch_size=arguments.batch_size)
+    if given is None:
+        return heard
+    found = iter(heard.turns)
+    return heard._replace(turns=[turn if turn.text else next(found) for turn in given])
 
 
 def lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from speechcue_hf.commands.arguments import command_line, positive_int, print_next
 from speechcue_hf.commands.recognition_options import add_recognition, load_recognition, recognition_settings
@@ -13,13 +15,14 @@ from speechcue_hf.errors import TranscriptionError
 
 if TYPE_CHECKING:
     from speechcue_hf.transcription.settings import TranscriptionSettings
-    from speechcue_hf.transcription.transcribe import Transcript
+    from speechcue_hf.transcription.transcribe import Recording, Transcript
 
 EXAMPLES = """examples:
   speechcue transcribe calls/*.wav -o calls
   speechcue transcribe podcast.mp3 -o data/podcast --copy --model openai/whisper-large-v3-turbo --language en
   speechcue transcribe meetings -o meetings --diarise pyannote/speaker-diarization-community-1
   speechcue transcribe meeting.wav -o . --turns meeting.rttm
+  speechcue transcribe clips -o clips --only text
   speechcue transcribe calls -o calls --shard $SLURM_ARRAY_TASK_ID --num-shards 16
 
 Recordings stay where they are: the folder is one above them, or they are copied into it (--copy). It gets a
@@ -45,52 +48,90 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Transcribe the recordings of this shard, and let the table appear if they were the last that missed."""
     from speechcue_hf.corpora.writing import end_writing, join_writing
-    from speechcue_hf.inference.explain import find_clips
     from speechcue_hf.records import write_record, write_record_once
-    from speechcue_hf.transcription.transcribe import transcribe
-    from speechcue_hf.transcription.turn_table import (
-        TURNS_FILE,
-        check_new,
-        part_name,
-        place_recordings,
-        read_part,
-        write_part,
-        write_turns,
-    )
+    from speechcue_hf.transcription.given_turns import completed
+    from speechcue_hf.transcription.turn_table import complete_table, part_name, read_part, write_turns
 
     output, shard, count = arguments.output, arguments.shard, arguments.num_shards
     if not 0 <= shard < count:
         raise ValueError(f"--shard must be from 0 to {count - 1}, got {shard}")
     settings = recognition_settings(arguments)
-    check_new(output)
-    recordings = place_recordings(find_clips(arguments.recordings), output, copy=arguments.copy)
+    recordings, given = _asked(arguments)
     parts = [part_name(recording) for recording in recordings]
     unfinished = join_writing(output, command_line(arguments, shard="N"), parts)
     _check_settings(settings, write_record_once(settings, unfinished), output)
-    own = recordings[shard::count]
-    missing = [recording for recording in own if not (unfinished / part_name(recording)).is_file()]
-    if len(missing) < len(own):
-        print(f"{len(own) - len(missing)} of {len(own)} recordings are kept, they are transcribed")
+    _transcribe_missing(recordings[shard::count], unfinished, settings, arguments)
+    if left := [name for name in parts if not (unfinished / name).is_file()]:
+        print(f"{output}: the table appears with the last recording, {len(left)} of {len(parts)} are still missing.")
+        return
+
+    def add_table(unfinished: Path) -> None:
+        transcripts = [read_part(recording, unfinished) for recording in recordings]
+        if given is None:
+            write_turns(transcripts, output, unfinished)
+        else:
+            complete_table(completed(given.rows, transcripts, output), given.table, output, unfinished)
+        write_record(settings, unfinished)
+        for name in parts:
+            (unfinished / name).unlink()
+
+    end_writing(output, [], add=add_table)
+    print(f"{output} has the turns in metadata.csv: correct it with any editor, and keep its name and columns.")
+    print_next("prepare", "folder", "--data-dir", output, "-o", output.with_name(f"{output.absolute().name}-turns"))
+
+
+class _Given(NamedTuple):
+    """Rows of a table of turns, whose ``file_name`` is relative to the output folder."""
+
+    rows: Sequence[Mapping[str, Any]]
+    table: Path
+
+
+def _asked(arguments: argparse.Namespace) -> tuple[list[Recording], _Given | None]:
+    """The recordings, with the turns that lack a text where turns are given."""
+    from speechcue_hf.corpora.turn_tables import read_turns_of, recordings_in
+    from speechcue_hf.inference.explain import find_clips
+    from speechcue_hf.transcription.given_turns import lacking_turns
+    from speechcue_hf.transcription.turn_table import check_new, find_table, place_recordings
+
+    output = Path(os.path.abspath(arguments.output))
+    if arguments.only == "text":
+        if arguments.turns or [Path(os.path.abspath(path)) for path in arguments.recordings] != [output]:
+            raise ValueError(
+                f"--only text completes the table of one folder: speechcue transcribe {output} -o {output}"
+            )
+        given = _Given(*find_table(output))
+        recordings = place_recordings(recordings_in(output), output)
+        return lacking_turns(recordings, given.rows, output, given.table), given
+    check_new(output)
+    recordings = place_recordings(find_clips(arguments.recordings), output, copy=arguments.copy)
+    if arguments.turns is None:
+        return recordings, None
+    own = {recording.path for recording in recordings}
+    rows = [
+        {**row, "dialogue_id": row.get("dialogue_id") or Path(row["file_name"]).with_suffix("").as_posix()}
+        for row in read_turns_of(output, arguments.turns).rows
+        if output / row["file_name"] in own
+    ]
+    return lacking_turns(recordings, rows, output, arguments.turns), _Given(rows, arguments.turns)
+
+
+def _transcribe_missing(
+    recordings: Sequence[Recording], unfinished: Path, settings: TranscriptionSettings, arguments: argparse.Namespace
+) -> None:
+    """Transcribe what no run before this one has, and say what each recording gave."""
+    from speechcue_hf.transcription.transcribe import transcribe
+    from speechcue_hf.transcription.turn_table import part_name, write_part
+
+    missing = [recording for recording in recordings if not (unfinished / part_name(recording)).is_file()]
+    if len(missing) < len(recordings):
+        print(f"{len(recordings) - len(missing)} of {len(recordings)} recordings are transcribed already")
     if missing:
         recognizer, diariser = load_recognition(arguments, settings)
         heard = transcribe(missing, recognizer, settings, diariser=diariser, batch_size=arguments.batch_size)
         for transcript in heard:
             write_part(transcript, unfinished)
             print(summary(transcript), flush=True)
-    if left := [name for name in parts if not (unfinished / name).is_file()]:
-        print(f"{output / TURNS_FILE} appears with the last recording: {len(left)} of {len(parts)} are still missing.")
-        return
-
-    def add_table(unfinished: Path) -> None:
-        transcripts = [read_part(recording, unfinished) for recording in recordings]
-        write_turns(transcripts, output, unfinished)
-        write_record(settings, unfinished)
-        for name in parts:
-            (unfinished / name).unlink()
-
-    end_writing(output, [TURNS_FILE], add=add_table)
-    print(f"{output / TURNS_FILE} has the turns: correct it with any editor, and keep its name and columns.")
-    print_next("prepare", "folder", "--data-dir", output, "-o", output.with_name(f"{output.absolute().name}-turns"))
 
 
 def summary(transcript: Transcript) -> str:

@@ -130,6 +130,10 @@ class SpeechRecognizer:
             for language, alike in groupby(batch, key=lambda window: languages[window.key]):
                 yield from self._recognize(list(alike), language)
 
+    def windows_of(self, spans: Sequence[Span]) -> list[list[Span]]:
+        """Stretches of speech in groups that are heard together; alone where words have no times to tell them by."""
+        return windows_of(spans) if self.times else [[span] for span in spans]
+
     def _recognize(self, windows: Sequence[Window], language: str | None) -> Iterator[Heard]:
         """Words of windows in one language."""
         inputs = [{"raw": _joined(window), "sampling_rate": RATE} for window in windows]

@@ -16,7 +16,7 @@ from speechcue_hf.corpora.recordings import Part, cut_clips
 from speechcue_hf.errors import AudioError
 from speechcue_hf.progress import counting
 from speechcue_hf.transcription.diarisation import Diariser
-from speechcue_hf.transcription.recognition import LONGEST, Samples, SpeechRecognizer, Window, Word, windows_of
+from speechcue_hf.transcription.recognition import LONGEST, Samples, SpeechRecognizer, Window, Word
 from speechcue_hf.transcription.settings import TranscriptionSettings
 from speechcue_hf.transcription.turns import SpokenTurn, share_out, stretches, text_of
 from speechcue_hf.transcription.voice_activity import (
@@ -90,7 +90,7 @@ def transcribe(
         for recording in recordings:
             plan = _plan(recording, settings, diariser)
             waiting.append(_Heard(plan, _seconds(recording)))
-            yield from _windows(waiting[-1])
+            yield from _windows(waiting[-1], recognizer)
 
     with counting("Transcribing", sum(map(_seconds, recordings)), "s of recordings") as count:
         for heard in recognizer(windows(), batch_size):
@@ -248,10 +248,12 @@ def _plan_given(recording: Recording, turns: Sequence[SpokenTurn]) -> _Plan:
     return _Plan(recording, list(turns), listened)
 
 
-def _windows(found: _Heard) -> Iterator[Window]:
+def _windows(found: _Heard, recognizer: SpeechRecognizer) -> Iterator[Window]:
     """What a recognizer is to hear of a recording, cut out of it in one pass."""
     plan = found.plan
-    groups = [(channel, spans) for channel, all_spans in plan.listened.items() for spans in windows_of(all_spans)]
+    groups = [
+        (channel, spans) for channel, all_spans in plan.listened.items() for spans in recognizer.windows_of(all_spans)
+    ]
     found.expected = len(groups)
     cut = cut_clips([(plan.recording.path, Part(*span, channel)) for channel, spans in groups for span in spans])
     for channel, spans in groups:

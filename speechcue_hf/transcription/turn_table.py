@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from speechcue_hf.corpora.folder import METADATA_FILES
+from speechcue_hf.corpora.metadata import read_table
 from speechcue_hf.errors import TranscriptionError
 from speechcue_hf.records import read_json, write_json
 from speechcue_hf.tables import write_table
@@ -79,6 +80,21 @@ def check_new(folder: Path) -> None:
             )
 
 
+def find_table(folder: Path) -> tuple[Sequence[Mapping[str, Any]], Path]:
+    """The rows of the table that a folder has, and its file.
+
+    Raises:
+        TranscriptionError: If it has none, or several.
+        CorpusError: If it cannot be read.
+    """
+    found = [folder / name for name in METADATA_FILES if (folder / name).is_file()]
+    if len(found) != 1:
+        raise TranscriptionError(
+            f"{folder} has {len(found)} tables of turns ({', '.join(METADATA_FILES)}): it needs one"
+        )
+    return read_table(found[0]).rows, found[0]
+
+
 def part_name(recording: Recording) -> str:
     """Name of the file that a transcript waits in until all are there."""
     return f"{sha256(recording.name.encode()).hexdigest()[:16]}.json"
@@ -119,6 +135,22 @@ def rows_of(transcript: Transcript, folder: Path) -> list[dict[str, Any]]:
         }
         for number, turn in enumerate(transcript.turns)
     ]
+
+
+def complete_table(rows: Sequence[Mapping[str, Any]], table: Path, folder: Path, into: Path) -> None:
+    """Write a table whose texts were completed; one of that name, as it was before, is kept beside it.
+
+    Args:
+        rows: All of the table.
+        table: The file that they were read from.
+        folder: That the table is for.
+        into: Where it is written.
+    """
+    if table.parent == folder:
+        shutil.copyfile(table, table.with_name(f"{table.stem}-before{table.suffix}"))
+        write_table(rows, into / table.name)
+    else:
+        write_table(rows, into / TURNS_FILE)
 
 
 def write_turns(transcripts: Iterable[Transcript], folder: Path, into: Path) -> int:

@@ -39,8 +39,8 @@ _OWN_SHARE = 0.05
 """...and at least two of them are the loudest in 5 %."""
 _CROSSTALK_DB = 12.0
 """What a channel hears fainter by more than another one, around that moment, is the other one's speaker."""
-_AROUND = 15
-"""Frames that are "around a moment": half a second."""
+_AROUND = 7
+"""Frames that are "around a moment": less than a quarter of a second."""
 
 Samples = npt.NDArray[np.float32]
 Frames = npt.NDArray[np.float32]

@@ -168,7 +168,7 @@ CORPORA = (
         utterance_ids=r"(bicycle|concert|dinner|dog|exam|flight|keys|moving|neighbours|party|printer|promotion)_0[0-7]",
         needs_folder=False,
     ),
-    Corpus("folder", "speechcue_hf.corpora.folder"),
+    Corpus("folder", "speechcue_hf.corpora.folder", options=("turns",)),
 )
 """Those of this package."""
 

@@ -7,44 +7,39 @@ columns.
 
 from __future__ import annotations
 
-import json
+import csv
 import logging
 import math
 import os
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 from datasets import Features
 
 from speechcue_hf.corpora.builder import CorpusBuilder, CorpusConfig
+from speechcue_hf.corpora.metadata import COLUMNS, Table, alike, read_table, same_names
 from speechcue_hf.corpora.recordings import MisfitError, Part, Spoken, channel_number, find_parts
-from speechcue_hf.corpora.schema import SPLITS, Utterance, utterance_features
+from speechcue_hf.corpora.registration import file_states
+from speechcue_hf.corpora.schema import SPLIT_WORDS, SPLITS, Utterance, utterance_features
+from speechcue_hf.corpora.turn_tables import any_table, read_turns_of, recordings_in, tables_beside
 from speechcue_hf.errors import CorpusError
 
 logger = logging.getLogger(__name__)
 
-METADATA_FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-GENDERS = ("female", "male")
-COLUMNS = (
-    "file_name",
-    "dialogue_id",
-    "utterance_id",
-    "split",
-    "speaker",
-    "gender",
-    "text",
-    "emotion",
-    "start",
-    "end",
-    "channel",
-)
-"""The columns that have a meaning here; all others are kept as they are."""
+METADATA_FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet", "metadata.tsv")
+GENDERS = {
+    **dict.fromkeys(("female", "f", "woman"), "female"),
+    **dict.fromkeys(("male", "m", "man"), "male"),
+}
+"""What people write → what it means, in capitals or not."""
+_SPLITS = {word: split for split, words in SPLIT_WORDS.items() for word in words}
 
 
 @dataclass
@@ -54,9 +49,20 @@ class FolderConfig(CorpusConfig):
     Args:
         verify: Refuse dialogues that lie in more than one split.
         labels: Emotion names in the order of their class ids; None takes those in the metadata, sorted by name.
+        turns: A table of the turns of the recordings in the folder, in any format that
+            :mod:`speechcue_hf.corpora.turn_tables` reads, in place of metadata.
     """
 
     labels: Sequence[str] | None = None
+    turns: str | None = None
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
+        """The cache's name for this configuration, which changes when the turn table does."""
+        if self.turns is not None:
+            file = Path(self.turns).expanduser().absolute()
+            config_kwargs = {**config_kwargs, "turns_state": list(file_states([file.parent]))}
+        name: str = super().create_config_id(config_kwargs, custom_features)
+        return name
 
 
 class FolderBuilder(CorpusBuilder):
@@ -68,40 +74,78 @@ class FolderBuilder(CorpusBuilder):
 
     def emotions(self) -> Sequence[str]:
         """Label names of the config, or those in the metadata, sorted by name."""
-        rows = _read_metadata(self.data_dir())
-        return self.config.labels or sorted({name for row in rows if (name := row.text("emotion"))})
+        return self.config.labels or _labels(_rows(self._tables(), self.data_dir()))
 
     def extras(self) -> Mapping[str, Any]:
         """Columns without a meaning here, in the type they have in the metadata."""
-        return _extra_columns(_read_metadata(self.data_dir()))
+        return _extra_columns(_rows(self._tables(), self.data_dir()))
 
     def read(self, data_dir: Path) -> dict[str, list[Utterance]]:
         """The utterances of each split."""
-        rows = _read_metadata(data_dir)
+        tables = self._tables()
+        rows = _rows(tables, data_dir)
+        _tell(tables, rows)
         return _utterances(rows, self.info.features["emotion"].names, _extra_columns(rows), self.config.verify)
+
+    def _tables(self) -> list[tuple[Table, str | None]]:
+        """What says which utterances there are: the metadata, or else turn tables."""
+        data_dir = self.data_dir()
+        given = self.config.turns
+        if given is not None:
+            return [(read_turns_of(data_dir, Path(given).expanduser().absolute()), None)]
+        return _read_metadata(data_dir) or [(table, None) for table in tables_beside(data_dir)]
+
+
+def _labels(rows: Sequence[_Row]) -> list[str]:
+    """The labels of rows, sorted by name."""
+    first: dict[str, _Row] = {}
+    for row in rows:
+        if (name := row.text("emotion")) is not None:
+            first.setdefault(name, row)
+    for one, other in same_names(first):
+        raise first[other].error(
+            "emotion",
+            f"{other!r} is the label {one!r} of row {first[one].number} of {first[one].file.name} in other letters: "
+            "write them alike, or pass labels= with the one that is meant",
+        )
+    return sorted(first)
 
 
 @dataclass(frozen=True)
 class _Row:
-    """One row of a metadata file, and where it stands, for error messages; rows count from 1."""
+    """One row of a table, and where it stands, for error messages; rows count from 1."""
 
     file: Path
     number: int
     data_dir: Path
+    base: Path
+    """Where the paths of its clips start."""
     values: Mapping[str, Any]
     types: pa.Schema
 
     def text(self, column: str) -> str | None:
-        """A value as text; None where the column is absent or the cell empty."""
+        """A value as text, without blanks around it; None where the column is absent or the cell empty."""
         value = self.values.get(column)
-        return None if value is None or value == "" else str(value)
+        if isinstance(value, float) and math.isnan(value) and column not in ("start", "end"):
+            raise self.error(column, "NaN is no value: leave it empty, or null, where nothing is known")
+        return None if value is None else str(value).strip() or None
 
-    def one_of(self, column: str, allowed: Sequence[str]) -> str | None:
-        """A value that must be one of some names."""
+    def one_of(self, column: str, meanings: Mapping[str, str]) -> str | None:
+        """A value by what it means, whatever its capitals."""
         value = self.text(column)
-        if value is not None and value not in allowed:
-            raise self.error(column, f"{value!r} is not one of {', '.join(allowed)}")
-        return value
+        if value is not None and value.lower() not in meanings:
+            raise self.error(column, f"{value!r} is not one of {', '.join(dict.fromkeys(meanings.values()))}")
+        return None if value is None else meanings[value.lower()]
+
+    def label(self, labels: Sequence[str]) -> str | None:
+        """The emotion, which must be one of the labels."""
+        value = self.text("emotion")
+        if value is None or value in labels:
+            return value
+        meant = [label for label in labels if alike(label) == alike(value)]
+        if len(meant) != 1:
+            raise self.error("emotion", f"{value!r} is not one of {', '.join(labels)}")
+        return meant[0]
 
     def seconds(self, column: str) -> float | None:
         """A value as a number of seconds."""
@@ -113,7 +157,9 @@ class _Row:
         except ValueError:
             seconds = math.nan
         if not math.isfinite(seconds):
-            raise self.error(column, f"{value!r} is not a number of seconds")
+            pointed = value.replace(",", ".")
+            fix = f": write {pointed}" if re.fullmatch(r"-?\d+,\d+", value) else ""
+            raise self.error(column, f"{value!r} is not a number of seconds{fix}")
         return seconds
 
     def channel(self) -> int | None:
@@ -124,12 +170,15 @@ class _Row:
         except ValueError as error:
             raise self.error("channel", f"{error}; rename the column if it means something else") from error
 
+    @cached_property
     def clip(self) -> Path | None:
         """Path of the clip, which must lie in the folder of the corpus; None where the row names none."""
         name = self.text("file_name")
         if name is None:
             return None
-        path = Path(os.path.normpath(self.file.parent / name))
+        if re.match(r"[A-Za-z]:[\\/]", name):
+            raise self.error("file_name", f"{name!r} is a path of another machine: give it relative to the metadata")
+        path = _existing(self.base, name)
         if not path.is_relative_to(os.path.normpath(self.data_dir)):
             raise self.error(
                 "file_name", f"{name!r} lies outside {self.data_dir}: give a path relative to the metadata"
@@ -139,12 +188,11 @@ class _Row:
     def spoken(self) -> Spoken:
         """What the row says of its file and its times."""
         name = f"row {self.number} of {self.file.name}"
-        return Spoken(name, self.clip(), self.seconds("start"), self.seconds("end"), self.channel())
+        return Spoken(name, self.clip, self.seconds("start"), self.seconds("end"), self.channel())
 
     def file_stem(self) -> str | None:
         """The file's path in the corpus without the suffix."""
-        clip = self.clip()
-        return None if clip is None else Path(os.path.relpath(clip, self.data_dir)).with_suffix("").as_posix()
+        return None if self.clip is None else stem_in(self.data_dir, self.clip)
 
     def utterance_id(self, part: Part | None) -> str:
         """The utterance's name: as given, or of the file and what of it the utterance is."""
@@ -159,28 +207,87 @@ class _Row:
         return CorpusError(f"{self.file}, row {self.number}, column {column}: {problem}")
 
 
+def stem_in(data_dir: Path, clip: Path) -> str:
+    """The path of a clip in its folder, without the suffix."""
+    return Path(os.path.relpath(clip, data_dir)).with_suffix("").as_posix()
+
+
+def _existing(base: Path, name: str) -> Path:
+    """The file that a name means, also one written as on Windows or in another Unicode form; as written if none."""
+    written = Path(os.path.normpath(base / name))
+    if written.exists():
+        return written
+    slashed = name.replace("\\", "/")
+    names = dict.fromkeys((slashed, *(unicodedata.normalize(form, slashed) for form in ("NFC", "NFD"))))
+    meant = [Path(os.path.normpath(base / it)) for it in names]
+    return next((path for path in meant if path.exists()), meant[0] if slashed != name else written)
+
+
+def write_skeleton(data_dir: str | Path, turns: str | Path | None = None) -> tuple[Path, int]:
+    """Begin the metadata of a folder: a row for each of its clips, or for each turn that turn tables name.
+
+    Args:
+        data_dir: Folder of the clips or recordings.
+        turns: A turn table; None takes those beside the recordings, if there are any.
+
+    Returns:
+        The file, ``metadata.csv`` in the folder, and how many rows it has.
+
+    Raises:
+        CorpusError: If there is metadata already, no clip is there, or a turn table cannot be read.
+    """
+    folder = Path(data_dir).expanduser().absolute()
+    if there := next((name for name in METADATA_FILES if (folder / name).exists()), None):
+        raise CorpusError(f"{folder / there} is there already: change it, or move it away")
+    clips = recordings_in(folder)
+    if not clips:
+        raise CorpusError(f"{folder} holds no audio or video files")
+    if turns is not None:
+        tables = [read_turns_of(folder, Path(turns).expanduser().absolute())]
+    else:
+        tables = tables_beside(folder) if any_table(folder) else []
+    rows: list[Mapping[str, Any]] = [row for table in tables for row in table.rows]
+    if not tables:
+        names = sorted((clip.relative_to(folder).as_posix() for clip in clips), key=_by_number)
+        rows = [{"file_name": name} for name in names]
+    columns = [
+        name for name in COLUMNS if name not in ("utterance_id", "channel") or any(row.get(name) for row in rows)
+    ]
+    # Spreadsheets take a csv for utf-8 where it begins with the mark.
+    with (folder / "metadata.csv").open("x", encoding="utf-8-sig", newline="") as file:
+        table = csv.DictWriter(file, list(dict.fromkeys([*columns, *(name for row in rows for name in row)])))
+        table.writeheader()
+        table.writerows(rows)
+    return folder / "metadata.csv", len(rows)
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    """A key that sorts clip2 before clip10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name)]
+
+
 def watched(data_dir: Path) -> list[Path]:
     """The metadata, wherever it may lie, and the folders of the clips."""
-    candidates = [folder / name for folder in (data_dir, *(data_dir / s for s in SPLITS)) for name in METADATA_FILES]
-    clips = [row.clip() for row in _read_metadata(data_dir)] if any(path.is_file() for path in candidates) else []
-    return [*candidates, *sorted({clip.parent for clip in clips if clip})]
+    candidates = [folder / name for folder in _folders(data_dir) for name in METADATA_FILES]
+    there = any(path.is_file() for path in candidates)
+    clips = [row.clip for row in _rows(_read_metadata(data_dir), data_dir)] if there else recordings_in(data_dir)
+    return [*candidates, data_dir, *sorted({clip.parent for clip in clips if clip} - {data_dir})]
 
 
-def _read_metadata(data_dir: Path) -> list[_Row]:
-    """The rows of all splits, in the order of the files; each has a ``split``."""
-    folders: dict[str | None, Path] = {None: data_dir, **{split: data_dir / split for split in SPLITS}}
-    files = [(file, split) for split, folder in folders.items() if (file := _metadata_file(folder))]
+def _folders(data_dir: Path) -> dict[Path, str | None]:
+    """Where metadata may lie, and of which split it is there."""
+    return {data_dir: None, **{data_dir / word: split for split, words in SPLIT_WORDS.items() for word in words}}
+
+
+def _read_metadata(data_dir: Path) -> list[tuple[Table, str | None]]:
+    """The tables in a folder, with the split of each whose folder says it."""
+    files = [(file, split) for folder, split in _folders(data_dir).items() if (file := _metadata_file(folder))]
     if len(files) > 1 and files[0][1] is None:
         raise CorpusError(f"{files[0][0]} and {files[1][0]} both describe clips: keep one, or one per split")
-    if not files:
-        raise CorpusError(
-            f"{data_dir} holds no {', '.join(METADATA_FILES)}, and neither do its folders {', '.join(SPLITS)}: "
-            "write one row per utterance with at least the column file_name"
-        )
-    rows = [row for file, split in files for row in _metadata_rows(file, data_dir, split)]
-    if not rows:
-        raise CorpusError(f"{', '.join(str(file) for file, _ in files)}: no rows, write one per utterance")
-    return rows
+    for before, (file, split) in enumerate(files):
+        if split in [other for _, other in files[:before]]:
+            raise CorpusError(f"{file} is metadata of {split}, and so is that of another folder: keep one")
+    return [(read_table(file), split) for file, split in files]
 
 
 def _metadata_file(folder: Path) -> Path | None:
@@ -191,54 +298,47 @@ def _metadata_file(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _metadata_rows(file: Path, data_dir: Path, split: str | None) -> Iterator[_Row]:
-    """Rows of one metadata file."""
-    table = _read_table(file)
-    if "file_name" not in table.column_names:
-        raise CorpusError(
-            f"{file} has no column file_name, only {', '.join(table.column_names)}: "
-            "add it, with the path of each clip relative to this file (empty where an utterance has none)"
-        )
+def _rows(tables: Sequence[tuple[Table, str | None]], data_dir: Path) -> list[_Row]:
+    """The rows of tables; each has a ``split``."""
     made_here = set(utterance_features([], {})) - set(COLUMNS)
-    for name in sorted(made_here.intersection(table.column_names)):
-        raise CorpusError(f"{file} has a column {name!r}, which the loader makes itself: rename it")
-    for number, values in enumerate(table.to_pylist(), start=1):
-        values["split"] = split or values.get("split") or "train"
-        yield _Row(file, number, data_dir, values, table.schema)
-
-
-def _read_table(file: Path) -> pa.Table:
-    """Read a metadata file; in csv only an empty cell is null, and our own columns are text whatever they look like."""
-    try:
-        if file.suffix == ".parquet":
-            return pa.parquet.read_table(file)
-        if file.suffix == ".jsonl":
-            return pa.Table.from_struct_array(pa.array(_json_objects(file)))
-        table = pa.csv.read_csv(
-            file,
-            parse_options=pa.csv.ParseOptions(newlines_in_values=True),
-            convert_options=pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(COLUMNS, pa.string()), null_values=[""], strings_can_be_null=True
-            ),
-        )
-        # Arrow looks at the names of columns only when they are asked for.
-        return table.rename_columns(table.column_names)
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise CorpusError(f"{file} cannot be read as utf-8 {file.suffix[1:]}: {error}") from error
-
-
-def _json_objects(file: Path) -> list[dict[str, Any]]:
-    """Rows of a jsonl file by the json module: Arrow's own reader takes text that looks like a date for a date."""
     rows = []
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").rstrip().split("\n"), start=1):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise CorpusError(f"{file}, line {number} is not json: {error}") from error
-        if not isinstance(row, dict):
-            raise CorpusError(f"{file}, line {number} is not a json object: write one {{...}} per line")
-        rows.append(row)
+    for table, split in tables:
+        names = table.types.names
+        if "file_name" not in names:
+            raise CorpusError(
+                f"{table.file} has no column file_name, only {', '.join(names)}: "
+                "add it, with the path of each clip relative to this file (empty where an utterance has none)"
+            )
+        for name in sorted(made_here.intersection(names)):
+            raise CorpusError(f"{table.file} has a column {name!r}, which the loader makes itself: rename it")
+        base = table.file.parent if table.file.name in METADATA_FILES else data_dir
+        for number, values in enumerate(table.rows, start=1):
+            whole = {**values, "split": split or values.get("split") or "train"}
+            rows.append(_Row(table.file, number, data_dir, base, whole, table.types))
+    if not rows:
+        raise CorpusError(f"{', '.join(str(table.file) for table, _ in tables)}: no rows, write one per utterance")
     return rows
+
+
+def _tell(tables: Sequence[tuple[Table, str | None]], rows: Sequence[_Row]) -> None:
+    """Say what was found in tables, and what in them was read otherwise than it is written."""
+    for table, _ in tables:
+        names = table.types.names
+        known = [name for name in COLUMNS if name in names]
+        absent = [name for name in COLUMNS if name not in names]
+        extras = [name for name in names if name not in COLUMNS]
+        logger.info(
+            "%s: columns %s; not there: %s; kept as they are: %s%s",
+            table.file.name,
+            ", ".join(known),
+            ", ".join(absent) or "none",
+            ", ".join(extras) or "none",
+            "".join(f"; {note}" for note in table.notes),
+        )
+    files = {row.clip: row.text("file_name") for row in rows if row.clip}
+    missing = [name for clip, name in files.items() if not clip.is_file()]
+    if missing:
+        logger.warning("%s of %s files are missing, the first is %s", len(missing), len(files), missing[0])
 
 
 def _extra_columns(rows: Iterable[_Row]) -> Mapping[str, Any]:
@@ -280,7 +380,7 @@ def _utterances(
                 f"utterance {utterance.utterance_id!r} stands in row {first.number} of {first.file} already: "
                 "give each row an utterance_id of its own",
             )
-        split = row.one_of("split", SPLITS) or "train"
+        split = row.one_of("split", _SPLITS) or "train"
         home = split_of.setdefault(utterance.dialogue_id, split)
         if verify and home != split:
             raise row.error(
@@ -329,11 +429,8 @@ def _sort_turns(dialogues: Iterable[list[_Turn]]) -> None:
         turns.sort(key=_start)
         sorted_ones.append(name)
     if sorted_ones:
-        logger.info(
-            "the rows of %s dialogues, the first of which is %s, were put in the order of start",
-            len(sorted_ones),
-            sorted_ones[0],
-        )
+        more = f" and {len(sorted_ones) - 3} more" if len(sorted_ones) > 3 else ""
+        logger.info("turns were put in the order of start, in dialogue %s%s", ", ".join(sorted_ones[:3]), more)
 
 
 def _start(turn: _Turn) -> float:
@@ -360,10 +457,10 @@ def _row_utterance(row: _Row, labels: Sequence[str], extras: Iterable[str], part
         dialogue_id=row.text("dialogue_id") or recording or utterance_id,
         utterance_id=utterance_id,
         text=row.text("text") or "",
-        emotion=row.one_of("emotion", labels),
+        emotion=row.label(labels),
         speaker=row.text("speaker"),
         gender=row.one_of("gender", GENDERS),
-        clip=row.clip(),
+        clip=row.clip,
         start=row.seconds("start"),
         end=row.seconds("end"),
         extras={name: row.values.get(name) for name in extras},

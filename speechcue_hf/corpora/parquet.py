@@ -25,7 +25,7 @@ from datasets.exceptions import DatasetGenerationError
 
 from speechcue_hf.audio import probe, read_sound
 from speechcue_hf.corpora.identity import identify, restore_identity
-from speechcue_hf.corpora.schema import SPLITS
+from speechcue_hf.corpora.schema import SPLIT_WORDS, SPLITS
 from speechcue_hf.corpora.writing import (
     check_splits_of,
     check_whole,
@@ -49,13 +49,6 @@ from speechcue_hf.records import (
 logger = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
-
-_SPLIT_WORDS = {
-    "train": {"train", "training"},
-    "validation": {"validation", "valid", "val", "dev"},
-    "test": {"test", "testing", "eval", "evaluation"},
-}
-"""Split → the words by which ``load_dataset`` knows it in the name of a file or folder."""
 
 ROWS_PER_GROUP = 256
 """Most rows held in memory at a time; 256 clips of a few seconds are some 50 MB."""
@@ -244,7 +237,7 @@ def _split_of(path: Path, place: Path) -> str | None:
     folders = path.relative_to(place).parent.parts if place.is_dir() else ()
     for name in (path.stem, *reversed(folders)):
         words = {word for word in re.split(r"[^a-z]+", name.lower()) if word}
-        splits = [split for split, of_split in _SPLIT_WORDS.items() if words & of_split]
+        splits = [split for split, of_split in SPLIT_WORDS.items() if words & {*of_split}]
         if len(splits) > 1:
             raise CorpusError(f"{path} names {' and '.join(splits)}: rename it, so that it says of which split it is")
         if splits:

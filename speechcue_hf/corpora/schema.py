@@ -20,6 +20,13 @@ from speechcue_hf.errors import CorpusError
 SPLITS = ("train", "validation", "test")
 """In the order in which ``load_dataset`` gives them."""
 
+SPLIT_WORDS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing", "eval", "evaluation"),
+}
+"""Split → the words by which ``load_dataset`` knows it in the name of a file or folder."""
+
 AUDIO_STATUSES = ("ok", "missing", "corrupt", "miscut", "truncated", "too_short", "none")
 """``none``: the release has no clip. ``miscut``: the clip holds more than the utterance. ``truncated``: the file ends
 early, by what it says of its own length. ``too_short``: under 0.3 s."""

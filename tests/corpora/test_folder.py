@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import logging
 import shutil
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import parselmouth
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
 from datasets import List, Value, load_dataset
 
-import speechcue_hf  # noqa: F401
+from speechcue_hf import measure_dataset, read_dataset, write_dataset
+from speechcue_hf.corpora import recordings
+from speechcue_hf.corpora.folder import write_skeleton
 from speechcue_hf.errors import CorpusError
 
 ROWS: list[dict[str, Any]] = [
@@ -168,13 +174,13 @@ def test_scattered_dialogue_is_grouped_in_file_order(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "change", "message"),
     [
-        (2, {"split": "dev"}, r"row 2, column split: 'dev' is not one of train, validation, test"),
+        (2, {"split": "held out"}, r"row 2, column split: 'held out' is not one of train, validation, test"),
         (
             3,
             {"utterance_id": "call_a"},
             r"row 3, column utterance_id: utterance 'call_a' stands in row 1 of .* already",
         ),
-        (1, {"gender": "f"}, r"row 1, column gender: 'f' is not one of female, male"),
+        (1, {"gender": "w"}, r"row 1, column gender: 'w' is not one of female, male"),
         (2, {"start": "1:25"}, r"row 2, column start: '1:25' is not a number of seconds"),
         (2, {"start": "nan"}, r"row 2, column start: 'nan' is not a number of seconds"),
         (2, {"end": 1.0}, r"row 2, column end: 1.0 s lies before the start, 1.25 s"),
@@ -295,3 +301,270 @@ def test_two_processes_give_the_same_rows(folder: Path) -> None:
         )
         == alone
     )
+
+
+VOICES = {"Ann": 215, "Ben": 104}
+TURNS = [("Ann", 0.0, 2.0), ("Ben", 2.25, 4.0), ("Ann", 4.5, 6.0), ("Ben", 5.5, 7.0)]
+"""Speaker, start and end in s of a call of eight seconds; the last two overlap."""
+
+
+def buzz(pitch: float, seconds: float, rate: int = 16000) -> Any:
+    """A voice without words, of a stated pitch."""
+    times = np.arange(round(seconds * rate)) / rate
+    return sum(0.2 / k * np.sin(2 * np.pi * k * pitch * times) for k in range(1, 8)) / 2
+
+
+def write_call(file: Path) -> Any:
+    """A call with a speaker on each channel; its samples, as whole numbers of 16 bits."""
+    samples = np.zeros((8 * 16000, 2))
+    for speaker, start, end in TURNS:
+        place = slice(round(start * 16000), round(end * 16000))
+        samples[place, list(VOICES).index(speaker)] = buzz(VOICES[speaker], end - start)
+    samples = np.round(samples * 2**15) / 2**15
+    file.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(file, samples, 16000)
+    return samples
+
+
+def call_rows(**more: Any) -> list[dict[str, Any]]:
+    return [
+        {"file_name": "rec/call.wav", "speaker": speaker, "start": start, "end": end, **more}
+        for speaker, start, end in TURNS
+    ]
+
+
+def heard(audio: dict[str, Any]) -> Any:
+    return soundfile.read(io.BytesIO(audio["bytes"]), always_2d=True)[0]
+
+
+def test_turns_are_cut_out_of_their_recording(tmp_path: Path) -> None:
+    samples = write_call(tmp_path / "mine/rec/call.wav")
+    write(tmp_path / "mine", call_rows(channel=""))
+    for options in ({}, {"streaming": True}):
+        train = list(load(tmp_path / "mine", **options)["train"])
+        assert [row["audio_status"] for row in train] == ["ok"] * 4
+        assert [row["dialogue_id"] for row in train] == ["rec/call"] * 4
+        assert [row["turn"] for row in train] == [0, 1, 2, 3]
+        assert train[1]["utterance_id"] == "rec/call_2.25-4"
+        assert train[1]["audio"]["path"] == "call_2.25-4.flac"
+        for row, (_, start, end) in zip(train, TURNS, strict=True):
+            assert row["audio"]["bytes"][:4] == b"fLaC"
+            np.testing.assert_array_equal(heard(row["audio"]), samples[round(start * 16000) : round(end * 16000)])
+
+
+@pytest.mark.parametrize("names", [(0, 1), ("left", "right")])
+def test_a_channel_is_what_praat_measures_in_that_channel_alone(tmp_path: Path, names: tuple[Any, Any]) -> None:
+    samples = write_call(tmp_path / "mine/rec/call.wav")
+    channels = dict(zip(VOICES, names, strict=True))
+    write(tmp_path / "mine", [{**row, "channel": channels[row["speaker"]]} for row in call_rows()])
+    measured = measure_dataset(load(tmp_path / "mine")["train"])
+    for row, (speaker, start, end) in zip(measured, TURNS, strict=True):
+        alone = samples[round(start * 16000) : round(end * 16000), list(VOICES).index(speaker)]
+        pitch = parselmouth.Sound(alone, 16000).to_pitch().selected_array["frequency"]
+        assert row["duration_s"] == pytest.approx(end - start)
+        assert row["f0_median_hz"] == pytest.approx(np.median(pitch[pitch > 0]), rel=0.01)
+        assert row["f0_median_hz"] == pytest.approx(VOICES[speaker], rel=0.01)
+
+
+def test_a_file_is_one_utterance_without_times_or_when_it_is_cut_already(tmp_path: Path) -> None:
+    write_clips(tmp_path / "mine", ["a.wav", "b.wav", "c.wav"])
+    entries = [
+        {"file_name": "a.wav", "start": None, "end": None},
+        {"file_name": "b.wav", "start": 7.0, "end": 7.6},
+        {"file_name": "c.wav", "start": 7.6, "end": None},
+    ]
+    write(tmp_path / "mine", entries, "jsonl")
+    train = load(tmp_path / "mine")["train"]
+    assert [row["audio"]["path"] for row in train] == [str(tmp_path / "mine" / row["file_name"]) for row in entries]
+    assert train["utterance_id"][:] == ["a", "b", "c"]
+    assert train["start"][:] == [None, 7.0, 7.6]
+
+
+def test_rows_by_speaker_are_put_in_speaking_order(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="speechcue_hf")
+    write_call(tmp_path / "mine/rec/call.wav")
+    write(tmp_path / "mine", sorted(call_rows(), key=lambda row: str(row["speaker"])))
+    train = load(tmp_path / "mine")["train"]
+    assert train["start"][:] == [start for _, start, _ in TURNS]
+    assert train["turn"][:] == [0, 1, 2, 3]
+    assert "turns were put in the order of start, in dialogue rec/call" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({3: {"end": 9.0}}, "row 4, column end: the file lasts 8.000 s: several turns name it.*at 9 s: correct"),
+        ({3: {"start": 5500, "end": 7000}}, "row 4, column end: .*if times are in ms, divide them by 1000"),
+        ({2: {"channel": 2}}, "row 3, column channel: there is no channel 2: the file has 2 channels, 0 to 1"),
+        ({2: {"channel": "TV"}}, "row 3, column channel: 'TV' is no channel.*rename the column if"),
+        (
+            {1: {"start": None, "end": None}},
+            "row 2, column start: is not given, and row 1 of metadata.jsonl gives times",
+        ),
+        ({1: {"end": 2.25}}, "row 2, column end: 2.25 s is the start, 2.25 s"),
+        ({1: {"start": -1}}, "row 2, column start: -1 s lies before the beginning"),
+        ({1: {"start": "2,25"}}, "row 2, column start: '2,25' is not a number of seconds: write 2.25"),
+        ({1: {"start": 0.0, "end": 2.0}}, "row 2, column file_name: utterance 'rec/call_0-2' stands in row 1"),
+    ],
+)
+def test_times_and_channels_that_do_not_fit(tmp_path: Path, changes: dict[int, Any], message: str) -> None:
+    write_call(tmp_path / "mine/rec/call.wav")
+    entries = [{**row, **changes.get(place, {})} for place, row in enumerate(call_rows())]
+    if isinstance(entries[1]["start"], str):
+        entries = [{**row, "start": str(row["start"])} for row in entries]
+    if any(isinstance(row.get("channel"), str) for row in entries):
+        entries = [{**row, "channel": row.get("channel") or "0"} for row in entries]
+    write(tmp_path / "mine", entries, "jsonl")
+    with pytest.raises(CorpusError, match=message):
+        load(tmp_path / "mine")
+
+
+def test_one_clip_in_two_rows(tmp_path: Path) -> None:
+    write_clips(tmp_path / "mine", ["a.wav"])
+    write(tmp_path / "mine", [{"file_name": "a.wav", "utterance_id": name} for name in "xy"])
+    with pytest.raises(
+        CorpusError, match=r"row 1, column file_name: this is the same clip as that of row 2 of metadata"
+    ):
+        load(tmp_path / "mine")
+
+
+def test_times_that_count_from_each_file_are_not_taken_for_those_of_a_conversation(tmp_path: Path) -> None:
+    write_clips(tmp_path / "mine", ["a.wav", "b.wav"])
+    tone = soundfile.read(tmp_path / "mine/a.wav")[0]
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / "mine" / name, np.tile(tone, 10), 16000)
+    entries = [{"file_name": "a.wav", "start": 0.9, "end": 2.0}, {"file_name": "b.wav", "start": 0.2, "end": 2.0}]
+    write(tmp_path / "mine", [{**row, "dialogue_id": "d"} for row in entries])
+    with pytest.raises(CorpusError, match=r"row 2, column start: .*if times count from the beginning of each file"):
+        load(tmp_path / "mine")
+
+
+def test_turns_without_a_start_among_others(tmp_path: Path) -> None:
+    write_clips(tmp_path / "mine", ["a.wav", "b.wav", "c.wav"])
+    starts = {"a.wav": 5.0, "b.wav": None, "c.wav": 1.0}
+    write(tmp_path / "mine", [{"file_name": name, "dialogue_id": "d", "start": it} for name, it in starts.items()])
+    with pytest.raises(CorpusError, match=r"row 3, column start: it starts before a turn.*other turns have no start"):
+        load(tmp_path / "mine")
+
+
+def test_a_recording_that_is_damaged_or_missing_keeps_its_rows(tmp_path: Path) -> None:
+    (tmp_path / "mine/rec").mkdir(parents=True)
+    (tmp_path / "mine/rec/call.wav").write_bytes(b"RIFF and nothing more")
+    gone = [{**row, "file_name": "rec/gone.wav"} for row in call_rows()]
+    write(tmp_path / "mine", [*call_rows(), *gone])
+    train = load(tmp_path / "mine")["train"]
+    assert train["audio_status"][:] == ["corrupt"] * 4 + ["missing"] * 4
+    assert set(train["audio"]) == {None}
+
+
+def test_a_dataset_of_turns_stands_alone(tmp_path: Path) -> None:
+    samples = write_call(tmp_path / "mine/rec/call.wav")
+    write(tmp_path / "mine", call_rows())
+    write_dataset(load(tmp_path / "mine"), tmp_path / "out")
+    shutil.rmtree(tmp_path / "mine")
+    rows = read_dataset(tmp_path / "out")["train"]
+    np.testing.assert_array_equal(heard(rows[1]["audio"]), samples[36000:64000])
+
+
+def test_more_clips_than_are_held_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_call(tmp_path / "mine/rec/call.wav")
+    write(tmp_path / "mine", call_rows())
+    at_once = list(load(tmp_path / "mine")["train"])
+    monkeypatch.setattr("speechcue_hf.corpora.builder.BYTES_AT_ONCE", 1)
+    assert list(load(tmp_path / "mine", streaming=True)["train"]) == at_once
+
+
+def test_dialogues_of_one_recording_are_cut_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = []
+    cut = recordings.read_sound
+    monkeypatch.setattr(recordings, "read_sound", lambda audio, use: passes.append(audio) or cut(audio, use))
+    soundfile.write(tmp_path / "long.wav", buzz(200, 40), 16000)
+    write(
+        tmp_path,
+        [{"file_name": "long.wav", "dialogue_id": f"d{n}", "start": float(n), "end": n + 1.0} for n in range(40)],
+    )
+    assert len(list(load(tmp_path, streaming=True)["train"])) == 40
+    assert len(passes) == 1
+
+
+def test_what_spreadsheets_and_windows_make_of_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="speechcue_hf")
+    composed, apart = (unicodedata.normalize(form, "clips/gêné.wav") for form in ("NFC", "NFD"))
+    write_clips(tmp_path / "mine", ["clips/a.wav", composed])
+    text = (
+        "file_name, dialogue_id, Gender, emotion, text, split, mood\n"
+        "clips\\a.wav, call, F, happy , Hello, train, 3\n"
+        f"{apart}, visit, Male, neutral, Hi, dev, 4\n,,,,,,\n"
+    )
+    (tmp_path / "mine/metadata.csv").write_text(text, encoding="utf-8")
+    splits = load(tmp_path / "mine")
+    [first], [second] = splits["train"], splits["validation"]
+    assert [row["audio"]["path"] for row in (first, second)] == [
+        str(tmp_path / "mine" / name) for name in ("clips/a.wav", composed)
+    ]
+    assert first["utterance_id"] == "clips/a"
+    assert [row["gender"] for row in (first, second)] == ["female", "male"]
+    assert splits["train"].features["emotion"].names == ["happy", "neutral"]
+    assert first["text"] == "Hello" and first["mood"] == 3
+    assert (
+        "metadata.csv: columns file_name, dialogue_id, split, gender, text, emotion; not there: utterance_id, speaker, "
+        "start, end, channel; kept as they are: mood; 'Gender' is taken for gender"
+    ) in caplog.text
+
+
+def test_labels_that_differ_in_capitals_only(folder: Path) -> None:
+    write(folder, [{**row, "emotion": label} for row, label in zip(rows(), ["Happy", "happy", "sad"], strict=True)])
+    with pytest.raises(CorpusError, match=r"row 2, column emotion: 'happy' is the label 'Happy' of row 1"):
+        load(folder)
+    assert load(folder, labels=["sad", "happy"])["train"]["emotion"][:] == [1, 1, 0]
+
+
+def test_a_folder_for_each_split_by_other_words(tmp_path: Path) -> None:
+    for word in ("training", "dev"):
+        write_clips(tmp_path / "mine" / word, [f"{word}.wav"])
+        write(tmp_path / "mine" / word, [{"file_name": f"{word}.wav"}])
+    assert {name: len(rows) for name, rows in load(tmp_path / "mine").items()} == {"train": 1, "validation": 1}
+    write(tmp_path / "mine/valid", [{"file_name": "x.wav"}])
+    with pytest.raises(CorpusError, match="is metadata of validation, and so is that of another folder"):
+        load(tmp_path / "mine")
+
+
+def test_missing_clips_are_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(folder, [{"file_name": "C:\\clips\\a.wav"}])
+    with pytest.raises(CorpusError, match=r"row 1, column file_name: .* is a path of another machine"):
+        load(folder)
+    write(folder, [{"file_name": "clips/a.wav"}, {"file_name": "elsewhere/a.wav"}])
+    assert load(folder)["train"]["audio_status"][:] == ["ok", "missing"]
+    assert "1 of 2 files are missing, the first is elsewhere/a.wav" in caplog.text
+
+
+def test_turn_tables_take_the_place_of_metadata(tmp_path: Path) -> None:
+    samples = write_call(tmp_path / "mine/call.wav")
+    lines = [f"SPEAKER call 1 {start} {end - start} <NA> <NA> {who} <NA> <NA>" for who, start, end in TURNS]
+    for table in (tmp_path / "mine/call.rttm", tmp_path / "elsewhere.rttm"):
+        table.write_text("\n".join(lines))
+        options = {} if table.parent.name == "mine" else {"turns": str(table)}
+        train = load(tmp_path / "mine", **options)["train"]
+        assert train["speaker"][:] == [speaker for speaker, _, _ in TURNS]
+        assert train["dialogue_id"][:] == ["call"] * 4
+        np.testing.assert_array_equal(heard(train[1]["audio"]), samples[36000:64000])
+    table.write_text("\n".join(lines[:2]))
+    assert len(load(tmp_path / "mine", turns=str(table))["train"]) == 2
+    (tmp_path / "mine/call.rttm").write_text("\n".join(lines[:3]))
+    assert len(load(tmp_path / "mine")["train"]) == 3
+
+
+def test_the_skeleton_of_metadata(tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips", ["utt10.wav", "utt2.wav", "below/utt1.flac"])
+    file, count = write_skeleton(tmp_path / "clips")
+    assert count == 3 and load(tmp_path / "clips")["train"]["utterance_id"][:] == ["below/utt1", "utt2", "utt10"]
+    with pytest.raises(CorpusError, match="is there already"):
+        write_skeleton(tmp_path / "clips")
+    write_call(tmp_path / "calls/call.wav")
+    said = {"segments": [{"start": a, "end": b, "speaker": who, "text": "Hello"} for who, a, b in TURNS]}
+    (tmp_path / "calls/call.json").write_text(json.dumps(said))
+    by_table = list(load(tmp_path / "calls")["train"])
+    file, count = write_skeleton(tmp_path / "calls")
+    assert count == 4
+    assert file.read_text(encoding="utf-8-sig").splitlines()[1] == "call.wav,,,Ann,,Hello,,0.0,2.0"
+    assert list(load(tmp_path / "calls")["train"]) == by_table

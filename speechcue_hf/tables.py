@@ -103,7 +103,7 @@ def _write_xlsx(rows: Sequence[Row], path: Path) -> None:
     columns, flattened = _flat_rows(rows)
     book = openpyxl.Workbook()
     sheet = book.active
-    lines = [columns, *([row.get(name) for name in columns] for row in flattened)]
+    lines: list[list[Any]] = [[*columns], *([row.get(name) for name in columns] for row in flattened)]
     for place, line in enumerate(lines, start=1):
         for number, value in enumerate(line, start=1):
             cell = sheet.cell(place, number)

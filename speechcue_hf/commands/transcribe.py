@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     from speechcue_hf.corpora.writing import end_writing, join_writing
     from speechcue_hf.records import write_record, write_record_once
     from speechcue_hf.transcription.given_turns import completed
-    from speechcue_hf.transcription.turn_table import complete_table, part_name, read_part, write_turns
+    from speechcue_hf.transcription.turn_table import TURNS_FILE, complete_table, part_name, read_part, write_turns
 
     output, shard, count = arguments.output, arguments.shard, arguments.num_shards
     if not 0 <= shard < count:
@@ -76,8 +76,12 @@ def run(arguments: argparse.Namespace) -> None:
             (unfinished / name).unlink()
 
     end_writing(output, [], add=add_table)
-    print(f"{output} has the turns in metadata.csv: correct it with any editor, and keep its name and columns.")
-    print_next("prepare", "folder", "--data-dir", output, "-o", output.with_name(f"{output.absolute().name}-turns"))
+    table = TURNS_FILE if given is None or given.table.parent != output.absolute() else given.table.name
+    print(f"{output / table} has the turns: correct it with any editor, and keep its name and columns.")
+    beside = f"{output.absolute().name}-turns"
+    print_next(
+        "prepare", "folder", "--data-dir", output, "-o", output.parent / (beside if output.name else f"../{beside}")
+    )
 
 
 class _Given(NamedTuple):

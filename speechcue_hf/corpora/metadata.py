@@ -76,11 +76,12 @@ def read_table(file: Path) -> Table:
     Raises:
         CorpusError: If it cannot be read, or what a column or a value means is not clear.
     """
+    notes: list[str] = []
     try:
         if file.suffix == ".parquet":
-            table, notes = pa.parquet.read_table(file), []
+            table = pa.parquet.read_table(file)
         elif file.suffix == ".jsonl":
-            table, notes = pa.Table.from_struct_array(pa.array(_json_objects(file))), []
+            table = pa.Table.from_struct_array(pa.array(_json_objects(file)))
         else:
             table, notes = _read_csv(file)
     except (pa.ArrowException, OSError, ValueError, OverflowError, csv.Error) as error:

@@ -91,11 +91,12 @@ class MisfitError(ValueError):
 
     Attributes:
         said: What it is that does not fit: ``start``, ``end``, ``channel`` or ``file_name``.
+        name: Of the utterance; empty for one alone.
     """
 
     def __init__(self, said: str, problem: str) -> None:
         super().__init__(problem)
-        self.said = said
+        self.said, self.name = said, ""
 
 
 class Spoken(NamedTuple):
@@ -149,18 +150,32 @@ def find_parts(utterances: Sequence[Spoken]) -> Iterator[Part | None]:
             together.setdefault(_identity(utterance.audio), []).append(utterance)
     found: dict[Any, Probe | None] = {}
     for utterance in utterances:
-        if utterance.audio is None:
-            _check_times(utterance)
-            yield None
-            continue
-        key = _identity(utterance.audio)
-        shared = len(together[key]) > 1
-        _check_times(utterance)
-        if shared:
-            _check_told_apart(utterance, together[key])
-        if key not in found and (utterance.timed or utterance.channel is not None):
-            found[key] = _look(utterance.audio)
-        yield _part_of(utterance, found.get(key), shared)
+        sharing = [utterance] if utterance.audio is None else together[_identity(utterance.audio)]
+        try:
+            yield _checked_part(utterance, sharing, found)
+        except MisfitError as error:
+            error.name = utterance.name
+            raise
+
+
+def _checked_part(utterance: Spoken, sharing: Sequence[Spoken], found: dict[Any, Probe | None]) -> Part | None:
+    """The part of an utterance, of whose file ``sharing`` are all utterances; ``found`` keeps what is in files."""
+    start, end = utterance.start, utterance.end
+    _check_times(utterance)
+    if utterance.audio is None:
+        return None
+    shared = len(sharing) > 1
+    if shared:
+        _check_told_apart(utterance, sharing)
+    if start is None or end is None:
+        start = end = None
+    key = _identity(utterance.audio)
+    if key not in found and (start is not None or utterance.channel is not None):
+        found[key] = _look(utterance.audio)
+    if (probed := found.get(key)) is not None:
+        return choose_part(probed, start, end, utterance.channel, shared=shared)
+    # What cannot be opened is as it is stated.
+    return Part(start or 0.0, end, utterance.channel) if shared else None
 
 
 def _check_times(utterance: Spoken) -> None:
@@ -201,16 +216,6 @@ def _look(audio: Audio) -> Probe | None:
         return probe(audio)
     except AudioError:
         return None
-
-
-def _part_of(utterance: Spoken, found: Probe | None, shared: bool) -> Part | None:
-    """The part of an utterance by what was found in its file; what cannot be opened is as it is stated."""
-    _, _, start, end, channel = utterance
-    if start is None or end is None:
-        start = end = None
-    if found is not None:
-        return choose_part(found, start, end, channel, shared=shared)
-    return Part(start or 0.0, end, channel) if shared else None
 
 
 def choose_part(
@@ -260,30 +265,53 @@ def _misfit(turn: float, end: float, length: float, shared: bool) -> str:
     return f"the file lasts {length:.3f} s: {readings}: {fix}"
 
 
-def utterance_clip(
-    audio: Audio, start: float | None = None, end: float | None = None, channel: str | int | None = None
-) -> dict[str, Any]:
-    """The clip of one utterance, cut out of its recording where the file is one.
+def cut_turns(utterances: Sequence[Spoken]) -> Iterator[CutClip | None]:
+    """The clips of utterances that are cut out of their recordings, each of which is decoded once.
 
     Args:
-        audio: The file.
-        start: Of the utterance, in s.
-        end: Of the utterance, in s.
-        channel: Its channel: a number from 0, ``left`` or ``right``.
+        utterances: All that may name the same files.
 
-    Returns:
-        ``{"path": ..., "bytes": ...}``.
+    Yields:
+        The clip of each utterance, in their order; None for one that is its whole file.
 
     Raises:
-        ValueError: As of :func:`find_parts`, which names what is said wrongly, or if the channel is none.
-        AudioError: If the part cannot be cut out.
+        MisfitError: As of :func:`find_parts`, before the first clip.
     """
-    number = None if channel is None else channel_number(channel)
-    whole = {"path": None, "bytes": None, **(audio if isinstance(audio, Mapping) else {"path": fspath(audio)})}
-    part = next(find_parts([Spoken("it", whole, start, end, number)]))
-    if part is None:
+    parts = list(find_parts(utterances))
+    together = zip(utterances, parts, strict=True)
+    cut = cut_clips([(it.audio, part) for it, part in together if it.audio is not None and part is not None])
+    for part in parts:
+        yield None if part is None else next(cut)
+
+
+def spoken(audio: Audio | None, name: str = "", **said: Any) -> Spoken:
+    """An utterance by what users say of it.
+
+    Args:
+        audio: Its file; a table may have ``start``, ``end`` and ``channel`` beside ``path`` and ``bytes``.
+        name: What it is called in messages.
+        **said: ``start``, ``end`` and ``channel``, which come before what the table says.
+
+    Raises:
+        ValueError: If the channel is none.
+    """
+    inside = audio if isinstance(audio, Mapping) else {}
+    values = {key: inside.get(key) if said.get(key) is None else said[key] for key in PART_KEYS}
+    if values["channel"] is not None:
+        values["channel"] = channel_number(values["channel"])
+    file = {"path": audio.get("path"), "bytes": audio.get("bytes")} if isinstance(audio, Mapping) else audio
+    return Spoken(name, file, **values)
+
+
+def whole_or_cut(file: Audio, cut: CutClip | None) -> dict[str, Any]:
+    """A clip as in the column ``audio``: the file itself, or what was cut out of it.
+
+    Raises:
+        AudioError: If there is no sound in what was cut.
+    """
+    whole = {"path": None, "bytes": None, **(file if isinstance(file, Mapping) else {"path": fspath(file)})}
+    if cut is None:
         return whole
-    cut = next(cut_clips([(whole, part)]))
     if cut.flac is None:
         raise AudioError(str(cut.note))
     return {"path": whole["path"], "bytes": cut.flac}

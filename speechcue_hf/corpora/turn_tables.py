@@ -183,7 +183,8 @@ def _lines(file: Path) -> list[tuple[int, str]]:
 
 def _rttm(file: Path) -> list[Row]:
     """RTTM: one turn a line; channels count from 1, and say something only where there are several."""
-    rows, channels = [], set()
+    rows: list[Row] = []
+    channels: set[str] = set()
     for number, line in _lines(file):
         fields = line.split()
         if fields[0] != "SPEAKER":
@@ -251,7 +252,7 @@ def _intervals(grid: Any, tier: int) -> list[tuple[float, float, str]]:
 
 
 def _last_word(name: str) -> str:
-    return (re.findall(r"\w+", name.lower()) or [""])[-1]
+    return str((re.findall(r"\w+", name.lower()) or [""])[-1])
 
 
 def _subtitles(file: Path) -> list[Row]:
@@ -259,7 +260,7 @@ def _subtitles(file: Path) -> list[Row]:
     import webvtt
 
     try:
-        captions = webvtt.from_srt(str(file)) if file.suffix.lower() == ".srt" else webvtt.read(str(file), strict=True)
+        read = webvtt.from_srt(str(file)) if file.suffix.lower() == ".srt" else webvtt.read(str(file), strict=True)
     except (webvtt.errors.MalformedFileError, webvtt.errors.MalformedCaptionError) as error:
         raise ValueError(f"it is malformed: {error}") from error
     return _with_speakers(
@@ -270,7 +271,7 @@ def _subtitles(file: Path) -> list[Row]:
                 "speaker": it.voice,
                 "text": " ".join(it.text.split()),
             }
-            for it in captions
+            for it in read.captions
         ]
     )
 

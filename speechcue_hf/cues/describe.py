@@ -251,10 +251,11 @@ class SpeechDescriber(Record):
             ValueError: If the times or the channel do not fit the file.
             AudioError: If the part cannot be cut out.
         """
-        from speechcue_hf.corpora.recordings import utterance_clip
+        from speechcue_hf.corpora.recordings import cut_turns, spoken, whole_or_cut
         from speechcue_hf.cues.measure import measure_speech
 
-        audio = utterance_clip(clip, start, end, channel)
+        utterance = spoken(clip, start=start, end=end, channel=channel)
+        audio = whole_or_cut(clip, next(cut_turns([utterance])))
         measured = measure_speech({"audio": audio}, self.measurement_settings())
         row = {**dict.fromkeys(self.cues), **measured, "speaker": speaker, "gender": gender}
         row |= {"dialogue_id": str(audio["path"]), "turn": 0}

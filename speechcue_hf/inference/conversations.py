@@ -10,7 +10,7 @@ from datasets import Audio, ClassLabel, Dataset, Features, Value, concatenate_da
 
 from speechcue_hf.corpora.catalogue import NAMESPACE
 from speechcue_hf.corpora.clips import clip_status
-from speechcue_hf.corpora.recordings import MisfitError, Part, Spoken, channel_number, cut_clips, find_parts
+from speechcue_hf.corpora.recordings import PART_KEYS, MisfitError, Spoken, cut_turns, spoken
 from speechcue_hf.corpora.schema import utterance_features
 from speechcue_hf.errors import AudioError
 
@@ -97,43 +97,27 @@ def _turn_of(clip: str | Path | Mapping[str, Any]) -> Turn:
 
 def _clips(turns: Sequence[Turn]) -> Iterator[tuple[dict[str, Any] | None, str]]:
     """The clip of each turn as in the column ``audio``, cut out of its recording where there is one, and its state."""
-    spoken = [_spoken(turn, number) for number, turn in enumerate(turns)]
-    parts = list(_named_parts(spoken))
-    recordings = [(it.audio, part) for it, part in zip(spoken, parts, strict=True) if it.audio is not None and part]
-    cut = cut_clips(recordings)
-    for it, part in zip(spoken, parts, strict=True):
-        if part is None:
-            yield _whole(it.audio)
-        else:
-            clip = next(cut)
-            yield (None if clip.flac is None else {"bytes": clip.flac, "path": f"{it.name}.flac"}), clip.status
+    utterances = [_utterance(turn, number) for number, turn in enumerate(turns)]
+    try:
+        for utterance, cut in zip(utterances, cut_turns(utterances), strict=True):
+            if cut is None:
+                yield _whole(utterance.audio)
+            else:
+                flac = None if cut.flac is None else {"bytes": cut.flac, "path": f"{utterance.name}.flac"}
+                yield flac, cut.status
+    except MisfitError as error:
+        raise ValueError(f"{error.name}, {'audio' if error.said == 'file_name' else error.said}: {error}") from error
 
 
-def _spoken(turn: Turn, number: int) -> Spoken:
-    audio, channel = turn.get("audio"), turn.get("channel")
+def _utterance(turn: Turn, number: int) -> Spoken:
+    """What a turn says of its clip; a clip without a path is none."""
+    audio = turn.get("audio")
     if isinstance(audio, Mapping) and audio.get("bytes") is None:
         audio = audio.get("path")
     try:
-        return Spoken(
-            f"turn {number}",
-            audio,
-            turn.get("start"),
-            turn.get("end"),
-            None if channel is None else channel_number(channel),
-        )
+        return spoken(audio, f"turn {number}", **{key: turn.get(key) for key in PART_KEYS})
     except ValueError as error:
         raise ValueError(f"turn {number}, channel: {error}") from error
-
-
-def _named_parts(spoken: Sequence[Spoken]) -> Iterator[Part | None]:
-    """The part of each turn; what does not fit is named by its turn."""
-    parts = find_parts(spoken)
-    for it in spoken:
-        try:
-            yield next(parts)
-        except MisfitError as error:
-            said = "audio" if error.said == "file_name" else error.said
-            raise ValueError(f"{it.name}, {said}: {error}") from error
 
 
 def _whole(audio: Any) -> tuple[dict[str, Any] | None, str]:

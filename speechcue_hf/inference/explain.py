@@ -12,7 +12,7 @@ from datasets import Dataset, Features, Value
 from speechcue_hf.captions.check import Measured, contradicted
 from speechcue_hf.captions.parts import CUE_WORDS, cue_word
 from speechcue_hf.captions.reading import read_claims, read_denials, read_genders
-from speechcue_hf.corpora.recordings import PART_KEYS, utterance_clip
+from speechcue_hf.corpora.recordings import PART_KEYS, cut_turns, spoken, whole_or_cut
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.inference.classifier import EmotionClassifier, Prediction, joined_notes
@@ -139,7 +139,7 @@ class Explainer:
 
         Args:
             clips: The clips. One that says ``start``, ``end`` or ``channel`` beside its ``path`` is cut out of its
-                recording, as by :func:`speechcue_hf.corpora.recordings.utterance_clip`.
+                recording, by the rules of :func:`speechcue_hf.corpora.recordings.find_parts`.
             gender: Of all speakers, ``"female"`` or ``"male"``, if known. Levels are those of that gender, where the
                 describer has them; else those of the gender that the explanation itself states, as the captions of
                 training did; else those of all speakers.
@@ -151,11 +151,13 @@ class Explainer:
         Raises:
             ValueError: If times or a channel do not fit their file.
         """
+        cut = cut_turns([spoken(clip, _clip_name(clip)) for clip in clips])
         for start in progress(range(0, len(clips), batch_size), "Explaining", "batches"):
-            names = [_clip_name(clip) for clip in clips[start : start + batch_size]]
-            batch = [_utterance(clip) for clip in clips[start : start + batch_size]]
-            predictions = self.classifier.predict(_clip_rows(names, batch))
-            for name, clip, prediction in zip(names, batch, predictions, strict=True):
+            batch = clips[start : start + batch_size]
+            names = [_clip_name(clip) for clip in batch]
+            heard = [whole_or_cut(clip, next(cut)) for clip in batch]
+            predictions = self.classifier.predict(_clip_rows(names, heard))
+            for name, clip, prediction in zip(names, heard, predictions, strict=True):
                 yield self._checked(name, clip, prediction, gender)
 
     def _checked(self, name: str, clip: Audio, prediction: Prediction, gender: str | None) -> Explanation:
@@ -195,12 +197,6 @@ def check_claims(explanation: str, measured: Measured) -> tuple[CheckedClaim, ..
         )
         for claim in sorted([*read_claims(explanation), *read_denials(explanation)], key=lambda claim: claim.start)
     )
-
-
-def _utterance(clip: Audio) -> dict[str, Any]:
-    """A clip without what it says of its recording, out of which it is cut."""
-    said = clip if isinstance(clip, Mapping) else {"path": str(clip)}
-    return utterance_clip({"path": said.get("path"), "bytes": said.get("bytes")}, *map(said.get, PART_KEYS))
 
 
 def _clip_rows(names: Sequence[str], clips: Sequence[Mapping[str, Any]]) -> Dataset:

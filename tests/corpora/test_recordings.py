@@ -16,11 +16,14 @@ from speechcue_hf.corpora.recordings import (
     channel_number,
     choose_part,
     cut_clips,
+    cut_turns,
     find_parts,
-    utterance_clip,
+    spoken,
+    whole_or_cut,
 )
 from speechcue_hf.errors import AudioError
-from tests.media import as_wav, encoded, spoken
+from tests.media import as_wav, encoded
+from tests.media import spoken as voice_of
 
 RATE = 16000
 PARTS = [Part(1.0, 2.5), Part(0.0, 1.2), Part(1.9, 4.0)]
@@ -30,7 +33,7 @@ PARTS = [Part(1.0, 2.5), Part(0.0, 1.2), Part(1.9, 4.0)]
 @pytest.fixture
 def stereo():
     """Six seconds of a voice beside a tone, as whole numbers of 16 bits, shape ``(frames, 2)``."""
-    voice = spoken()[: 6 * RATE]
+    voice = voice_of()[: 6 * RATE]
     tone = 0.2 * np.sin(2 * np.pi * 300 * np.arange(len(voice)) / RATE)
     return np.round(np.stack([voice, tone], axis=1) * 2**15) / 2**15
 
@@ -71,7 +74,7 @@ def test_floats_at_the_scale_of_integers_come_to_full_scale(stereo):
 
 
 def test_of_a_lossy_recording_parts_are_what_decoding_all_of_it_gives():
-    content = {"path": None, "bytes": encoded(spoken(), RATE, "mp4", "aac")}
+    content = {"path": None, "bytes": encoded(voice_of(), RATE, "mp4", "aac")}
     whole = decode(content).samples
     for part, clip in zip(PARTS, cut_clips([(content, part) for part in PARTS]), strict=True):
         np.testing.assert_allclose(heard(clip).T, np.clip(whole[:, bounds(part)], -1, 1), atol=2.0**-15)
@@ -166,9 +169,17 @@ def test_channels_by_name():
 def test_the_clip_of_one_utterance(tmp_path, stereo):
     file = tmp_path / "call.wav"
     file.write_bytes(as_wav(stereo))
-    assert utterance_clip(file) == {"path": str(file), "bytes": None}
-    cut = utterance_clip({"path": str(file)}, 1.0, 2.0, "left")
+    whole, cut, beside = (
+        whole_or_cut(file, next(cut_turns([utterance])))
+        for utterance in (
+            spoken(file),
+            spoken({"path": str(file)}, start=1.0, end=2.0, channel="left"),
+            spoken({"path": str(file), "start": 1.0, "end": 2.0, "channel": 0}),
+        )
+    )
+    assert whole == {"path": str(file), "bytes": None}
     np.testing.assert_array_equal(soundfile.read(io.BytesIO(cut["bytes"]))[0], stereo[RATE : 2 * RATE, 0])
+    assert beside == cut
     file.write_bytes(as_wav(np.zeros((RATE, 12))))
     with pytest.raises(AudioError, match="12 channels, more than the 8 of a FLAC: name one"):
-        utterance_clip(file, 0.0, 0.5)
+        whole_or_cut(file, next(cut_turns([spoken(file, start=0.0, end=0.5)])))

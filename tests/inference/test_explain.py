@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import parselmouth
 import pytest
 import soundfile
@@ -135,6 +136,27 @@ def test_bytes_are_explained_like_their_file(explainer, tmp_path):
     assert from_bytes.clip == "audio bytes"
     assert from_bytes.probabilities == pytest.approx(from_path.probabilities, abs=1e-4)
     assert from_bytes.claims == from_path.claims
+
+
+def test_a_part_of_a_recording_is_explained_like_its_clip(explainer, tmp_path):
+    """The recording has another voice on its right, and before and after the part."""
+    samples, rate = soundfile.read(write_clip(tmp_path / "clip.wav", 150, 0.1), dtype="int16")
+    other = np.resize(soundfile.read(write_clip(tmp_path / "other.wav", 280, 0.3), dtype="int16")[0], 3 * len(samples))
+    left = np.concatenate([other[: len(samples)], samples, other[: len(samples)]])
+    soundfile.write(tmp_path / "call.wav", np.stack([left, other], axis=1), rate)
+    seconds = len(samples) / rate
+    part = {"path": str(tmp_path / "call.wav"), "start": seconds, "end": 2 * seconds, "channel": "left"}
+    of_clip, of_part = explainer([tmp_path / "clip.wav", part])
+    assert of_part.clip == f"{tmp_path / 'call.wav'} (start {seconds}, end {2 * seconds}, channel left)"
+    assert of_part.probabilities == pytest.approx(of_clip.probabilities, abs=1e-4)
+    expected = explainer.describer.describe_clip(tmp_path / "clip.wav")
+    found = explainer.describer.describe_clip(part)
+    apart = explainer.describer.describe_clip(part["path"], start=seconds, end=2 * seconds, channel=0)
+    for row in (found, apart):
+        assert row["f0_median_hz"] == expected["f0_median_hz"] and row["duration_s"] == pytest.approx(seconds)
+        assert row["speech_description"] == expected["speech_description"]
+    with pytest.raises(ValueError, match="there is no channel 2: the file has 2 channels, 0 to 1"):
+        explainer.describer.describe_clip(part["path"], channel=2)
 
 
 def test_what_a_model_was_taught(model_folder):

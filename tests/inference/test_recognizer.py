@@ -1,5 +1,6 @@
 """What evaluation scored from the files of commands, a recognizer must score from raw clips and the model alone."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 from transformers import pipeline
 
 import speechcue_hf.inference.pipelines  # noqa: F401
@@ -218,3 +220,36 @@ def test_predict_prints_a_table_and_writes_lines(hub, encoder, conversations, tm
     assert "32 predictions written to" in printed
     assert main(["predict", str(conversations), "--model", "tester/nothing"]) == 1
     assert "tester/nothing" in capsys.readouterr().err
+
+
+def test_turns_of_a_recording_are_heard_as_their_clips_are(encoder, conversations, tmp_path, capsys):
+    recognizer = EmotionRecognizer.from_pretrained(encoder)
+    with (conversations / "metadata.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    turns = [
+        {"text": row["text"], "speaker": row["speaker"], "audio": conversations / row["file_name"]} for row in rows
+    ]
+    samples = [soundfile.read(turn["audio"], dtype="int16") for turn in turns]
+    rate = samples[0][1]
+    silent = [np.zeros(len(clip), dtype="int16") for clip, _ in samples]
+    joined = np.concatenate([np.stack([clip, still], axis=1) for (clip, _), still in zip(samples, silent, strict=True)])
+    soundfile.write(tmp_path / "call.wav", joined, rate)
+    ends = np.cumsum([len(clip) for clip, _ in samples]) / rate
+    starts = [0.0, *ends[:-1]]
+    of_recording = [
+        {**turn, "audio": {"path": str(tmp_path / "call.wav"), "bytes": None}, "start": a, "end": b, "channel": "left"}
+        for turn, a, b in zip(turns, starts, ends, strict=True)
+    ]
+    alone = [{**turn, "start": a, "end": b} for turn, a, b in zip(turns, starts, ends, strict=True)]
+    expected, found = recognizer(alone), recognizer(of_recording)
+    assert [it.description for it in found] == [it.description for it in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-3)
+    part = {"path": str(tmp_path / "call.wav"), "start": starts[1], "end": ends[1], "channel": 0}
+    assert recognizer(part, text=turns[1]["text"])[0].note == recognizer(turns[1:2])[0].note
+    line = ["predict", tmp_path / "call.wav", "--start", starts[1], "--end", ends[1], "--channel", "left"]
+    assert main([*map(str, line), "--model", str(encoder)]) == 0
+    with pytest.raises(ValueError, match="turn 0, audio: this is the same clip as that of turn 1, without times"):
+        recognizer([{"audio": tmp_path / "call.wav"}, {"audio": tmp_path / "call.wav"}])
+    with pytest.raises(ValueError, match=r"turn 0, end: the file lasts .* as a recording it ends before"):
+        recognizer([{"audio": tmp_path / "call.wav", "start": 900.0, "end": 901.0}])

@@ -4,11 +4,12 @@ Importing this package lets ``load_dataset("speechcue/<corpus>", ...)`` find its
 ``__init__.pyi`` and imported when it is first used:
 
 - corpora: ``register_corpus``, ``Corpus``, ``CorpusBuilder``, ``Utterance``, ``read_dataset``, ``write_dataset``
+- recordings without turns or text: ``transcribe``, ``Recording``, ``SpeechRecognizer``, ``TranscriptionSettings``
 - what speech sounds like: ``measure_speech``, ``measure_dataset``, ``MeasurementSettings``, ``Cue``, ``register_cue``
 - the same in words: ``SpeechDescriber``, ``describe_dataset``
 - who speaks: ``write_biographies``
 - prompts and captions for language models: ``build_prompts``, ``caption_dataset``
-- trained models: ``EmotionRecognizer``, ``Explainer``, ``load_classifier``, ``SpeechLanguageModel``
+- trained models: ``EmotionRecognizer``, ``analyse_turns``, ``Explainer``, ``load_classifier``, ``SpeechLanguageModel``
 - how good they are: ``evaluate``, ``intervene``, ``compare_runs``, ``ensemble_runs``
 - the Hub: ``publish_dataset``, ``publish_model``
 """

@@ -24,8 +24,13 @@ from .hub.publish_model import publish_model as publish_model
 from .inference.explain import Explainer as Explainer
 from .inference.loading import load_classifier as load_classifier
 from .inference.recognizer import EmotionRecognizer as EmotionRecognizer
+from .inference.recordings import analyse_turns as analyse_turns
 from .inference.speech_model import SpeechLanguageModel as SpeechLanguageModel
 from .models.semollm.pretraining_semollm import SEmoLLMForPretraining as SEmoLLMForPretraining
 from .prompts.build import build_prompts as build_prompts
+from .transcription.recognition import SpeechRecognizer as SpeechRecognizer
+from .transcription.settings import TranscriptionSettings as TranscriptionSettings
+from .transcription.transcribe import Recording as Recording
+from .transcription.transcribe import transcribe as transcribe
 
 __version__: str

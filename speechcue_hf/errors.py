@@ -45,6 +45,10 @@ class GenerationError(SpeechcueError):
     """A generator, the store of what was written, and what is asked do not fit together."""
 
 
+class TranscriptionError(SpeechcueError):
+    """Recordings, their turns and a recognizer of speech do not fit together."""
+
+
 class CaptionError(SpeechcueError):
     """A dataset lacks what captions need, or a task is unknown."""
 

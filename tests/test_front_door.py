@@ -26,6 +26,8 @@ LIGHT = {
     "compare_runs": {"torch", "transformers", "parselmouth"},
     "publish_dataset": {"torch", "transformers"},
     "write_biographies": {"torch", "transformers"},
+    "transcribe": {"torch", "transformers", "matplotlib"},
+    "TranscriptionSettings": {"datasets", "torch", "numpy"},
 }
 """Name → what importing it does not load."""
 

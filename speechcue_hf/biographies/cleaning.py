@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from speechcue_hf.generation.cleaning import STILL_REASONING, answer_in
+from speechcue_hf.words import first_words, words
 
 NOTHING_WRITTEN = "there is no text beside the prompt and marks of its format"
 
@@ -14,7 +15,7 @@ ECHO_WORDS = 6
 _ITEM = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)]|#{1,6})(?:\s+|$)")
 _EMPHASIS = re.compile(r"\*\*|__")
 _ESCAPED = re.compile(r"\\([_*])")
-_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*(?=\s|$)")
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*(?=\s|$)|[。！？｡।][」』”’）】]*")
 
 
 def clean_biography(text: str, prompt: str, word_limit: int, *, ran_out: bool = False) -> tuple[str | None, str | None]:
@@ -28,7 +29,7 @@ def clean_biography(text: str, prompt: str, word_limit: int, *, ran_out: bool = 
     Args:
         text: As the model gave it.
         prompt: What it was asked; it may stand in front of the text.
-        word_limit: Most words.
+        word_limit: Most words; in languages without blanks between words, most characters.
         ran_out: Whether the text ends where its tokens did.
 
     Returns:
@@ -39,21 +40,22 @@ def clean_biography(text: str, prompt: str, word_limit: int, *, ran_out: bool = 
         ('Warm. Quick to laugh.', None)
     """
     answer, unfinished = answer_in(_after_echo(text, prompt))
-    words = " ".join(filter(None, map(_line, answer.splitlines()))).split()
-    if not words:
+    paragraph = " ".join(" ".join(filter(None, map(_line, answer.splitlines()))).split())
+    count = len(words(paragraph))
+    if not count:
         return None, STILL_REASONING if unfinished else NOTHING_WRITTEN
-    if len(words) > word_limit:
-        kept = _whole_sentences(words[:word_limit])
-        return " ".join(kept), f"cut from {len(words)} to {len(kept)} words"
+    if count > word_limit:
+        kept = _whole_sentences(first_words(paragraph, word_limit))
+        return kept, f"cut from {count} to {len(words(kept))} words"
     if ran_out:
-        kept = _whole_sentences(words)
-        return " ".join(kept), f"its tokens ran out: cut from {len(words)} to {len(kept)} words"
-    return " ".join(words), None
+        kept = _whole_sentences(paragraph)
+        return kept, f"its tokens ran out: cut from {count} to {len(words(kept))} words"
+    return paragraph, None
 
 
 def _after_echo(text: str, prompt: str) -> str:
     """What stands behind the prompt, whatever became of its spaces and line ends."""
-    echo = r"\s*".join(map(re.escape, prompt.split()[-ECHO_WORDS:]))
+    echo = r"\s*".join(map(re.escape, words(prompt)[-ECHO_WORDS:]))
     *_, end = [0, *(match.end() for match in re.finditer(echo, text))] if echo else [0]
     return text[end:]
 
@@ -65,10 +67,9 @@ def _line(line: str) -> str:
     if item is None:
         return bare
     bare = bare[item.end() :].strip()
-    return bare if not bare or bare[-1] in ".!?…:;," else f"{bare}."
+    return bare if not bare or bare[-1] in ".!?…:;,。！？；：，、।" else f"{bare}."
 
 
-def _whole_sentences(words: list[str]) -> list[str]:
-    text = " ".join(words)
+def _whole_sentences(text: str) -> str:
     *_, end = [len(text), *(match.end() for match in _SENTENCE_END.finditer(text))]
-    return text[:end].split()
+    return text[:end]

@@ -14,6 +14,7 @@ from speechcue_hf.dialogues import dialogues, on_one_line, split_dialogues
 from speechcue_hf.errors import CorpusError
 from speechcue_hf.generation.request import GREEDY, GenerationRequest, request_key
 from speechcue_hf.prompts.encoding import encode_prompts
+from speechcue_hf.words import words
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -211,4 +212,4 @@ def _prompt_tokens(missing: Mapping[str, GenerationRequest], tokenizer: PreTrain
     if tokenizer is not None:
         return sum(len(encode_prompts(tokenizer, [request.messages])[0]) for request in missing.values())
     prompts = (message["content"] for request in missing.values() for message in request.messages)
-    return ceil(sum(len(prompt.split()) for prompt in prompts) * TOKENS_PER_WORD)
+    return ceil(sum(len(words(prompt)) for prompt in prompts) * TOKENS_PER_WORD)

@@ -92,7 +92,8 @@ class BiographySettings:
             whole dialogue, its future included, as in the paper; scores with it are not scores on live conversations.
         refresh: With ``"history"``: turns of the dialogue after which a speaker's biography is written again, so that
             a dialogue of n turns needs at most n / refresh of each speaker, rounded up.
-        word_limit: Most words; longer ones are cut at the end of a sentence.
+        word_limit: Most words, or characters in languages without blanks between words; longer texts are cut at the end
+            of a sentence.
         prompt: The question.
 
     Raises:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from speechcue_hf.captions.parts import CUE_WORDS
 from speechcue_hf.captions.reading import Claim, read_claims, read_denials, read_genders, read_quotes, read_words
+from speechcue_hf.words import is_within
 
 Measured = Mapping[str, str | None]
 """``pitch``, ``speed`` and ``volume`` of a clip in the words of captions; None or absent where not measured."""
@@ -81,10 +81,5 @@ def _unstated(caption: str, known: Mapping[str, str | None], parts: Sequence[str
 
 def _misquoted(caption: str, known: Mapping[str, str | None]) -> list[str]:
     """Quotations that are no part of the transcript; case and punctuation do not count."""
-    said = _words(known.get("transcript") or "")
-    return [quote for quote in read_quotes(caption) if _words(quote) not in said]
-
-
-def _words(text: str) -> str:
-    """The words of a text in lower case, a blank around each."""
-    return " ".join(["", *re.findall(r"\w+", text.lower()), ""])
+    said = known.get("transcript") or ""
+    return [quote for quote in read_quotes(caption) if not is_within(quote, said)]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.commands.arguments import add_model, add_part, part_of
+from speechcue_hf.tables import check_table, write_table
 
 if TYPE_CHECKING:
     from speechcue_hf.inference.recognizer import RecognizedEmotion
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   speechcue predict clip.wav --text "I got the job!" --model user/adapter
   speechcue predict call.wav --start 12.5 --end 15.2 --channel left --model user/adapter
-  speechcue predict conversations/ --model user/adapter -o predictions.jsonl
+  speechcue predict conversations/ --model user/adapter -o predictions.csv
   speechcue predict conversations/ --model runs/cues --revision 1f3c0ab
 
 A folder of conversations has a metadata.csv with a row for each utterance: file_name, dialogue_id, speaker, text (see
@@ -32,15 +32,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", help="what is said in the clip")
     add_part(parser)
     parser.add_argument("--sharing", choices=("prefix", "none"), default="prefix", help="run common beginnings once")
-    parser.add_argument("-o", "--output", type=Path, help="write JSON lines there, with probabilities and descriptions")
+    parser.add_argument("-o", "--output", type=Path, help="write a table there, with probabilities and descriptions")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Predict, print a table, and write JSON lines where asked to."""
+    """Predict, print a table, and write it where asked to."""
     from speechcue_hf.inference.recognizer import EmotionRecognizer
     from speechcue_hf.inference.settings import InferenceSettings
-    from speechcue_hf.records import write_whole
 
+    if arguments.output is not None:
+        check_table(arguments.output)
     conversations: Any = arguments.conversations
     if part := part_of(arguments):
         if conversations.is_dir():
@@ -52,9 +53,8 @@ def run(arguments: argparse.Namespace) -> None:
     recognized = recognizer(conversations, text=arguments.text)
     print(*table(recognized), sep="\n")
     if arguments.output is not None:
-        lines = [json.dumps(found.to_dict(), ensure_ascii=False) + "\n" for found in recognized]
-        write_whole("".join(lines), arguments.output)
-        print(f"{len(lines)} predictions written to {arguments.output}")
+        write_table([found.to_dict() for found in recognized], arguments.output)
+        print(f"{len(recognized)} predictions written to {arguments.output}")
 
 
 def table(recognized: Sequence[RecognizedEmotion]) -> list[str]:

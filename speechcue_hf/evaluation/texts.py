@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from speechcue_hf.errors import EvaluationError
+from speechcue_hf.words import spoken_words
 
 
 def transcript_error_rate(references: Sequence[str | None], transcripts: Sequence[str | None]) -> dict[str, Any]:
     """Words that a transcript has wrong, per word that was said (word error rate).
 
-    Case and punctuation do not count. A clip whose caption quotes nothing counts with all its words wrong; a clip
+    Case and punctuation do not count. In languages without blanks between words each character counts as one, which
+    makes it a character error rate. A clip whose caption quotes nothing counts with all its words wrong; a clip
     without a reference cannot be judged.
 
     Args:
@@ -35,8 +37,8 @@ def transcript_error_rate(references: Sequence[str | None], transcripts: Sequenc
     if len(references) != len(transcripts):
         raise ValueError(f"need a transcript for each reference, got {len(transcripts)} and {len(references)}")
     pairs = [
-        (" ".join(reference), " ".join(_words(transcript)))
-        for reference, transcript in zip(map(_words, references), transcripts, strict=True)
+        (" ".join(reference), " ".join(spoken_words(transcript or "")))
+        for reference, transcript in zip((spoken_words(it or "") for it in references), transcripts, strict=True)
         if reference
     ]
     if not pairs:
@@ -119,9 +121,3 @@ def _precision_recall(text: Embedded, reference: Embedded) -> tuple[float, float
     best = (likeness.max(axis=1)[text[1]], likeness.max(axis=0)[reference[1]])
     precision, recall = (float(values.mean()) if values.size else 0.0 for values in best)
     return precision, recall
-
-
-def _words(text: str | None) -> list[str]:
-    """Words in lower case, without punctuation but for what stands inside a word."""
-    cleaned = "".join(letter if letter.isalnum() or letter in "'’-" else " " for letter in (text or "").lower())
-    return [word for word in (word.strip("'’-").replace("’", "'") for word in cleaned.split()) if word]

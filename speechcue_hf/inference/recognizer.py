@@ -195,12 +195,24 @@ class EmotionRecognizer:
 
     def _recognize(self, conversation: Conversation, text: str | None = None) -> list[RecognizedEmotion]:
         """Recognize the emotions of one conversation."""
-        rows = rows_of(conversation, self.classifier.names, text)
+        return self.recognize(self.prepare(rows_of(conversation, self.classifier.names, text)))
+
+    def prepare(self, rows: Dataset) -> Dataset:
+        """Give rows what the model reads: measured and described as those of the training were, with biographies.
+
+        Args:
+            rows: From :func:`speechcue_hf.inference.conversations.rows_of`.
+
+        Raises:
+            EvaluationError: As when it is called.
+        """
         if self.describer is not None:
             measured = measure_dataset(rows, self.describer.measurement_settings())
             rows = describe_rows(measured, self.describer)
-        if "biography" in self.classifier.columns:
-            rows = self._with_biographies(rows)
+        return self._with_biographies(rows) if "biography" in self.classifier.columns else rows
+
+    def recognize(self, rows: Dataset) -> list[RecognizedEmotion]:
+        """Recognize the emotion of rows that are prepared; one result for each, and errors as when it is called."""
         predictions = self.classifier.predict(rows)
         kept = rows.select_columns([name for name in _RESULT_COLUMNS if name in rows.column_names])
         on_clips = clip_notes(self.classifier, rows)

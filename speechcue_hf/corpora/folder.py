@@ -84,7 +84,8 @@ class FolderBuilder(CorpusBuilder):
         """The utterances of each split."""
         tables = self._tables()
         rows = _rows(tables, data_dir)
-        _tell(tables, rows)
+        if self.corpus.needs_folder:
+            _tell(tables, rows)
         return _utterances(rows, self.info.features["emotion"].names, _extra_columns(rows), self.config.verify)
 
     def _tables(self) -> list[tuple[Table, str | None]]:

@@ -13,6 +13,7 @@ from speechcue_hf.captions.check import Measured, contradicted
 from speechcue_hf.captions.parts import CUE_WORDS, cue_word
 from speechcue_hf.captions.reading import read_claims, read_denials, read_genders
 from speechcue_hf.corpora.recordings import PART_KEYS, cut_turns, spoken, whole_or_cut
+from speechcue_hf.corpora.turn_tables import AUDIO_SUFFIXES, recordings_in
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.inference.classifier import EmotionClassifier, Prediction, joined_notes
@@ -23,8 +24,6 @@ from speechcue_hf.inference.speech import SpeechClassifier
 from speechcue_hf.inference.speech_model import Audio
 from speechcue_hf.models.loading import hub_commit
 from speechcue_hf.progress import progress
-
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".mp4", ".aac", ".opus", ".webm", ".mkv", ".avi", ".mov")
 
 
 @dataclass(frozen=True)
@@ -213,7 +212,7 @@ def find_clips(paths: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file())
+        inside = recordings_in(path)
         if path.is_dir() and not inside:
             raise EvaluationError(f"{path} holds no audio file ({', '.join(AUDIO_SUFFIXES)})")
         found += inside if path.is_dir() else [path]

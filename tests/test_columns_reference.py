@@ -7,7 +7,18 @@ from pathlib import Path
 
 from speechcue_hf.biographies.write import BIOGRAPHY_FEATURES
 from speechcue_hf.captions.build import caption_features
-from speechcue_hf.corpora import dailydialog, demo, emorynlp, folder, iemocap, libritts, meld
+from speechcue_hf.corpora import (
+    crema_d,
+    dailydialog,
+    demo,
+    emodb,
+    emorynlp,
+    folder,
+    iemocap,
+    libritts,
+    meld,
+    ravdess,
+)
 from speechcue_hf.corpora.schema import AUDIO_STATUSES, utterance_features
 from speechcue_hf.cues.table import measurement_columns
 
@@ -22,6 +33,9 @@ def test_every_column_is_in_the_reference() -> None:
         emorynlp.EmoryNLPBuilder,
         dailydialog.DailyDialogBuilder,
         libritts.LibriTTSBuilder,
+        ravdess.RavdessBuilder,
+        crema_d.CremaDBuilder,
+        emodb.EmoDBBuilder,
     )
     extras = {column for builder in builders for column in builder.EXTRAS}
     captions = caption_features(utterance_features([], {}))
@@ -36,5 +50,8 @@ def test_labels_are_in_class_id_order() -> None:
         "MELD": meld.EMOTIONS,
         "EmoryNLP": emorynlp.EMOTIONS,
         "DailyDialog": dailydialog.EMOTIONS,
+        "RAVDESS": ravdess.EMOTIONS,
+        "CREMA_D": tuple(crema_d.EMOTIONS.values()),
+        "EmoDB": tuple(emodb.EMOTIONS.values()),
         "demo": demo.EMOTIONS,
     }

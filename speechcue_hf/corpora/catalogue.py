@@ -159,6 +159,43 @@ CORPORA = (
             "Jia, Ye and Chen, Zhifeng and Wu, Yonghui}, booktitle={Interspeech}, year={2019}}"
         ),
     ),
+    Corpus(
+        "ravdess",
+        "speechcue_hf.corpora.ravdess",
+        licence="CC-BY-NC-SA-4.0",
+        hub_licence="cc-by-nc-sa-4.0",
+        utterance_ids=r"03-01-0[1-8]-0[12]-0[12]-0[12]-[0-2]\d",
+        homepage="https://zenodo.org/records/1188976",
+        citation=(
+            "Livingstone and Russo (2018). The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS): "
+            "a dynamic, multimodal set of facial and vocal expressions in North American English. "
+            "PLoS ONE 13(5): e0196391."
+        ),
+    ),
+    Corpus(
+        "crema_d",
+        "speechcue_hf.corpora.crema_d",
+        licence="ODbL-1.0",
+        hub_licence="odbl",
+        utterance_ids=r"10\d\d_[A-Z]{3}_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)",
+        homepage="https://github.com/CheyneyComputerScience/CREMA-D",
+        citation=(
+            "Cao, Cooper, Keutmann, Gur, Nenkova and Verma (2014). CREMA-D: Crowd-sourced emotional multimodal actors "
+            "dataset. IEEE Transactions on Affective Computing 5(4), 377-390."
+        ),
+    ),
+    Corpus(
+        "emodb",
+        "speechcue_hf.corpora.emodb",
+        licence="CC0-1.0",
+        hub_licence="cc0-1.0",
+        utterance_ids=r"(03|08|09|1[0-6])[ab]\d\d[WLEAFTN][a-z]?",
+        homepage="http://emodb.bilderbar.info",
+        citation=(
+            "Burkhardt, Paeschke, Rolfes, Sendlmeier and Weiss (2005). A database of German emotional speech. "
+            "Interspeech 2005, 1517-1520."
+        ),
+    ),
     Corpus("wav_list", "speechcue_hf.corpora.wav_list"),
     Corpus(
         "demo",

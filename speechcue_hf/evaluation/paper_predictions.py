@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from datasets import Dataset, Features, Value
 
@@ -77,7 +77,9 @@ def _read(path: Path) -> list[_Answer]:
         )
     answers = []
     for place, entry in enumerate(entries):
-        values = [entry.get(name) for name in ("input", "output", "target")] if isinstance(entry, dict) else []
+        values: list[Any] = []
+        if isinstance(entry, dict):
+            values = [entry.get(name) for name in ("input", "output", "target")]
         if not values or not all(isinstance(value, str) for value in values):
             raise EvaluationError(f"{path}, entry {place}: has no input, output and target: take it again from the run")
         prompt, output, target = values

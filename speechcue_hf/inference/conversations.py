@@ -78,13 +78,12 @@ def _with_files(conversation: Conversation) -> Conversation:
     if not isinstance(conversation, Sequence) or isinstance(conversation, bytes | bytearray):
         file: Conversation = as_file(conversation)
         return file
-    if other := next((turn for turn in conversation if not isinstance(turn, Mapping)), None):
+    turns: Sequence[Any] = conversation
+    if other := [turn for turn in turns if not isinstance(turn, Mapping)]:
         raise ValueError(
-            f"a turn is a table such as {{'text': ..., 'audio': ...}}, and this is a {type(other).__name__}"
+            f"a turn is a table such as {{'text': ..., 'audio': ...}}, and this is a {type(other[0]).__name__}"
         )
-    return [
-        {**turn, "audio": as_file(turn["audio"])} if turn.get("audio") is not None else turn for turn in conversation
-    ]
+    return [{**turn, "audio": as_file(turn["audio"])} if turn.get("audio") is not None else turn for turn in turns]
 
 
 def _folder_rows(folder: Path, labels: Sequence[str]) -> Dataset:

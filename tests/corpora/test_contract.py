@@ -61,6 +61,9 @@ RELEASES = {
     "emorynlp": emorynlp,
     "dailydialog": dailydialog,
     "libritts": trees.libritts,
+    "ravdess": trees.ravdess,
+    "crema_d": trees.crema_d,
+    "emodb": trees.emodb,
     "wav_list": wav_list,
     "demo": lambda folder: None,
     "folder": own_folder,
@@ -149,6 +152,7 @@ def test_a_clip_or_annotation_that_changes_makes_new_rows(name, with_cheers, tmp
 
 def where(name: str, folder: Path) -> dict:
     inside = {"iemocap": "IEMOCAP_full_release", "meld": "MELD.Raw", "libritts": "LibriTTS"}
+    inside |= {"ravdess": "RAVDESS", "crema_d": "CREMA-D", "emodb": "EmoDB"}
     return {"data_dir": str(folder / inside.get(name, ".")), "verify": False}
 
 
@@ -156,7 +160,8 @@ def is_read(name: str, path: Path) -> bool:
     """An annotation of a corpus, by its place."""
     ends = {"iemocap": "transcriptions/Ses01F_impro01.txt", "meld": "train_sent_emo.csv", "libritts": "speakers.tsv"}
     ends |= {"emorynlp": "emorynlp_train_final.csv", "dailydialog": "dialogues_train.txt", "wav_list": "clips.txt"}
-    ends |= {"folder": "metadata.csv", "cheers": "toasts.csv"}
+    ends |= {"folder": "metadata.csv", "cheers": "toasts.csv", "crema_d": "VideoDemographics.csv"}
+    ends |= {"ravdess": "Actor_01/03-01-05-02-01-01-01.wav", "emodb": "wav/03a01Fa.wav"}
     return path.as_posix().endswith(ends[name])
 
 

@@ -210,3 +210,33 @@ def libritts(root: Path) -> Path:
     lines = ["READER\tGENDER\tSUBSET\tNAME", "103\tF\ttrain-clean-100\tKaren", "20\tF\ttrain-other-500\tGesine"]
     (folder / "speakers.tsv").write_text("\n".join([*lines, "84\tM\tdev-clean\tChristie Nowak"]) + "\n")
     return folder
+
+
+def acted(folder: Path, names: Iterable[str]) -> Path:
+    """Clips of the given names, with the leavings of a Mac; returns the folder."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(wav(0.5))
+        (folder / name).with_name(f"._{Path(name).name}").write_bytes(APPLE_DOUBLE)
+    return folder
+
+
+def ravdess(root: Path) -> Path:
+    """A clip of an actor of each split, and a song."""
+    names = ("01/03-01-05-02-01-01-01", "02/03-01-01-01-02-02-02", "18/03-01-08-01-01-01-18", "24/03-01-06-01-02-01-24")
+    return acted(root / "RAVDESS", [f"Actor_{name}.wav" for name in (*names, "01/03-02-05-01-01-01-01")])
+
+
+def crema_d(root: Path) -> Path:
+    """A clip of an actor of each split, and the one of the short name."""
+    names = ("1001_IEO_ANG_HI", "1040_ITH_SAD_X", "1070_DFA_NEU_XX", "1091_WSI_HAP_XX")
+    folder = acted(root / "CREMA-D", [f"AudioWAV/{name}.wav" for name in names])
+    lines = ['"ActorID","Age","Sex","Race","Ethnicity"', '1001,51,"Male","Caucasian","Not Hispanic"']
+    lines += [f'{actor},30,"{sex}","Asian","Not Hispanic"' for actor, sex in ((1040, "Male"), (1070, "Male"))]
+    (folder / "VideoDemographics.csv").write_text("\n".join([*lines, '1091,29,"Female","Asian","Not Hispanic"']) + "\n")
+    return folder
+
+
+def emodb(root: Path) -> Path:
+    """Clips of a man and a woman to train, and of a man to test."""
+    return acted(root / "EmoDB", [f"wav/{name}.wav" for name in ("03a01Fa", "03a01Nc", "08b10Wa", "12a05Lb")])

@@ -89,3 +89,12 @@ def test_a_corpus_of_text_is_published_as_it_is(run, hub, tmp_path):
     run("folder.py", tmp_path / "talk", "--push-to-hub", "tester/talk", "--licence", "cc-by-4.0")
     assert load_dataset("tester/talk", "utterances")["train"]["text"][:] == ["Hello", "Bye"]
     assert DatasetCard.load("tester/talk").data.license == "cc-by-4.0"
+
+
+@pytest.mark.parametrize(
+    ("script", "tree"), [("ravdess", trees.ravdess), ("crema_d", trees.crema_d), ("emodb", trees.emodb)]
+)
+def test_acted_sentences(run, tmp_path, script, tree):
+    dataset = run(f"{script}.py", tree(tmp_path))
+    assert sum(dataset.num_rows.values()) == 4
+    assert dataset["train"][0]["audio"]["bytes"] == trees.wav(0.5)

@@ -20,6 +20,7 @@ from speechcue_hf.errors import EvaluationError
 from speechcue_hf.inference.scoring import LabelScores, check_label_set, evaluation_mode, score_after_prompts
 from speechcue_hf.inference.settings import Normalisation
 from speechcue_hf.models.loading import load_speech_model
+from speechcue_hf.prompts.encoding import chat_template_named
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -172,7 +173,8 @@ class SpeechLanguageModel:
 
     def _render(self, messages: Sequence[dict[str, Any]], *, add_generation_prompt: bool) -> str:
         template: Any = self.processor.apply_chat_template
-        text: str = template(list(messages), add_generation_prompt=add_generation_prompt, tokenize=False)
+        with chat_template_named(self.processor.tokenizer.name_or_path):
+            text: str = template(list(messages), add_generation_prompt=add_generation_prompt, tokenize=False)
         return text
 
     def _inputs(

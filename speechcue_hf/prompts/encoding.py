@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from jinja2 import TemplateError
 
 from speechcue_hf.errors import PromptError
 
@@ -54,17 +57,34 @@ def encode_completion(
     return prompt_ids, answer[: answer.index(tokenizer.eos_token_id) + 1]
 
 
+@contextmanager
+def chat_template_named(model: str) -> Iterator[None]:
+    """Let an error in a chat template, which came with a model, say whose it is.
+
+    Raises:
+        PromptError: If the template is not valid, or fails on the messages.
+    """
+    try:
+        yield
+    except (TemplateError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise PromptError(
+            f"the chat template of {model or 'the tokenizer'} fails ({type(error).__name__}: {error}): take another "
+            "copy of the model, or correct its chat_template.jinja"
+        ) from error
+
+
 def _render(
     tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[Message]], *, add_generation_prompt: bool
 ) -> list[list[int]]:
     # Templates of reasoning models then put their empty reasoning into the prompt, which leaves the label alone as the
     # answer; other templates ignore the setting.
-    encoding: Any = tokenizer.apply_chat_template(
-        [list(conversation) for conversation in conversations],
-        add_generation_prompt=add_generation_prompt,
-        tokenize=True,
-        return_dict=True,
-        enable_thinking=False,
-    )
+    with chat_template_named(tokenizer.name_or_path):
+        encoding: Any = tokenizer.apply_chat_template(
+            [list(conversation) for conversation in conversations],
+            add_generation_prompt=add_generation_prompt,
+            tokenize=True,
+            return_dict=True,
+            enable_thinking=False,
+        )
     ids: list[list[int]] = encoding["input_ids"]
     return ids

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from speechcue_hf.errors import TrainingError
+from speechcue_hf.prompts.encoding import chat_template_named
 from speechcue_hf.training.augmentation import Augmentation
 from speechcue_hf.training.speech_states import clip_inputs, read_clip, states_of
 
@@ -140,8 +141,9 @@ class AnswerCollator(_SpeechCollator):
     def _encode(self, row: Mapping[str, Any]) -> tuple[list[int], list[int]]:
         """Tokens of prompt and answer, the end token being the last."""
         render: Any = self.processor.apply_chat_template
-        prompt = render(row["prompt"], tokenize=False, add_generation_prompt=True)
-        whole = render([*row["prompt"], *row["completion"]], tokenize=False)
+        with chat_template_named(self._tokenizer.name_or_path):
+            prompt = render(row["prompt"], tokenize=False, add_generation_prompt=True)
+            whole = render([*row["prompt"], *row["completion"]], tokenize=False)
         if not whole.startswith(prompt):
             raise TrainingError(
                 f"the chat template renders the prompt of {row['utterance_id']} differently when an answer follows: "

@@ -154,7 +154,7 @@ def _frame_is_cut(file: IO[bytes], size: int) -> bool:
     if start > size:
         return True
     file.seek(22)
-    return start + sum(struct.unpack(f"<{count}I", file.read(4 * count))) > size
+    return bool(start + sum(struct.unpack(f"<{count}I", file.read(4 * count))) > size)
 
 
 def _has_last_page(file: IO[bytes], size: int) -> bool:

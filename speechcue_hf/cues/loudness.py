@@ -80,8 +80,8 @@ def has_mains_hum(samples: FloatArray, rate: int) -> bool:
 
     A hum is a line at 50 or 60 Hz that goes through the whole clip with the same strength and the same phase; no voice
     does. It counts from 40 dB below the largest sample: from 30 dB on Praat finds it voiced. A hum at 100 or 120 Hz
-    alone, as of lamps, is not told from a voice: a vowel held at that pitch keeps its strength and phase as well, within
-    what speech around it does to either.
+    alone, as of lamps, is not told from a voice: a vowel that is held at that pitch has a strength and a phase as
+    steady as a hum has under speech.
 
     Args:
         samples: One channel, shape ``(frames,)``.

@@ -20,7 +20,7 @@ from speechcue_hf.errors import EvaluationError
 from speechcue_hf.inference.scoring import LabelScores, check_label_set, evaluation_mode, score_after_prompts
 from speechcue_hf.inference.settings import Normalisation
 from speechcue_hf.models.loading import load_speech_model
-from speechcue_hf.prompts.chat_template import on_pinned_date
+from speechcue_hf.prompts.chat_template import chat_template_named, on_pinned_date
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -173,12 +173,13 @@ class SpeechLanguageModel:
 
     def _render(self, messages: Sequence[dict[str, Any]], *, add_generation_prompt: bool) -> str:
         template: Any = self.processor.apply_chat_template
-        text: str = template(
-            list(messages),
-            chat_template=on_pinned_date(self.processor.chat_template),
-            add_generation_prompt=add_generation_prompt,
-            tokenize=False,
-        )
+        with chat_template_named(f"the chat template of {self.processor.tokenizer.name_or_path}", messages):
+            text: str = template(
+                list(messages),
+                chat_template=on_pinned_date(self.processor.chat_template),
+                add_generation_prompt=add_generation_prompt,
+                tokenize=False,
+            )
         return text
 
     def _inputs(

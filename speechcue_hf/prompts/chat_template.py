@@ -8,7 +8,8 @@ what was done is recorded.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
@@ -135,13 +136,11 @@ class ChatTemplate:
         return self.control.sub(lambda found: found[0][0] + MARK + found[0][1:], content)
 
     def _render(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> str:
-        from jinja2 import TemplateError
-
         plain = [{"role": it["role"], "content": self._masked(it["content"])} for it in messages]
         if not self.takes_system:
             plain = folded(plain)
         given: Any = [it | {"content": [{"type": "text", "text": it["content"]}]} for it in plain]
-        try:
+        with chat_template_named(self.named, plain):
             # Templates of reasoning models then put their empty reasoning into the prompt, which leaves the label alone
             # as the answer; other templates ignore the setting.
             return str(
@@ -153,9 +152,26 @@ class ChatTemplate:
                     enable_thinking=False,
                 )
             )
-        except (TemplateError, TypeError) as error:
-            roles = ", ".join(message["role"] for message in plain)
-            raise PromptError(f"{self.named} refuses messages of {roles} ({error}): {_OTHER_CHAT}") from error
+
+
+@contextmanager
+def chat_template_named(name: str, messages: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+    """Let an error in a chat template, which came with a model, say whose it is.
+
+    Args:
+        name: What errors call the template.
+        messages: What it is given.
+
+    Raises:
+        PromptError: If the template is not valid, or refuses the messages.
+    """
+    from jinja2 import TemplateError
+
+    try:
+        yield
+    except (TemplateError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        roles = ", ".join(str(message["role"]) for message in messages)
+        raise PromptError(f"{name} refuses messages of {roles} ({error}): {_OTHER_CHAT}") from error
 
 
 _KNOWN: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[object, dict[str, Any]]] = WeakKeyDictionary()

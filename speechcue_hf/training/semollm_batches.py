@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from speechcue_hf.errors import TrainingError
-from speechcue_hf.prompts.chat_template import on_pinned_date
+from speechcue_hf.prompts.chat_template import chat_template_named, on_pinned_date
 from speechcue_hf.training.augmentation import Augmentation
 from speechcue_hf.training.speech_states import clip_inputs, read_clip, states_of
 
@@ -142,8 +142,9 @@ class AnswerCollator(_SpeechCollator):
         """Tokens of prompt and answer, the end token being the last."""
         render: Any = self.processor.apply_chat_template
         template = on_pinned_date(self.processor.chat_template)
-        prompt = render(row["prompt"], chat_template=template, tokenize=False, add_generation_prompt=True)
-        whole = render([*row["prompt"], *row["completion"]], chat_template=template, tokenize=False)
+        with chat_template_named(f"the chat template of {self._tokenizer.name_or_path}", row["prompt"]):
+            prompt = render(row["prompt"], chat_template=template, tokenize=False, add_generation_prompt=True)
+            whole = render([*row["prompt"], *row["completion"]], chat_template=template, tokenize=False)
         if not whole.startswith(prompt):
             raise TrainingError(
                 f"the chat template renders the prompt of {row['utterance_id']} differently when an answer follows: "

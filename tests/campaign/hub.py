@@ -56,8 +56,8 @@ def ready(folder: Path) -> Attempt:
     patch = pytest.MonkeyPatch()
     patch.setattr("time.sleep", lambda seconds: None)
     # The scan has a kind of cases of its own, and would take most of the time here.
-    patch.setattr("speechcue_hf.hub.publish_dataset.check_files", lambda *files: None)
-    patch.setattr("speechcue_hf.hub.publish_model.check_files", lambda *files: None)
+    patch.setattr("speechcue_hf.hub.publish_dataset.check_files", lambda *files, **options: None)
+    patch.setattr("speechcue_hf.hub.publish_model.check_files", lambda *files, **options: None)
     whole = {}
     for kind in LINES:
         work = folder / kind

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -76,7 +76,8 @@ def ready(folder: Path) -> Attempt:
     import trl  # noqa: F401
 
     for module in walk_packages(speechcue_hf.__path__, "speechcue_hf."):
-        if "vllm" not in module.name:
+        # What an extra brings that is not installed is not killed either.
+        with suppress(ImportError):
             import_module(module.name)
     torch.set_num_threads(1)
     folder.mkdir(parents=True)

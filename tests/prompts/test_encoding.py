@@ -126,3 +126,14 @@ def test_answer_that_nothing_closes_is_refused() -> None:
     tokenizer.chat_template = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
     with pytest.raises(PromptError, match=r"closes an answer with .*sad.*tokenizer\.eos_token"):
         encode_completion(tokenizer, PROMPT, [{"role": "assistant", "content": "sad"}])
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{% for a in", "{{ messages[0].x.y }}", "{{ 1 / 0 }}", "{{ raise_exception('System role not supported') }}"],
+)
+def test_a_chat_template_that_fails_is_an_error_with_its_model(template: str) -> None:
+    tokenizer = tokenizer_of(next(iter(TEMPLATES)))
+    tokenizer.name_or_path, tokenizer.chat_template = "somebody/model", template
+    with pytest.raises(PromptError, match=r"the chat template of somebody/model fails \(.*correct its"):
+        encode_prompts(tokenizer, [PROMPT])

@@ -187,7 +187,10 @@ def _cut(speech: Frames, first: int, last: int, longest: float) -> list[tuple[in
     # Smoothed, so that the middle of a pause is found and no single frame of a consonant.
     smooth = np.convolve(speech[first:last], np.ones(5) / 5, mode="same")
     quarter = length // 4
-    middle = first + quarter + int(smooth[quarter : length - quarter].argmin())
+    inner = smooth[quarter : length - quarter]
+    softest = quarter + np.flatnonzero(inner <= inner.min() + 1e-3)
+    # Of several that are as soft the one that leaves the most even parts.
+    middle = first + int(softest[np.abs(softest - length / 2).argmin()])
     return [*_cut(speech, first, middle, longest), *_cut(speech, middle, last, longest)]
 
 

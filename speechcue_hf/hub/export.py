@@ -27,6 +27,7 @@ from speechcue_hf.templates import own_templates
 
 Tool = Literal["llama-factory", "ms-swift", "axolotl", "openai"]
 TOOLS: tuple[Tool, ...] = get_args(Tool)
+"""That fine-tune; those that evaluate are ``speechcue_hf.hub.harness.HARNESSES``."""
 AUDIO_FOLDER = "audio"
 """In the folder of an export: its clips."""
 
@@ -38,6 +39,11 @@ _TAGS = {"role_tag": "role", "content_tag": "content"} | {
 
 Row = Mapping[str, Any]
 Message = dict[str, Any]
+
+
+# What fine-tuning tools put a clip, a picture or a reasoning in place of, and what rules a conversation in one of the
+# usual templates; a transcript may hold such words too.
+_TAG = re.compile(r"<(?=(?:/?(?:audio|image|video|s|think|tool_call|start_of_turn|end_of_turn)|\|[^<>|\s]+\|)>)")
 
 
 @dataclass(frozen=True)
@@ -130,11 +136,19 @@ def _line(row: Row, path: str | None, tool: Tool) -> dict[str, Any]:
 
 def _messages(row: Row, path: str | None) -> list[Message]:
     """Question and answer; with a clip, the last message that asks begins with it if none does."""
-    question, answer = list(row["prompt"]), list(row["completion"])
+    question, answer = ([_as_text(message) for message in row[name]] for name in ("prompt", "completion"))
     if path is not None and isinstance(question[-1]["content"], str):
         parts = [{"type": "audio", "text": None}, {"type": "text", "text": question[-1]["content"]}]
         question[-1] = {"role": question[-1]["role"], "content": parts}
     return [{"role": message["role"], "content": message["content"]} for message in (*question, *answer)]
+
+
+def _as_text(message: Message) -> Message:
+    """The message with a blank in what a tool would take for more than text, such as ``<audio>``."""
+    content = message["content"]
+    if isinstance(content, str):
+        return message | {"content": _TAG.sub("< ", content)}
+    return message | {"content": [part | {"text": _TAG.sub("< ", part["text"] or "") or None} for part in content]}
 
 
 def _tagged(message: Message) -> Message:

@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.errors import PromptError
-from speechcue_hf.prompts.chat_template import ChatTemplate, Message
+from speechcue_hf.prompts.chat_template import MARK, ChatTemplate, Message
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -67,6 +67,34 @@ def encode_completion(
             "write {{ eos_token }} behind it in the chat template"
         )
     return prompt_ids, answer[: len(answer) - (len(rest) - end - 1)]
+
+
+def completions_as_text(
+    tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Message], words: Sequence[str]
+) -> tuple[str, list[str]]:
+    """A prompt and each label behind it, end token included, as text for whoever puts text into tokens by itself.
+
+    What a content says that would be a control token gets a blank behind its first character, since a text cannot say
+    otherwise that it is none.
+
+    Args:
+        tokenizer: A tokenizer with a chat template.
+        prompt: The messages before the answer.
+        words: The label words.
+
+    Returns:
+        The rendered prompt, and for each word what follows it.
+
+    Raises:
+        PromptError: As for :func:`encode_completion`.
+    """
+    template = ChatTemplate.of(tokenizer)
+    begin, answers = template.prompt(prompt), []
+    for word in words:
+        end = tokenizer.convert_ids_to_tokens(encode_completion(tokenizer, prompt, [_answer(word)])[1][-1])
+        whole, after = template.answered([*prompt, _answer(word)])
+        answers.append(whole[len(begin) : len(whole) - len(after) + after.index(str(end)) + len(str(end))])
+    return begin.replace(MARK, " "), [answer.replace(MARK, " ") for answer in answers]
 
 
 def check_chat(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> dict[str, Any]:

@@ -57,6 +57,13 @@ def add_model(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
 
 
+def add_picture_format(parser: argparse.ArgumentParser) -> None:
+    """Declare the format of pictures; it is parsed as ``format``."""
+    parser.add_argument(
+        "--format", choices=("png", "svg"), default="png", help="of pictures; svg goes beside the PNG, which cards show"
+    )
+
+
 def read_split(folder: Path, split: str) -> Dataset:
     """Read one split of a dataset folder; it is an EvaluationError if there is no such split."""
     from speechcue_hf.corpora.parquet import read_dataset

@@ -114,9 +114,7 @@ def main() -> None:
             start = time.process_time()
             said = write_report([data], page)
             written = time.process_time() - start
-            times = (
-                [f"{value:.2f} s" for value in opening(page, arguments.browser)] if arguments.browser else ["–", "–"]
-            )
+            times = opening(page, arguments.browser) if arguments.browser else ["–"] * 4
             figures = [f"{said['turns']:,}", said["clips"], f"{said['megabytes']:.1f} MB", f"{written:.1f}", *times]
             print(f"| {' | '.join(map(str, [name, *figures]))} |")
 

@@ -9,7 +9,8 @@ Importing this package lets ``load_dataset("speechcue/<corpus>", ...)`` find its
 - who speaks: ``write_biographies``
 - prompts and captions for language models: ``build_prompts``, ``caption_dataset``
 - trained models: ``EmotionRecognizer``, ``Explainer``, ``load_classifier``, ``SpeechLanguageModel``
-- how good they are: ``evaluate``, ``intervene``, ``compare_runs``, ``ensemble_runs``
+- how good they are: ``evaluate``, ``intervene``, ``compare_runs``, ``ensemble_runs``, ``scores_table``
+- to look at and listen to: ``write_report``
 - the Hub: ``publish_dataset``, ``publish_model``
 """
 

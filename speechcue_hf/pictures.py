@@ -15,7 +15,7 @@ Parameters = ParamSpec("Parameters")
 
 FORMATS = ("png", "svg")
 SCALE = "cividis"
-"""Of all shades that mean a number: from dark blue to light yellow, told apart by colour-blind eyes and in grey print."""
+"""Of all shades that mean a number: from dark blue to light yellow, told apart by colour-blind eyes and in grey."""
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 """Colours for things of different kinds, after Okabe and Ito (2008)."""
 
@@ -41,7 +41,7 @@ def one_look(draw: Callable[Parameters, None]) -> Callable[Parameters, None]:
 
 
 def picture_files(path: Path, picture_format: str) -> list[Path]:
-    """The files of a picture that a command draws: a PNG, which cards show, and an SVG beside it where one is asked for.
+    """The files of a picture that a command draws: a PNG, which cards show, and an SVG beside it where asked for.
 
     Example:
         >>> [path.name for path in picture_files(Path("intervention.png"), "svg")]

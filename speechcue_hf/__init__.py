@@ -10,7 +10,8 @@ Importing this package lets ``load_dataset("speechcue/<corpus>", ...)`` find its
 - who speaks: ``write_biographies``
 - prompts and captions for language models: ``build_prompts``, ``caption_dataset``
 - trained models: ``EmotionRecognizer``, ``analyse_turns``, ``Explainer``, ``load_classifier``, ``SpeechLanguageModel``
-- how good they are: ``evaluate``, ``intervene``, ``compare_runs``, ``ensemble_runs``
+- how good they are: ``evaluate``, ``intervene``, ``compare_runs``, ``ensemble_runs``, ``scores_table``
+- to look at and listen to: ``write_report``
 - the Hub: ``publish_dataset``, ``publish_model``
 """
 

@@ -19,6 +19,7 @@ from .evaluation.compare import compare_runs as compare_runs
 from .evaluation.ensemble import ensemble_runs as ensemble_runs
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.intervention import intervene as intervene
+from .evaluation.table import scores_table as scores_table
 from .hub.publish_dataset import publish_dataset as publish_dataset
 from .hub.publish_model import publish_model as publish_model
 from .inference.explain import Explainer as Explainer
@@ -28,6 +29,7 @@ from .inference.recordings import analyse_turns as analyse_turns
 from .inference.speech_model import SpeechLanguageModel as SpeechLanguageModel
 from .models.semollm.pretraining_semollm import SEmoLLMForPretraining as SEmoLLMForPretraining
 from .prompts.build import build_prompts as build_prompts
+from .report.build import write_report as write_report
 from .transcription.recognition import SpeechRecognizer as SpeechRecognizer
 from .transcription.settings import TranscriptionSettings as TranscriptionSettings
 from .transcription.transcribe import Recording as Recording

@@ -55,7 +55,7 @@ def examine() -> list[Finding]:
     return [
         python_finding(sys.version_info[:2]),
         torchaudio_finding(library_versions()),
-        *(extra_finding(name) for name in ("train", "bio", "audio-model", "app")),
+        *(extra_finding(name) for name in ("train", "bio", "audio-model")),
         token_finding(get_token()),
         space_finding(Path(constants.HF_HOME)),
     ]

@@ -70,6 +70,13 @@ def part_of(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def add_picture_format(parser: argparse.ArgumentParser) -> None:
+    """Declare the format of pictures; it is parsed as ``format``."""
+    parser.add_argument(
+        "--format", choices=("png", "svg"), default="png", help="of pictures; svg goes beside the PNG, which cards show"
+    )
+
+
 def read_split(folder: Path, split: str) -> Dataset:
     """Read one split of a dataset folder; it is an EvaluationError if there is no such split."""
     from speechcue_hf.corpora.parquet import read_dataset

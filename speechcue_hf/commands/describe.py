@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechcue_hf.commands.arguments import add_dataset, command_line, print_next
+from speechcue_hf.commands.arguments import add_dataset, add_picture_format, command_line, print_next
 from speechcue_hf.errors import DescriberError
 from speechcue_hf.records import (
     BIOGRAPHIES_FILE,
@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("speechcuellm",),
         help="levels, baseline and wording of the paper on this corpus, IEMOCAP (config all) or MELD",
     )
+    add_picture_format(parser)
     parser.add_argument("--levels", type=int, choices=(3, 4, 5, 6), help="number of levels (default: 5)")
     parser.add_argument(
         "--baseline",
@@ -88,8 +89,10 @@ def run(arguments: argparse.Namespace) -> None:
         describer.save_pretrained(unfinished)
         if not given:
             from speechcue_hf.cues.plots import plot_distributions
+            from speechcue_hf.pictures import picture_files
 
-            plot_distributions(dataset["train"], describer, unfinished / DISTRIBUTIONS_FILE)
+            for path in picture_files(unfinished / DISTRIBUTIONS_FILE, arguments.format):
+                plot_distributions(dataset["train"], describer, path)
     print_summary(described, describer, arguments.output, pictured=not given)
 
 

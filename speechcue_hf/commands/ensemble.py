@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from speechcue_hf.commands.arguments import add_picture_format
 from speechcue_hf.errors import EvaluationError
 
 EXAMPLES = """examples:
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders that `speechcue evaluate` wrote for the same split; one of several seeds stands for all of them",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for results, predictions and picture")
+    add_picture_format(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -35,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.output.resolve() in [folder.resolve() for folder in (*folders, *arguments.runs)]:
         raise EvaluationError(f"{arguments.output} is one of the runs, and would be replaced: name another folder.")
     results, predictions = ensemble_runs(folders)
-    write_report(arguments.output, results, predictions)
+    write_report(arguments.output, results, predictions, picture_format=arguments.format)
     print_summary(results)
     for folder, member in zip(folders, results.members or (), strict=True):
         print(f"  {100 * member['weighted_f1']:.2f} %   weighted F1 of {folder} alone")

@@ -8,7 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechcue_hf.commands.arguments import add_dataset, add_list, positive_int, print_next, read_split
+from speechcue_hf.commands.arguments import (
+    add_dataset,
+    add_list,
+    add_picture_format,
+    positive_int,
+    print_next,
+    read_split,
+)
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.records import (
     CONFUSION_FILE,
@@ -66,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_list(parser, "--labels", metavar="WORD", help="label words of --predictions, in order")
     parser.add_argument("--decode", choices=("score", "generate"), default="score", help="how answers are read")
     parser.add_argument("--matching", choices=("strict", "instructerc"), help="from a generated text to a label")
+    add_picture_format(parser)
     add_inference_arguments(parser)
 
 
@@ -127,7 +135,7 @@ def _run_once(arguments: argparse.Namespace) -> ResultsRecord:
     results, predictions = _score_predictions(arguments) if arguments.predictions else _score_model(arguments)
     identity = identity_of(arguments.dataset) if arguments.dataset else None
     results = replace(results, corpus=metadata_of(identity), split=arguments.split)
-    write_report(arguments.output, results, predictions)
+    write_report(arguments.output, results, predictions, picture_format=arguments.format)
     print_summary(results)
     print(f"Written to {arguments.output}: {RESULTS_FILE}, {PREDICTIONS_FILE}, {CONFUSION_FILE}")
     if arguments.model is not None and arguments.output.resolve() == Path(arguments.model).resolve():

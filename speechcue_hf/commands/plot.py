@@ -15,6 +15,7 @@ EXAMPLES = """examples:
   speechcue plot clip.wav -o clip.png
   speechcue plot clip.wav --describer data/described -o clip.png
   speechcue plot data/demo --describer data/described --dialogue party -o dialogue.png
+  speechcue plot clip.wav --describer data/described -o clip.svg
   speechcue plot data/described --utterance party_03 -o turn.png      # no audio: levels and words only
 """
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     chosen.add_argument("--dialogue", metavar="ID", help="dialogue_id of the folder to draw")
     chosen.add_argument("--utterance", metavar="ID", help="utterance_id of the folder to draw")
     parser.add_argument("--describer", metavar="DIR_OR_ID", help="measure anew and put in words with this describer")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="the PNG to write")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the picture to write, .png or .svg")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from speechcue_hf.commands.arguments import add_dataset, add_list, read_split
+from speechcue_hf.commands.arguments import add_dataset, add_list, add_picture_format, read_split
 
 EXAMPLES = """examples:
   speechcue probe data/described -o runs/probe
@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_dataset(parser, "folder that `speechcue describe` wrote")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for table and pictures")
+    add_picture_format(parser)
     parser.add_argument("--split", default="test", help="split that is scored (default: %(default)s)")
     parser.add_argument("--on", choices=("z", "level"), default="z", help="z-scores or levels (default: %(default)s)")
     add_list(parser, "--cues", metavar="CUE", help="measurement columns (default: those of the published table)")
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
         cues=arguments.cues,
         seed=arguments.seed,
     )
-    write_probes(arguments.output, probes)
+    write_probes(arguments.output, probes, picture_format=arguments.format)
     print(f"{'classifier':<24} weighted F1   accuracy   ({arguments.split}, {probes[0].results['n']} utterances)")
     for probe in probes:
         scores = probe.results

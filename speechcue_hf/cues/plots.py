@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
@@ -21,6 +20,7 @@ from speechcue_hf.cues.analysis import RATE, Curves
 from speechcue_hf.cues.describe import SpeechDescriber, measured_values
 from speechcue_hf.cues.levels import CueStatistics, FloatArray
 from speechcue_hf.cues.normalisation import OVERALL, PAST
+from speechcue_hf.pictures import LINES, one_look, save_picture, shade
 
 STRIP = {
     "loudness": ("intensity_mean_db",),
@@ -35,20 +35,12 @@ STRIP = {
 }
 """Row of the strip of levels → the cues it shows, the first that has a level."""
 
-LEVEL_COLOURS = {
-    "extremely_high": "#8e0f24",
-    "very_high": "#c94741",
-    "high": "#f4a582",
-    "moderately_high": "#fddbc7",
-    "medium": "#eeeeee",
-    "moderately_low": "#d1e5f0",
-    "low": "#92c5de",
-    "very_low": "#4393c3",
-    "extremely_low": "#2166ac",
-}
-"""Level → colour, highest first."""
+LEVELS = (
+    *("extremely_low", "very_low", "low", "moderately_low", "medium"),
+    *("moderately_high", "high", "very_high", "extremely_high"),
+)
+"""Of all descriptions, lowest first."""
 
-_SPEAKER_COLOURS = ("#1b6ca8", "#c8553d", "#3a7d44", "#7b4ea3", "#b8860b", "#5c5c5c", "#c2408f", "#2a9d8f")
 _MOST_GROUPS = 8
 _GAP_S = 0.15
 
@@ -71,6 +63,7 @@ class Turn:
         return 1.0 if self.curves is None else self.curves.seconds
 
 
+@one_look
 def plot_distributions(train: Dataset, describer: SpeechDescriber, path: Path) -> None:
     """Draw the distribution of each cue with the thresholds of its levels, overall and for each group.
 
@@ -80,7 +73,7 @@ def plot_distributions(train: Dataset, describer: SpeechDescriber, path: Path) -
     Args:
         train: The rows the describer was fitted on.
         describer: The describer.
-        path: Where the PNG goes.
+        path: Where the PNG or SVG goes.
     """
     cues = [cue for cue in describer.cues if describer.groups[OVERALL].cues[cue].count]
     shown = sorted(describer.groups, key=lambda name: (name != OVERALL, -describer.groups[name].rows))[:_MOST_GROUPS]
@@ -104,15 +97,16 @@ def plot_distributions(train: Dataset, describer: SpeechDescriber, path: Path) -
         + (f" ({more} smaller groups not drawn)" if more else "")
         + "\nDashed: thresholds over all rows. Bars: outer thresholds, quartiles and median of each group."
     )
-    _save(figure, path)
+    save_picture(figure, path, "Distributions of the cues with the thresholds of their levels")
 
 
+@one_look
 def plot_turns(turns: Sequence[Turn], path: Path, *, title: str) -> None:
     """Draw one clip or one dialogue: waveform, pitch, intensity with syllable nuclei, levels and words.
 
     Args:
         turns: The turns in order. What has no curves or no levels is left out.
-        path: Where the PNG goes.
+        path: Where the PNG or SVG goes.
         title: Title of the picture.
     """
     starts = np.cumsum([0.0] + [turn.seconds + _GAP_S for turn in turns])[:-1]
@@ -126,14 +120,14 @@ def plot_turns(turns: Sequence[Turn], path: Path, *, title: str) -> None:
     figure.suptitle(title)
     *panels, last = np.atleast_1d(figure.subplots(len(heights), 1, height_ratios=heights))
     last.axis("off")
-    last.text(0.0, 1.0, "\n".join(words), transform=last.transAxes, va="top", fontsize=9, parse_math=False)
+    last.text(0.0, 1.0, "\n".join(words), transform=last.transAxes, va="top", parse_math=False)
     if heard:
         _draw_curves(panels[:3], turns, starts, colours)
     if cues:
         _draw_levels(panels[-1], turns, starts, cues)
     if panels:
         _draw_time_axis(panels, turns, starts, heard=heard)
-    _save(figure, path)
+    save_picture(figure, path, title)
 
 
 def _draw_histogram(axis: Axes, values: FloatArray, describer: SpeechDescriber, cue: str) -> None:
@@ -159,7 +153,7 @@ def _draw_group_bars(axis: Axes, describer: SpeechDescriber, cue: str, groups: S
             _draw_bar(axis, statistics, position, offset)
     called = {OVERALL: "all", PAST: "distance from own past"}
     labels = [f"{called.get(name, name.partition(': ')[2])} ({describer.groups[name].rows:,})" for name in groups]
-    axis.set_yticks(range(len(groups)), labels if named else [""] * len(groups), fontsize=8)
+    axis.set_yticks(range(len(groups)), labels if named else [""] * len(groups))
     axis.set_ylim(len(groups) - 0.5, -0.5)
     axis.spines[["top", "right"]].set_visible(False)
 
@@ -185,7 +179,7 @@ def _draw_time_axis(axes: Sequence[Axes], turns: Sequence[Turn], starts: FloatAr
 
 def _speaker_colours(turns: Sequence[Turn]) -> dict[str | None, str]:
     speakers = dict.fromkeys(turn.row.get("speaker") for turn in turns)
-    return {speaker: _SPEAKER_COLOURS[i % len(_SPEAKER_COLOURS)] for i, speaker in enumerate(speakers)}
+    return {speaker: LINES[i % len(LINES)] for i, speaker in enumerate(speakers)}
 
 
 def _draw_curves(
@@ -196,7 +190,7 @@ def _draw_curves(
         if turn.curves is not None:
             _draw_turn(axes, turn.curves, start, colours[turn.row.get("speaker")])
         if len(turns) > 1:
-            waveform.annotate(str(number), (start, 1.02), xycoords=("data", "axes fraction"), fontsize=9)
+            waveform.annotate(str(number), (start, 1.02), xycoords=("data", "axes fraction"))
     waveform.set_ylabel("Amplitude")
     pitch.set_ylabel("Pitch (Hz)")
     pitch.set_yscale("log")
@@ -210,7 +204,7 @@ def _draw_curves(
     for speaker, colour in colours.items():
         if speaker is not None:
             intensity.plot([], [], color=colour, label=speaker)
-    intensity.legend(loc="lower right", fontsize=8, ncols=len(colours) + 1)
+    intensity.legend(loc="lower right", ncols=len(colours) + 1)
     for axis in axes:
         axis.grid(alpha=0.25)
 
@@ -233,6 +227,11 @@ def _envelope(samples: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     return (np.arange(len(blocks)) + 0.5) * step / RATE, blocks.min(axis=1), blocks.max(axis=1)
 
 
+def _level_colours(level: str) -> tuple[str, str]:
+    """Of a level and of text on it."""
+    return shade(LEVELS.index(level) / (len(LEVELS) - 1))
+
+
 def _level(row: Mapping[str, Any], columns: Sequence[str]) -> str | None:
     return next((level for column in columns if (level := row.get(f"{column}_level"))), None)
 
@@ -241,20 +240,20 @@ def _draw_levels(axis: Axes, turns: Sequence[Turn], starts: FloatArray, cues: Se
     levels = np.array([[_level(turn.row, STRIP[cue]) for cue in cues] for turn in turns], dtype=object)
     for (index, position), level in np.ndenumerate(levels):
         start, seconds = starts[index], turns[index].seconds
-        colour = LEVEL_COLOURS[level] if level else "white"
+        colour, ink = _level_colours(level) if level else ("white", "black")
         axis.barh(position, seconds, left=start, height=0.9, color=colour, edgecolor="#999999", linewidth=0.4)
         if level and len(turns) == 1:
             axis.text(
-                float(start) + seconds / 2, position, level.replace("_", " "), ha="center", va="center", fontsize=9
+                float(start) + seconds / 2, position, level.replace("_", " "), ha="center", va="center", color=ink
             )
     axis.set_yticks(range(len(cues)), cues)
     axis.set_ylim(len(cues) - 0.5, -0.5)
     if len(turns) > 1:
-        shown = [(level, colour) for level, colour in LEVEL_COLOURS.items() if (levels == level).any()]
+        shown = [(level, _level_colours(level)[0]) for level in reversed(LEVELS) if (levels == level).any()]
         patches = [
             Patch(facecolor=colour, edgecolor="#999999", label=level.replace("_", " ")) for level, colour in shown
         ]
-        axis.legend(handles=patches, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
+        axis.legend(handles=patches, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _word_lines(turns: Sequence[Turn], characters: int) -> list[str]:
@@ -267,10 +266,3 @@ def _word_lines(turns: Sequence[Turn], characters: int) -> list[str]:
         mark = f"{number}  " if len(turns) > 1 else ""
         lines += textwrap.wrap(mark + entry, characters, subsequent_indent=" " * 2 * len(mark)) if entry else []
     return lines or ["No words: give a describer to put the clip in words."]
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Write as PNG with the Agg canvas, whatever backend the user's matplotlib is set to."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=110)

@@ -23,6 +23,7 @@ from sklearn.svm import SVC
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.evaluation.plots import plot_confusion_matrix, plot_importance
 from speechcue_hf.metrics.scores import classification_metrics
+from speechcue_hf.pictures import picture_files
 from speechcue_hf.progress import progress
 from speechcue_hf.records import write_json
 
@@ -114,14 +115,22 @@ def probe_cues(
     return probes
 
 
-def write_probes(folder: Path, probes: Sequence[Probe]) -> None:
-    """Write ``probe.json``, a confusion matrix for each classifier and the importance of the cues into a folder."""
+def write_probes(folder: Path, probes: Sequence[Probe], *, picture_format: str = "png") -> None:
+    """Write ``probe.json``, a confusion matrix for each classifier and the importance of the cues into a folder.
+
+    Args:
+        folder: Where they go.
+        probes: The classifiers.
+        picture_format: ``svg`` draws pictures as SVG, too.
+    """
     for probe in probes:
         name, counts = probe.classifier.replace(" ", "_"), probe.results["confusion_matrix"]
         title = f"{probe.classifier}: weighted F1 {100 * probe.results['weighted_f1']:.1f} %"
-        plot_confusion_matrix(np.array(counts["counts"]), counts["rows"], folder / f"confusion_{name}.png", title=title)
+        for path in picture_files(folder / f"confusion_{name}.png", picture_format):
+            plot_confusion_matrix(np.array(counts["counts"]), counts["rows"], path, title=title)
         if probe.importance is not None:
-            plot_importance(probe.importance, folder / "importance.png", title="Importance of the cues (random forest)")
+            for path in picture_files(folder / "importance.png", picture_format):
+                plot_importance(probe.importance, path, title="Importance of the cues (random forest)")
     table = {probe.classifier: {**probe.results, "importance": probe.importance} for probe in probes}
     write_json(table, folder / "probe.json")
 

@@ -22,6 +22,7 @@ from speechcue_hf.metrics.bootstrap import (
     interval,
 )
 from speechcue_hf.metrics.scores import classification_metrics
+from speechcue_hf.pictures import picture_files
 from speechcue_hf.records import CONFUSION_FILE, PREDICTIONS_FILE, ResultsRecord, write_record
 
 
@@ -59,14 +60,22 @@ def summarise(predictions: Dataset, labels: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def write_report(folder: Path, results: ResultsRecord, predictions: Dataset) -> None:
-    """Write the results of a table of predictions, the table and its confusion matrix; earlier ones are replaced."""
+def write_report(folder: Path, results: ResultsRecord, predictions: Dataset, *, picture_format: str = "png") -> None:
+    """Write the results of a table of predictions, the table and its confusion matrix; earlier ones are replaced.
+
+    Args:
+        folder: Where they go.
+        results: The scores.
+        predictions: The table.
+        picture_format: ``svg`` draws the confusion matrix as SVG, too.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".{PREDICTIONS_FILE}.{os.getpid()}"
     predictions.to_parquet(str(unfinished))
     os.replace(unfinished, folder / PREDICTIONS_FILE)
     counts = np.array(results.confusion_matrix["counts"])
-    plot_confusion_matrix(counts, results.labels, folder / CONFUSION_FILE, title=_title(results))
+    for path in picture_files(folder / CONFUSION_FILE, picture_format):
+        plot_confusion_matrix(counts, results.labels, path, title=_title(results))
     write_record(results, folder)
 
 

@@ -58,7 +58,7 @@ def test_card_is_filled_from_the_records(run):
         "| lora_r | 16 |",
         "licence: CC0-1.0",
         "**History only.**",
-        "![Confusion matrix](confusion_matrix.png)",
+        "](confusion_matrix.png)",
         "by the preset `default` of speechcue_hf",
         "fitted on 20 rows of the train split only",
         "One run: how much its scores change with the seed is not known.",

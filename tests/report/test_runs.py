@@ -86,9 +86,7 @@ def test_prompts_are_what_the_model_saw_shortened_as_it_was(tmp_path):
     places = {name: place for place, name in enumerate(dataset["test"]["utterance_id"][:])}
     whole = build_prompts(dataset["test"], str(run / "prompt.json"))
     tokenizer = AutoTokenizer.from_pretrained(run)
-    longest = max(
-        len(tokenizer.apply_chat_template(prompt, return_dict=True)["input_ids"]) for prompt in whole["prompt"]
-    )
+    lengths = [len(tokenizer.apply_chat_template(it, return_dict=True)["input_ids"]) for it in whole["prompt"]]
     # As if it had been evaluated with a budget that the longest prompts exceed.
     for budget, shortened in ((None, 0), (max(lengths) - 20, 3)):
         results = json.loads((run / "results.json").read_text())

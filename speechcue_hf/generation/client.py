@@ -246,7 +246,9 @@ class ServerClient:
 
     def _body(self, call: ServerCall) -> dict[str, Any]:
         model = self._model if self._provider is None else f"{self._model}:{self._provider}"
-        body = {"model": model, **call.body, "stream": False, **self._fields}
+        # What a user adds is meant for the model's answer: other requests do not know these fields.
+        fields = self._fields if call.path == "chat/completions" else {}
+        body = {"model": model, **call.body, "stream": False, **fields}
         return {name: value for name, value in body.items() if value is not None}
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> _Response:

@@ -36,6 +36,8 @@ SEEDS_FILE = "seeds.json"
 # Beside rows with biographies or captions: every text that a chat model wrote, kept from the moment it was there.
 BIOGRAPHY_STORE_FILE = "biographies-store.jsonl"
 CAPTION_STORE_FILE = "captions-store.jsonl"
+ANSWER_STORE_FILE = "answers-store.jsonl"
+"""Beside results: every answer of a server, likewise."""
 
 PROMPT_TEMPLATE_FILE = "prompt.jinja"
 """Beside a prompt: its template."""

@@ -43,8 +43,9 @@ def run(arguments: argparse.Namespace) -> None:
     )
     if result["warning"]:
         print(f"  {result['warning']}")
-    if result["future_warning"]:
-        print(f"  {result['future_warning']}")
+    for warning in (result["future_warning"], result["reading_warning"]):
+        if warning:
+            print(f"  {warning}")
     print(
         f"  right in both {result['both']}, only in the first {result['only_first']}, "
         f"only in the second {result['only_second']}, in neither {result['neither']}"

@@ -45,7 +45,9 @@ def add_served_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--matching", choices=("strict", "instructerc"), help="from a written text to a label")
     parser.add_argument(
-        "--store", type=Path, help=f"where a server's answers go at once (default: {ANSWER_STORE_FILE} in the output)"
+        "--store",
+        type=Path,
+        help=f"where a server's answers go at once (default: {ANSWER_STORE_FILE} in or beside the output)",
     )
     add_rate_arguments(parser)
 

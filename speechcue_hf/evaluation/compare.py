@@ -38,7 +38,8 @@ def compare_runs(
         ``task``, ``weighted_f1`` of both runs, their ``difference`` (second minus first) with its 95 % ``interval`` and
         two-sided ``p_value``, ``n``, ``dialogues``, a ``warning`` if these are too few (else None), how many utterances
         ``both``, ``only_first``, ``only_second`` and ``neither`` got right, whether each ``sees_future`` of the
-        dialogue (None if its results do not say) and a ``future_warning`` if only one is known to (else None).
+        dialogue (None if its results do not say), a ``future_warning`` if only one is known to (else None), how the
+        labels of each were ``read_by``, and a ``reading_warning`` if that was in different ways (else None).
 
     Raises:
         EvaluationError: If the runs cannot be set beside each other, as :func:`pair_runs` says.
@@ -70,7 +71,19 @@ def compare_runs(
         "neither": int((~right_first & ~right_second).sum()),
         "sees_future": [result.sees_future for result in results],
         "future_warning": _future_warning(*folders, results),
+        "read_by": [read_by(result) for result in results],
+        "reading_warning": _reading_warning(*folders, results),
     }
+
+
+def read_by(results: ResultsRecord) -> str | None:
+    """How the labels of an evaluation were read, in a few words; None if its results do not say.
+
+    Scoring by a server is scoring: only what can change a prediction makes a difference.
+    """
+    if results.decode is None:
+        return None
+    return " ".join(part for part in (results.decode, results.normalisation, results.matching) if part)
 
 
 def pair_runs(folders: Sequence[Path]) -> tuple[list[ResultsRecord], list[Dataset]]:
@@ -122,6 +135,14 @@ def _check_same_utterances(folders: Sequence[Path], tables: Sequence[Dataset]) -
                 f"{folders[0]} and {folder} were not scored on the same labelled utterances ({len(first)} and "
                 f"{len(rows)}; one that differs: {example[0]} labelled {example[1]}). Evaluate both on the same split."
             )
+
+
+def _reading_warning(first: Path, second: Path, results: Sequence[ResultsRecord]) -> str | None:
+    """Labels that were read in two ways differ in more than what is compared."""
+    ways = [read_by(result) for result in results]
+    if None in ways or ways[0] == ways[1]:
+        return None
+    return f"The labels of {first} were read by {ways[0]}, those of {second} by {ways[1]}."
 
 
 def _future_warning(first: Path, second: Path, results: Sequence[ResultsRecord]) -> str | None:

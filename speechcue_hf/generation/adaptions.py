@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from speechcue_hf.generation.answer import AnswerError
@@ -111,7 +111,7 @@ NO_TEMPERATURE = "no temperature"
 NO_TEMPLATE_SETTINGS = "no chat_template_kwargs"
 SYSTEM_FOLDED = "system message folded into the user's"
 
-_CHANGES = {
+_CHANGES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     MAX_COMPLETION_TOKENS: _renamed,
     NO_TEMPERATURE: lambda body: _without("temperature", body),
     NO_TEMPLATE_SETTINGS: lambda body: _without("chat_template_kwargs", body),

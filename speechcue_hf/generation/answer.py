@@ -84,7 +84,7 @@ def read_answer(key: str, body: Any, secret: str | None = None) -> GeneratedText
     )
 
 
-def read_usage(body: Any) -> dict[str, int | None]:
+def read_usage(body: Any) -> dict[str, Any]:
     """How many tokens an answer took, as far as the server says it.
 
     Example:

@@ -233,8 +233,8 @@ class VllmLabels:
         self._engine: Any = vllm.LLM(model=model, revision=revision, tensor_parallel_size=gpus)
         self._parameters: Any = vllm.SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=1)
         self.words = tuple(words)
-        self.tokenizer: PreTrainedTokenizerBase = self._engine.get_tokenizer()
-        self.way = Likelihoods(self.words, self.tokenizer, "prompt_logprobs")
+        self.tokenizer: PreTrainedTokenizerBase | None = self._engine.get_tokenizer()
+        self.way = Likelihoods(self.words, self._engine.get_tokenizer(), "prompt_logprobs")
         self.identity = {
             "writer": "vllm",
             "model": name,

@@ -273,9 +273,7 @@ def _described_by_itself(rows: Dataset) -> Dataset:
         for name, feature in texts.items():
             measured = measured.add_column(name, [None] * len(measured), feature=feature)
         return measured
-    logger.warning(
-        "Voices are described by comparing the turns given with each other, later ones too: give a describer"
-    )
+    logger.warning("No describer is given: voices are compared with each other, those of later turns too.")
     return describe_rows(measured, describer)
 
 

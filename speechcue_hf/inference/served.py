@@ -97,7 +97,7 @@ class ServedClassifier:
     def protocol(self) -> dict[str, Any]:
         """How labels were read, the rule that goes with it, who answered, and what was spent."""
         decode = self.source.way.decode
-        rule = {"normalisation": self.settings.normalisation} if decode in _MEASURED else {}
+        rule: dict[str, Any] = {"normalisation": self.settings.normalisation} if decode in _MEASURED else {}
         rule |= {"matching": self.settings.matching} if decode == "generate" else {}
         known = {name: value for name, value in self.source.identity.items() if name not in ("decode", "labels")}
         return {"decode": decode, **rule, "server": {**known, **self.spent}}
@@ -182,7 +182,8 @@ class ServedClassifier:
     def _judged(
         self, answers: Sequence[GeneratedText], baselines: Sequence[GeneratedText], questions: Questions
     ) -> list[Prediction]:
-        rows = zip(answers, baselines or [None] * len(answers), questions.notes, questions.shortened, strict=True)
+        before: Sequence[GeneratedText | None] = baselines or [None] * len(answers)
+        rows = zip(answers, before, questions.notes, questions.shortened, strict=True)
         predictions = [(self._one(answer, baseline), note, cut) for answer, baseline, note, cut in rows]
         return [replace(it, note=joined_notes(note, it.note), shortened=cut) for it, note, cut in predictions]
 

@@ -18,7 +18,7 @@ from speechcue_hf.channels import mixed
 from speechcue_hf.cues.loudness import is_silent
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.inference.scoring import LabelScores, check_label_set, evaluation_mode, score_after_prompts
-from speechcue_hf.inference.settings import TokenNormalisation
+from speechcue_hf.inference.settings import Normalisation
 from speechcue_hf.models.loading import load_speech_model
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class SpeechLanguageModel:
         clips: Sequence[Clip],
         task: CaptionTask,
         emotions: Sequence[str],
-        normalisation: TokenNormalisation = "sum",
+        normalisation: Normalisation = "sum",
     ) -> LabelScores:
         """Score every emotion as the answer to a task's question (closed set): nothing is generated or parsed.
 

@@ -40,6 +40,9 @@ from speechcue_hf.records import DESCRIBER_FILE, TrainingRecord
 
 logger = logging.getLogger(__name__)
 
+MOST_WRITTEN = 60
+"""Characters of what a model wrote that a note quotes."""
+
 _IDENTITY = ("dialogue_id", "utterance_id", "speaker", "text")
 _RESULT_COLUMNS = (*_IDENTITY, "speech_description", "biography_note")
 """Columns that results are made of, as far as rows have them."""
@@ -256,8 +259,16 @@ class EmotionRecognizer:
             emotion=None if made.label is None else self.labels[made.label],
             probabilities=likely,
             description=row.get("speech_description"),
-            note=joined_notes(on_clip, row.get("biography_note"), made.note),
+            note=joined_notes(on_clip, row.get("biography_note"), made.note, _no_label(made)),
         )
+
+
+def _no_label(made: Prediction) -> str | None:
+    """What a model wrote instead of a label."""
+    if made.label is not None or made.output is None:
+        return None
+    written = " ".join(made.output.split()).replace(";", ",")
+    return f"the model wrote no label but {written[:MOST_WRITTEN]!r}"
 
 
 def _described_by_itself(rows: Dataset) -> Dataset:

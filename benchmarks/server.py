@@ -89,8 +89,8 @@ def compare_written(here: ChatClassifier, rows: Dataset, model: str, arguments: 
     same = np.mean([one.label == other for one, other in zip(answers, labels, strict=True)])
     server = asked.protocol["server"]
     print(f"  read by {asked.protocol['decode']}; {server['adapted'] or 'nothing'} left out")
-    print(f"  server: {len(rows) / seconds:.2f} requests/s, {server['prompt_tokens']:,} tokens read")
-    print(f"  in this process, in batches: {len(rows) / own_seconds:.2f} prompts/s")
+    rate, tokens = len(rows) / seconds, server["prompt_tokens"]
+    print(f"  server: {rate:.2f} requests/s, {tokens:,} tokens read; here {own_seconds:.0f} s")
     print(f"  same text as here {100 * alike:.1f} %, same label or none {100 * same:.1f} %")
     print(f"  written: {score(rows, [it.label for it in answers])}, invalid {100 * invalid(answers):.1f} %")
     for normalisation in ("sum", "contextual"):

@@ -59,6 +59,8 @@ class ServedClassifier:
         EvaluationError: If there is a token budget and no tokenizer, or the source was made for other labels.
 
     Example:
+        >>> from speechcue_hf.generation.client import ServerClient
+        >>> from speechcue_hf.inference.label_sources import ServerLabels
         >>> labels = ServerLabels(ServerClient("qwen3", base_url="http://localhost:8000/v1"), ["happy", "sad"])
         >>> classifier = ServedClassifier(labels, load_prompt("speechcue_text"), ("happy", "sad"))
         >>> classifier.predict(rows)[0].label  # doctest: +SKIP

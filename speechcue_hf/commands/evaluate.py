@@ -179,7 +179,6 @@ def load_for(arguments: argparse.Namespace, settings: InferenceSettings) -> tupl
     """
     from speechcue_hf.corpora.joining import with_clips
     from speechcue_hf.corpora.parquet import read_dataset
-    from speechcue_hf.inference.loading import load_classifier
 
     rows = read_split(arguments.dataset, arguments.split)
     if runs_elsewhere(arguments):
@@ -191,6 +190,8 @@ def load_for(arguments: argparse.Namespace, settings: InferenceSettings) -> tupl
             train=read_dataset(arguments.dataset).get("train"),
             settings=settings,
         ), rows
+    from speechcue_hf.inference.loading import load_classifier
+
     classifier = load_classifier(
         arguments.model,
         revision=arguments.revision,

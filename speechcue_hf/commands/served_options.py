@@ -107,9 +107,10 @@ def _source(arguments: argparse.Namespace, words: Sequence[str]) -> LabelSource:
     from speechcue_hf.generation.client import ServerClient
     from speechcue_hf.generation.request import GenerationSettings
     from speechcue_hf.inference.label_sources import ServerLabels, VllmLabels
-    from speechcue_hf.models.loading import hub_commit
 
     if arguments.vllm:
+        from speechcue_hf.models.loading import hub_commit
+
         commit = hub_commit(arguments.model, arguments.revision)
         name = base_model_name(arguments.model)
         return VllmLabels(arguments.model, words, name=name, revision=commit, gpus=arguments.gpus)

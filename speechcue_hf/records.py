@@ -37,6 +37,8 @@ SEEDS_FILE = "seeds.json"
 # Beside rows with biographies or captions: every text that a chat model wrote, kept from the moment it was there.
 BIOGRAPHY_STORE_FILE = "biographies-store.jsonl"
 CAPTION_STORE_FILE = "captions-store.jsonl"
+ANSWER_STORE_FILE = "answers-store.jsonl"
+"""Beside results: every answer of a server, likewise."""
 
 PROMPT_TEMPLATE_FILE = "prompt.jinja"
 """Beside a prompt: its template."""
@@ -362,12 +364,15 @@ class ResultsRecord(Shown):
         weighted_f1_interval: Its confidence interval over dialogues.
         corpus: What the rows come from.
         split: Which of its splits.
-        decode: How answers were read: ``score``, ``generate``, ``classify``, ``predictions`` or ``ensemble``.
-        normalisation: Of scores over the tokens of a label.
+        decode: How answers were read: ``score``, ``generate``, ``classify``, ``predictions`` or ``ensemble``; of a
+            server also ``first-token`` and ``constrained`` (:mod:`speechcue_hf.inference.label_ways`).
+        normalisation: Of scores over the tokens of a label; ``contextual`` divides by those of a blank prompt.
         matching: Rule that made labels of generated texts.
         seed: Of the training of the model.
         unlabelled: Rows without a label, which were context.
         unheard: Clips that could not be heard, which count as wrong.
+        unanswered: Requests to a server that failed, which count as wrong; None where none was asked.
+        server: Of a server: model, provider, how labels were read, what it did not take, requests and tokens.
         shortened: Utterances whose text or context was cut.
         model_revision: Commit of the model on the Hub.
         explanations: How far explanations are true.
@@ -393,6 +398,8 @@ class ResultsRecord(Shown):
     seed: int | None = None
     unlabelled: int | None = None
     unheard: int | None = None
+    unanswered: int | None = None
+    server: Mapping[str, Any] | None = None
     shortened: int | None = None
     model_revision: str | None = None
     explanations: Mapping[str, Any] | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
@@ -12,9 +11,8 @@ from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
 from speechcue_hf.biographies.settings import BiographySettings
 from speechcue_hf.dialogues import dialogues, on_one_line, split_dialogues
 from speechcue_hf.errors import CorpusError
+from speechcue_hf.generation.estimate import RequestEstimate, estimate_requests
 from speechcue_hf.generation.request import GREEDY, GenerationRequest, request_key
-from speechcue_hf.prompts.encoding import encode_prompts
-from speechcue_hf.words import words
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -25,9 +23,6 @@ NO_SPEAKER = "the row names no speaker"
 NO_TURN_BEFORE = "no turn comes before this one"
 SILENT_SO_FAR = "the speaker has said nothing before this turn"
 SILENT = "the speaker says nothing in this dialogue"
-
-TOKENS_PER_WORD = 1.4
-"""A guess for English dialogue where no tokenizer counts."""
 
 Row = Mapping[str, Any]
 
@@ -45,38 +40,6 @@ class PlannedBiography:
     request: GenerationRequest | None
     turns: int | None
     note: str | None
-
-
-@dataclass(frozen=True)
-class BiographyEstimate:
-    """What biographies need.
-
-    Args:
-        requests: Biographies of all dialogues: one for each speaker, or for each speaker and stage of the dialogue.
-        missing: Those that must be written: what the store has is left out, and equal requests count once.
-        prompt_tokens: Tokens of the missing ones' prompts; without tokenizer words times :data:`TOKENS_PER_WORD`.
-        completion_tokens: Tokens that are written for them at most.
-    """
-
-    requests: int
-    missing: int
-    prompt_tokens: int
-    completion_tokens: int
-
-    def hours(self, tokens_per_second: float) -> float:
-        """Hours it takes at most, by the tokens that are written per second, all requests in flight together.
-
-        Raises:
-            ValueError: If the rate is not positive.
-        """
-        if tokens_per_second <= 0:
-            raise ValueError(f"tokens_per_second must be positive, got {tokens_per_second}")
-        return self.completion_tokens / tokens_per_second / 3600
-
-    def price(self, per_million_prompt_tokens: float, per_million_completion_tokens: float) -> float:
-        """What it costs at most, in the currency of the prices."""
-        prompts = self.prompt_tokens * per_million_prompt_tokens
-        return (prompts + self.completion_tokens * per_million_completion_tokens) / 1e6
 
 
 def plan_biographies(dialogue: Sequence[Row], settings: BiographySettings) -> list[PlannedBiography]:
@@ -141,7 +104,7 @@ def estimate_biographies(
     max_new_tokens: int = GREEDY.max_new_tokens,
     tokenizer: PreTrainedTokenizerBase | None = None,
     stored: Collection[str] = (),
-) -> BiographyEstimate:
+) -> RequestEstimate:
     """Count what biographies will need.
 
     Args:
@@ -162,13 +125,7 @@ def estimate_biographies(
     for dialogue in (dialogue for rows in splits for dialogue in dialogues_of(rows)):
         plans = plan_biographies(dialogue, settings)
         requests += {plan.request.key: plan.request for plan in plans if plan.request}.values()
-    missing = {request.key: request for request in requests if request.key not in stored}
-    return BiographyEstimate(
-        requests=len(requests),
-        missing=len(missing),
-        prompt_tokens=_prompt_tokens(missing, tokenizer),
-        completion_tokens=len(missing) * max_new_tokens,
-    )
+    return estimate_requests(requests, max_new_tokens=max_new_tokens, tokenizer=tokenizer, stored=stored)
 
 
 def _turns(dialogue: Sequence[Row]) -> list[dict[str, Any]]:
@@ -206,10 +163,3 @@ def _why_none(place: int, turn: Mapping[str, Any], settings: BiographySettings) 
     if settings.scope == "dialogue":
         return SILENT
     return SILENT_SO_FAR if place else NO_TURN_BEFORE
-
-
-def _prompt_tokens(missing: Mapping[str, GenerationRequest], tokenizer: PreTrainedTokenizerBase | None) -> int:
-    if tokenizer is not None:
-        return sum(len(encode_prompts(tokenizer, [request.messages])[0]) for request in missing.values())
-    prompts = (message["content"] for request in missing.values() for message in request.messages)
-    return ceil(sum(len(words(prompt)) for prompt in prompts) * TOKENS_PER_WORD)

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.biographies.settings import BiographySettings, load_biography_prompt
 from speechcue_hf.commands.arguments import add_dataset, command_line, positive_int, print_next
-from speechcue_hf.commands.generator_options import add_generator_arguments, load_generator, load_generator_tokenizer
+from speechcue_hf.commands.generator_options import (
+    add_generator_arguments,
+    add_rate_arguments,
+    load_generator,
+    load_generator_tokenizer,
+    print_time_and_price,
+)
 from speechcue_hf.records import (
     BIOGRAPHIES_FILE,
     BIOGRAPHY_STORE_FILE,
@@ -28,7 +34,7 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
     from transformers import PreTrainedTokenizerBase
 
-    from speechcue_hf.biographies.requests import BiographyEstimate
+    from speechcue_hf.generation.estimate import RequestEstimate
 
 EXAMPLES = """examples:
   speechcue biographies data/described -o data/biographies --model tiny
@@ -58,13 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--word-limit", type=positive_int, help="most words (default: 100; bioserc: 250)")
     parser.add_argument("--prompt", help="speechcue, bioserc, or a Jinja2 template file (default: the preset's)")
     parser.add_argument("--store", type=Path, help=f"where texts go at once (default: OUTPUT/{BIOGRAPHY_STORE_FILE})")
-    parser.add_argument("--tokens-per-second", type=float, help="for the estimate: tokens written, all together")
-    parser.add_argument(
-        "--price", type=float, nargs=2, metavar=("PROMPT", "WRITTEN"), help="for the estimate: of a million tokens"
-    )
     parser.add_argument(
         "--published", type=Path, nargs="+", metavar="FILE", help="take BiosERC's <corpus>.<split>_spdescV2_<llm>.json"
     )
+    add_rate_arguments(parser)
     add_generator_arguments(parser)
 
 
@@ -101,11 +104,12 @@ def _print_estimates(
     store: Path | None,
 ) -> None:
     """Print what the biographies will take beyond what the store has, in both scopes to compare them."""
-    from speechcue_hf.biographies.requests import TOKENS_PER_WORD, estimate_biographies
+    from speechcue_hf.biographies.requests import estimate_biographies
+    from speechcue_hf.generation.estimate import TOKENS_PER_WORD
     from speechcue_hf.generation.store import stored_keys
 
     stored = stored_keys(store) if store else set[str]()
-    scopes: dict[str, BiographyEstimate] = {}
+    scopes: dict[str, RequestEstimate] = {}
     print(f"Biographies of at most {settings.word_limit} words, prompt {settings.prompt.name}:")
     print(f"  {'scope':9}{'requests':>10}{'to write':>10}{'prompt tokens':>15}{'written, at most':>18}")
     for scope in ("history", "dialogue"):
@@ -121,20 +125,8 @@ def _print_estimates(
         )
     counted = "counted by the tokenizer" if tokenizer else f"guessed, {TOKENS_PER_WORD} a word"
     print(f"  Prompt tokens are {counted}.")
-    _print_time_and_price(scopes[settings.scope], arguments)
+    print_time_and_price(scopes[settings.scope], arguments)
     print(f"  {_scope_line(settings)}")
-
-
-def _print_time_and_price(estimate: BiographyEstimate, arguments: argparse.Namespace) -> None:
-    if arguments.tokens_per_second is not None:
-        hours = estimate.hours(arguments.tokens_per_second)
-        print(f"  At {arguments.tokens_per_second:g} tokens written per second: at most {hours:.2f} hours.")
-    if arguments.price is not None:
-        prompt, written = arguments.price
-        price = estimate.price(prompt, written)
-        print(f"  At {prompt:g} and {written:g} for a million tokens read and written: at most {price:.2f}.")
-    if arguments.tokens_per_second is None and arguments.price is None:
-        print("  Give --tokens-per-second and --price to know hours and price.")
 
 
 def _scope_line(settings: BiographySettings) -> str:

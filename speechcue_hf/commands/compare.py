@@ -49,8 +49,9 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"  over seeds    p = {result['p_value_seeds']:.4f} (Welch's t-test)")
     if result["warning"]:
         print(f"  {result['warning']}")
-    if result["future_warning"]:
-        print(f"  {result['future_warning']}")
+    for warning in (result["future_warning"], result["reading_warning"]):
+        if warning:
+            print(f"  {warning}")
     print(
         f"  right in both {result['both']:.4g}, only in the first {result['only_first']:.4g}, "
         f"only in the second {result['only_second']:.4g}, in neither {result['neither']:.4g}"

@@ -16,8 +16,10 @@ from speechcue_hf.commands.arguments import (
     print_next,
     read_split,
 )
+from speechcue_hf.commands.served_options import add_served_arguments, print_estimate, runs_elsewhere, served_classifier
 from speechcue_hf.errors import EvaluationError
 from speechcue_hf.records import (
+    ANSWER_STORE_FILE,
     CONFUSION_FILE,
     PREDICTIONS_FILE,
     RESULTS_FILE,
@@ -37,12 +39,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_NO_DATASET = "--model needs a dataset: the folder that `speechcue describe` wrote."
+
 EXAMPLES = """examples:
   speechcue evaluate data/described --model runs/demo --split test -o runs/demo
   speechcue evaluate data/described --model Qwen/Qwen3-0.6B --prompt speechcuellm -o runs/zero-shot
   speechcue evaluate data/described --model Qwen/Qwen3-0.6B -o runs/few-shot \\
       --prompt '{"extends": "speechcue", "demonstrations": 6}'
   speechcue evaluate data/described --model runs/demo --decode generate -o runs/demo-generated
+  speechcue evaluate data/described --server http://localhost:8000/v1 --model Qwen/Qwen3-8B -o runs/qwen
+  speechcue evaluate data/described --provider auto --model Qwen/Qwen3-8B --estimate --price 0.1 0.4 -o runs/qwen
   speechcue evaluate data/described --model runs/stage3 --audio data/demo --explain -o runs/stage3
   speechcue evaluate data/meld --predictions preds_for_eval_9.text --matching instructerc -o runs/published
   speechcue evaluate --predictions old.csv --matching instructerc --labels happy sad neutral angry -o runs/old
@@ -57,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=False,
     )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--model", metavar="DIR_OR_ID", help="model or adapter")
+    source.add_argument("--model", metavar="DIR_OR_ID", help="model or adapter; with --server its name there")
     source.add_argument(
         "--predictions", type=Path, help="predictions made before: .parquet, .csv, .jsonl or a paper's .text"
     )
@@ -71,8 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for results, predictions and picture")
     add_list(parser, "--labels", metavar="WORD", help="label words of --predictions, in order")
-    parser.add_argument("--decode", choices=("score", "generate"), default="score", help="how answers are read")
-    parser.add_argument("--matching", choices=("strict", "instructerc"), help="from a generated text to a label")
+    parser.add_argument(
+        "--estimate", action="store_true", help="of a server: only say how many requests and tokens it would take"
+    )
     add_picture_format(parser)
     add_inference_arguments(parser)
 
@@ -87,18 +94,39 @@ def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
         "--prompt", help="preset, prompt file or settings as JSON (default: the one beside the model, else speechcue)"
     )
     parser.add_argument("--token-budget", type=int, help="most tokens of prompt and answer (default: as in training)")
-    parser.add_argument("--normalisation", choices=("sum", "mean"), default="sum", help="over the tokens of a label")
+    parser.add_argument(
+        "--normalisation",
+        choices=("sum", "mean", "contextual"),
+        default="sum",
+        help="over the tokens of a label; contextual divides by what a chat model says to a blank prompt",
+    )
     parser.add_argument("--sharing", choices=("prefix", "none"), default="prefix", help="run common beginnings once")
     parser.add_argument("--batch-size", type=positive_int, default=8, help="prompts in one pass, without sharing")
     parser.add_argument("--tokens-per-pass", type=positive_int, default=256, help="tokens in one pass, with sharing")
+    add_served_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Score, write the report and print the figures; a folder of runs with several seeds, one after the other."""
-    if arguments.model is not None and (Path(arguments.model) / SEEDS_FILE).is_file():
+    if arguments.estimate:
+        _estimate(arguments)
+    elif arguments.model is not None and (Path(arguments.model) / SEEDS_FILE).is_file():
         _run_seeds(arguments)
     else:
         _run_once(arguments)
+
+
+def _estimate(arguments: argparse.Namespace) -> None:
+    """Print what asking a server would take; nothing is asked."""
+    from speechcue_hf.inference.served import ServedClassifier
+
+    if arguments.dataset is None:
+        raise EvaluationError(_NO_DATASET)
+    classifier, rows = load_for(arguments, inference_settings(arguments))
+    if not isinstance(classifier, ServedClassifier):
+        raise ValueError("--estimate is of requests to a server: name it with --server or --provider")
+    wanted = [place for place, emotion in enumerate(rows["emotion"]) if emotion is not None]
+    print_estimate(classifier.estimate(rows, wanted), arguments)
 
 
 def _run_seeds(arguments: argparse.Namespace) -> None:
@@ -150,11 +178,10 @@ def _score_model(arguments: argparse.Namespace) -> tuple[ResultsRecord, Dataset]
     from speechcue_hf.provenance import Provenance
 
     if arguments.dataset is None:
-        raise EvaluationError("--model needs a dataset: the folder that `speechcue describe` wrote.")
-    commit = hub_commit(arguments.model, arguments.revision)
-    settings = inference_settings(
-        arguments, matching=arguments.matching or "strict", explain=arguments.explain, decode=arguments.decode
-    )
+        raise EvaluationError(_NO_DATASET)
+    elsewhere = runs_elsewhere(arguments)
+    commit = None if elsewhere and not arguments.vllm else hub_commit(arguments.model, arguments.revision)
+    settings = inference_settings(arguments, explain=arguments.explain)
     classifier, rows = load_for(argparse.Namespace(**{**vars(arguments), "revision": commit}), settings)
     results, table = evaluate(classifier, rows, Provenance.of(arguments.dataset))
     explanations = _score_explanations(table, classifier, rows, arguments) if arguments.explain else None
@@ -162,12 +189,25 @@ def _score_model(arguments: argparse.Namespace) -> tuple[ResultsRecord, Dataset]
 
 
 def load_for(arguments: argparse.Namespace, settings: InferenceSettings) -> tuple[EmotionClassifier, Dataset]:
-    """Load the model that a command line names, and the split that it is to judge, with clips if it hears."""
+    """Load the model that a command line names, or whoever asks it, and the split that it is to judge.
+
+    A model that hears gets the split with its clips.
+    """
     from speechcue_hf.corpora.joining import with_clips
     from speechcue_hf.corpora.parquet import read_dataset
-    from speechcue_hf.inference.loading import load_classifier
 
     rows = read_split(arguments.dataset, arguments.split)
+    if runs_elsewhere(arguments):
+        return served_classifier(
+            arguments,
+            rows.features["emotion"].names,
+            store=arguments.output / ANSWER_STORE_FILE,
+            token_budget=arguments.token_budget,
+            train=read_dataset(arguments.dataset).get("train"),
+            settings=settings,
+        ), rows
+    from speechcue_hf.inference.loading import load_classifier
+
     classifier = load_classifier(
         arguments.model,
         revision=arguments.revision,
@@ -188,8 +228,9 @@ def inference_settings(arguments: argparse.Namespace, **more: Any) -> InferenceS
     """What a command line says of how a model is asked, and what else is set."""
     from speechcue_hf.inference.settings import InferenceSettings
 
-    names = ("normalisation", "sharing", "batch_size", "tokens_per_pass")
-    return InferenceSettings(**{name: getattr(arguments, name) for name in names}, **more)
+    names = ("normalisation", "sharing", "batch_size", "tokens_per_pass", "decode", "matching")
+    said = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    return InferenceSettings(**said, **more)
 
 
 def _score_explanations(
@@ -248,10 +289,25 @@ def print_summary(results: ResultsRecord) -> None:
     print(f"  accuracy      {100 * results.accuracy:6.2f} %   (WA)")
     print(f"  mean recall   {100 * results.unweighted_accuracy:6.2f} %   (UA)")
     print(f"  invalid       {100 * results.invalid_rate:6.2f} %")
+    if results.server is not None:
+        print(f"  {_asked_line(results)}")
     if results.explanations is not None:
         _print_explanations(dict(results.explanations))
     if results.sees_future:
         print("  Turns after the one in question were seen, in prompts or by the generator of the biographies in them.")
+
+
+def _asked_line(results: ResultsRecord) -> str:
+    """How a server's labels were read, and what it took."""
+    server = results.server or {}
+    form = f" ({server['form']})" if server.get("form") else ""
+    tokens = server.get("prompt_tokens")
+    cached = f", {server['cached_tokens']:,} of them cached" if server.get("cached_tokens") else ""
+    sent = "" if tokens is None else f", {tokens:,} tokens read{cached}"
+    adapted = f"; {', '.join(server['adapted'])}" if server.get("adapted") else ""
+    failed = f"; {results.unanswered} unanswered" if results.unanswered else ""
+    measured = "" if results.decode in ("score", "first-token") else "; how likely they are is not known"
+    return f"labels read by {results.decode}{form}{measured}: {server['requests']:,} requests{sent}{failed}{adapted}"
 
 
 def _print_explanations(explanations: dict[str, Any]) -> None:

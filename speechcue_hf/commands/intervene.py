@@ -11,6 +11,7 @@ from speechcue_hf.commands.evaluate import add_inference_arguments, inference_se
 EXAMPLES = """examples:
   speechcue intervene data/described --model runs/demo -o runs/demo-listening
   speechcue intervene data/described --model runs/demo --cues f0_mean_hz intensity_mean_db -o runs/shift
+  speechcue intervene data/described --server http://localhost:8000/v1 --model Qwen/Qwen3-8B -o runs/qwen-listening
   speechcue intervene data/described --model runs/stage3 --audio data/demo -o runs/stage3-listening
 """
 

@@ -29,8 +29,9 @@ def compare_runs(
         (second minus first) with its 95 % ``interval`` and two-sided ``p_value`` over dialogues, ``p_value_seeds``
         (None without several seeds of both), ``n``, ``dialogues``, a ``warning`` if these are too few (else None), how
         many utterances ``both``, ``only_first``, ``only_second`` and ``neither`` got right (of several seeds the mean
-        over all pairs of them), whether each ``sees_future`` of the dialogue (None if its results do not say) and a
-        ``future_warning`` if only one is known to (else None).
+        over all pairs of them), whether each ``sees_future`` of the dialogue (None if its results do not say), a
+        ``future_warning`` if only one is known to (else None), how the labels of each were ``read_by``, and a
+        ``reading_warning`` if that was in different ways (else None).
 
     Raises:
         RecordError: If a folder holds no results.
@@ -57,6 +58,8 @@ def compared(first: Run, second: Run, *, draws: int = BOOTSTRAP_DRAWS, seed: int
         **_right(first, second),
         "sees_future": [run.sees_future for run in runs],
         "future_warning": _future_warning(runs),
+        "read_by": [read_by(run.results[0]) for run in runs],
+        "reading_warning": _reading_warning(runs),
     }
 
 
@@ -82,6 +85,24 @@ def _right(first: Run, second: Run) -> dict[str, float | int]:
     }
     single = len(first.results) == len(second.results) == 1
     return {name: round(float(value)) if single else float(value) for name, value in sums.items()}
+
+
+def read_by(results: ResultsRecord) -> str | None:
+    """How the labels of an evaluation were read, in a few words; None if its results do not say.
+
+    Scoring by a server is scoring: only what can change a prediction makes a difference.
+    """
+    if results.decode is None:
+        return None
+    return " ".join(part for part in (results.decode, results.normalisation, results.matching) if part)
+
+
+def _reading_warning(runs: Sequence[Run]) -> str | None:
+    """Labels that were read in two ways differ in more than what is compared."""
+    ways = [read_by(run.results[0]) for run in runs]
+    if None in ways or ways[0] == ways[1]:
+        return None
+    return f"The labels of {runs[0].folder} were read by {ways[0]}, those of {runs[1].folder} by {ways[1]}."
 
 
 def _future_warning(runs: Sequence[Run]) -> str | None:

@@ -54,14 +54,18 @@ def evaluate(
         for on_clip, made in zip(clip_notes(classifier, judged), classifier.predict(rows, wanted), strict=True)
     ]
     table = prediction_table(judged, predictions, classifier.words)
+    protocol = classifier.protocol
+    # An utterance that could not be judged at all is more than an answer that is no label.
+    nothing = sum(prediction.label is None and prediction.output is None for prediction in predictions)
+    asked = protocol.get("server") is not None
     results = ResultsRecord(
         **summarise(table, classifier.words),
         **((training.shown if training else {}) | {name: it for name, it in shown.items() if it is not None}),
-        **classifier.protocol,
+        **protocol,
         seed=None if training is None else training.seed,
         unlabelled=len(rows) - len(wanted),
-        # An utterance that could not be judged at all is more than an answer that is no label.
-        unheard=sum(prediction.label is None and prediction.output is None for prediction in predictions),
+        unheard=0 if asked else nothing,
+        unanswered=nothing if asked else None,
         shortened=sum(prediction.shortened for prediction in predictions),
         libraries=library_versions(),
     )

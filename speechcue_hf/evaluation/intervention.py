@@ -141,6 +141,11 @@ def compare_answers(
 def _judged(predictions: Sequence[Prediction]) -> np.ndarray:
     """Probabilities, shape ``(rows, labels)``."""
     for place, prediction in enumerate(predictions):
+        if prediction.probabilities is None and prediction.note is None:
+            raise EvaluationError(
+                f"Labelled row {place} has no probabilities, which are compared here: let labels be scored (leave "
+                "--decode out; of a server also name its --tokenizer)."
+            )
         if prediction.probabilities is None:
             raise EvaluationError(f"Labelled row {place} has no probabilities ({prediction.note}): leave it out.")
     return np.array([prediction.probabilities for prediction in predictions])

@@ -78,10 +78,26 @@ def read_answer(key: str, body: Any, secret: str | None = None) -> GeneratedText
     reason = None
     if finish == "content_filter" or not text.strip():
         reason = _why_no_text(message, finish, reasoning, quoted(refusal, secret))
-    usage = body.get("usage")
-    tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
     given = None if reason else text.replace(secret, MASK) if secret else text
-    return GeneratedText(key, given, reason, *tokens, finish if isinstance(finish, str) else None)
+    return GeneratedText(
+        key, given, reason, **read_usage(body), finish_reason=finish if isinstance(finish, str) else None
+    )
+
+
+def read_usage(body: Any) -> dict[str, Any]:
+    """How many tokens an answer took, as far as the server says it.
+
+    Example:
+        >>> read_usage({"usage": {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 8}}})
+        {'prompt_tokens': 9, 'completion_tokens': None, 'cached_tokens': 8}
+    """
+    usage = body.get("usage") if isinstance(body, dict) else None
+    details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
+    return {
+        "prompt_tokens": _count(usage, "prompt_tokens"),
+        "completion_tokens": _count(usage, "completion_tokens"),
+        "cached_tokens": _count(details, "cached_tokens"),
+    }
 
 
 def _first_choice(body: Any) -> dict[str, Any] | str:

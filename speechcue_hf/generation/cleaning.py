@@ -80,7 +80,7 @@ def answer_in(text: str) -> tuple[str, bool]:
         >>> answer_in("<think>Ann laughs.</think>Sure! Here is a biography:\n\nAnn is warm.<|im_end|>")
         ('Ann is warm.', False)
     """
-    answer, unfinished = _without_reasoning(text)
+    answer, unfinished = without_reasoning(text)
     answer = answer.lstrip()
     while (mark := _END_MARKS.match(answer)) or (mark := _START_MARKS.match(answer)):
         answer = answer[mark.end() :].lstrip()
@@ -90,7 +90,19 @@ def answer_in(text: str) -> tuple[str, bool]:
     return answer, unfinished
 
 
-def _without_reasoning(text: str) -> tuple[str, bool]:
+def without_reasoning(text: str) -> tuple[str, bool]:
+    """Take out of a text what a model reasoned before its answer, and nothing else.
+
+    Args:
+        text: As the model gave it.
+
+    Returns:
+        The rest, and whether the model was still reasoning when the text ended.
+
+    Example:
+        >>> without_reasoning("<think>She laughs.</think>happy")
+        ('happy', False)
+    """
     channels: list[tuple[str, str]] = _CHANNEL.findall(text)
     if channels:
         finals = [message for name, message in channels if name == "final"]

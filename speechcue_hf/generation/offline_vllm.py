@@ -48,7 +48,7 @@ class VllmGenerator:
         gpus: int = 1,
         positions: int | None = None,
     ) -> None:
-        vllm = _import_vllm()
+        vllm = import_vllm()
         self._engine: Any = vllm.LLM(model=model, revision=revision, tensor_parallel_size=gpus, max_model_len=positions)
         self._parameters: Any = vllm.SamplingParams(
             max_tokens=decoding.max_new_tokens,
@@ -82,7 +82,8 @@ class VllmGenerator:
             yield GeneratedText(request.key, completion.text, None, *tokens, completion.finish_reason)
 
 
-def _import_vllm() -> Any:
+def import_vllm() -> Any:
+    """The module vllm; GenerationError with the cure where it is not installed."""
     try:
         import vllm  # type: ignore[import-not-found, unused-ignore]
     except ModuleNotFoundError as error:

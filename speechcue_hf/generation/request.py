@@ -85,6 +85,7 @@ class GeneratedText:
         completion_tokens: Tokens of the text, where the generator knows them.
         finish_reason: Why the text ends, as chat servers say it: ``stop`` at its own end, ``length`` where its tokens
             ran out; None where nobody says.
+        cached_tokens: Tokens of the prompt that the server had computed before, where it says so.
     """
 
     key: str
@@ -93,6 +94,7 @@ class GeneratedText:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     finish_reason: str | None = None
+    cached_tokens: int | None = None
 
 
 class TextGenerator(Protocol):

@@ -50,7 +50,11 @@ class TextStore:
     def append(self, answer: GeneratedText) -> None:
         """Add an answer to the file, whole and on the disk before this returns."""
         with self._path.open("ab") as file:
-            file.write(_line({**asdict(answer), "sha256": _checksum(asdict(answer))}))
+            entry = asdict(answer)
+            # Nothing is said of a cache where nothing is known of it, as in the stores of earlier releases.
+            if answer.cached_tokens is None:
+                del entry["cached_tokens"]
+            file.write(_line({**entry, "sha256": _checksum(entry)}))
             file.flush()
             os.fsync(file.fileno())
         self._answers[answer.key] = answer
@@ -118,7 +122,20 @@ def stored_keys(path: Path) -> set[str]:
     return {key for key, answer in _read(path)[1].items() if answer.text is not None}
 
 
-def generate_missing(requests: Sequence[GenerationRequest], generator: TextGenerator, store: TextStore) -> None:
+def stored_writer(path: Path) -> dict[str, Any]:
+    """Identity of the generator that a store is of; empty where there is none yet.
+
+    Raises:
+        GenerationError: If the file is no store.
+    """
+    header = _read(path)[0] if path.exists() else {}
+    writer: dict[str, Any] = header.get("writer", {})
+    return writer
+
+
+def generate_missing(
+    requests: Sequence[GenerationRequest], generator: TextGenerator, store: TextStore, what: str = "Writing"
+) -> None:
     """Ask a generator for the texts that a store lacks.
 
     A run that was killed goes on where it stood. A request that failed has its reason in the store and is asked again
@@ -128,6 +145,7 @@ def generate_missing(requests: Sequence[GenerationRequest], generator: TextGener
         requests: What is wanted; requests of one key are asked once.
         generator: Who writes.
         store: Where each answer goes as soon as it is there.
+        what: What the work is called where its progress is shown.
 
     Raises:
         GenerationError: If the generator answers what was not asked, or leaves a request without an answer.
@@ -135,7 +153,7 @@ def generate_missing(requests: Sequence[GenerationRequest], generator: TextGener
     distinct = {request.key: request for request in requests}
     missing = [request for key, request in distinct.items() if key not in store]
     open_keys = {request.key for request in missing}
-    with counting("Writing", len(distinct), "texts", done=len(distinct) - len(missing)) as count:
+    with counting(what, len(distinct), "texts", done=len(distinct) - len(missing)) as count:
         for answer in generator.generate(missing) if missing else ():
             if answer.key not in open_keys:
                 raise GenerationError(f"the generator answered {answer.key}: not asked, or answered already")

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from speechcue_hf.inference.scoring import encode_for_scoring, evaluation_mode, pad
 from speechcue_hf.progress import progress
 from speechcue_hf.prompts.encoding import Message
 
@@ -41,6 +40,8 @@ def generate_answers(
     Raises:
         EvaluationError: If the tokenizer has no chat template or a prompt exceeds the model's context.
     """
+    from speechcue_hf.inference.scoring import encode_for_scoring, evaluation_mode, pad
+
     encoded = encode_for_scoring(model, tokenizer, prompts, labels)
     by_length = sorted(range(len(prompts)), key=lambda row: len(encoded.prompts[row]))
     generate: Any = model.generate

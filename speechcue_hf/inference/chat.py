@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +10,21 @@ from datasets import Dataset
 
 from speechcue_hf.corpora.subset import share_of
 from speechcue_hf.errors import EvaluationError
+from speechcue_hf.inference.calibration import blank_rows
 from speechcue_hf.inference.classifier import Prediction, scored_predictions
 from speechcue_hf.inference.context import ModelContext
-from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings
+from speechcue_hf.inference.questions import Questions, ask_about, shown_of, silent, voice_columns
+from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings, TokenNormalisation
 from speechcue_hf.prompts.budget import TokenBudget
-from speechcue_hf.prompts.build import build_prompts, needed_columns
-from speechcue_hf.prompts.dialogue import future_record, included_scope
+from speechcue_hf.prompts.build import needed_columns
 from speechcue_hf.prompts.encoding import check_chat
 from speechcue_hf.prompts.specification import PromptSpecification
 from speechcue_hf.records import TrainingRecord
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from speechcue_hf.inference.scoring import LabelScores
 
 
 @dataclass(frozen=True)
@@ -90,44 +93,42 @@ class ChatClassifier:
 
     def shown(self, rows: Dataset) -> dict[str, Any]:
         """The prompt, and what it has of later turns."""
-        columns = ["utterance_id", "biography", "biography_scope"]
-        chosen = rows.select_columns(columns) if self.prompt.biography else ()
-        scopes = (included_scope(row, self.prompt) for row in chosen)
-        return shown_by_prompt(self.prompt, self.token_budget, scopes, check_chat(self.tokenizer, self.words))
+        return shown_of(rows, self.prompt, self.token_budget, check_chat(self.tokenizer, self.words))
 
     @property
     def voice(self) -> tuple[str, ...]:
         """The columns of descriptions and levels."""
-        return tuple(name for name in self.columns if name.startswith("speech_") or name.endswith("_level"))
+        return voice_columns(self.prompt)
 
     def without_voice(self) -> ChatClassifier | None:
         """The same model with a prompt that tells nothing of the voice; None where the prompt tells nothing else."""
-        if self.prompt.audio_only:
-            return None
-        return replace(self, prompt=replace(self.prompt, description=False, impression=False, context_cues=0))
+        prompt = silent(self.prompt)
+        return None if prompt is None else replace(self, prompt=prompt)
 
     def predict(self, rows: Dataset, wanted: Sequence[int] | None = None) -> list[Prediction]:
         """Ask about each utterance; EvaluationError if the model cannot be scored as the settings ask."""
-        budget = None if self.token_budget is None else TokenBudget(self.tokenizer, self.token_budget)
-        questions = build_prompts(rows, self.prompt, budget=budget, train=self.train)
-        if wanted is not None:
-            questions = questions.select(wanted)
-        prompts = list(questions["prompt"])
-        notes = [
-            f"{dropped} turns did not fit the prompt" if dropped else None for dropped in questions["turns_dropped"]
-        ]
+        asked = self._questions(rows, wanted)
         if self.settings.decode == "generate":
-            return self._generated(prompts, notes)
-        return scored_predictions(self._scores(prompts), notes, [note is not None for note in notes])
+            return self._generated(asked.prompts, asked.notes)
+        if self.settings.normalisation == "contextual":
+            blank = self._questions(blank_rows(rows), wanted)
+            scores = self._scores(asked.prompts, "sum").beyond(self._scores(blank.prompts, "sum"))
+        else:
+            scores = self._scores(asked.prompts, self.settings.normalisation)
+        return scored_predictions(scores, asked.notes, asked.shortened)
 
-    def _scores(self, prompts: Sequence[Any]) -> Any:
+    def _questions(self, rows: Dataset, wanted: Sequence[int] | None) -> Questions:
+        budget = None if self.token_budget is None else TokenBudget(self.tokenizer, self.token_budget)
+        return ask_about(rows, self.prompt, wanted, budget=budget, train=self.train)
+
+    def _scores(self, prompts: Sequence[Any], normalisation: TokenNormalisation) -> LabelScores:
         from speechcue_hf.inference.scoring import score_labels
         from speechcue_hf.inference.shared import score_shared
 
         settings, task = self.settings, (self.model, self.tokenizer, prompts, self.words)
         if settings.sharing == "none":
-            return score_labels(*task, batch_size=settings.batch_size, normalisation=settings.normalisation)
-        return score_shared(*task, tokens_per_pass=settings.tokens_per_pass, normalisation=settings.normalisation)
+            return score_labels(*task, batch_size=settings.batch_size, normalisation=normalisation)
+        return score_shared(*task, tokens_per_pass=settings.tokens_per_pass, normalisation=normalisation)
 
     def _generated(self, prompts: Sequence[Any], notes: Sequence[str | None]) -> list[Prediction]:
         from speechcue_hf.inference.answers import generate_answers, match_outputs
@@ -138,22 +139,6 @@ class ChatClassifier:
             Prediction(label, None, note, output, shortened=note is not None)
             for label, note, output in zip(labels, notes, outputs, strict=True)
         ]
-
-
-def shown_by_prompt(
-    prompt: PromptSpecification,
-    token_budget: int | None,
-    scopes: Iterable[str | None],
-    template: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """What a prompt shows a model of rows with some ``biography_scope``: values of :class:`speechcue_hf.records.Shown`.
-
-    ``template`` is what :func:`speechcue_hf.prompts.encoding.check_chat` says of the model's chat template.
-
-    Raises:
-        PromptError: If some biographies saw later turns, and some did not.
-    """
-    return {"prompt": prompt.named, "template": template, "token_budget": token_budget, **future_record(prompt, scopes)}
 
 
 def _trained_names(training: TrainingRecord, prompt: PromptSpecification, context: ModelContext) -> tuple[str, ...]:

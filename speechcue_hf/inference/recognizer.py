@@ -1,7 +1,12 @@
-"""A model with all that it was trained with, put together by one call: emotions of clips and conversations."""
+"""A model with all that it was trained with, put together by one call: emotions of clips and conversations.
+
+A chat model that was not trained on the task is asked as well: its labels are given, and a describer, or one is fitted
+on each conversation by itself.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +19,8 @@ from speechcue_hf.biographies.settings import BiographySettings, load_biography_
 from speechcue_hf.biographies.write import write_biographies
 from speechcue_hf.cues.describe import SpeechDescriber, describe_rows
 from speechcue_hf.cues.measure import measure_dataset
-from speechcue_hf.errors import EvaluationError
+from speechcue_hf.cues.settings import MeasurementSettings
+from speechcue_hf.errors import DescriberError, EvaluationError
 from speechcue_hf.generation.request import TextGenerator
 from speechcue_hf.generation.store import open_store
 from speechcue_hf.inference.classifier import (
@@ -29,7 +35,13 @@ from speechcue_hf.inference.conversations import Conversation, is_batch, rows_of
 from speechcue_hf.inference.loading import as_classifier, load_described
 from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings
 from speechcue_hf.models.loading import hub_commit
+from speechcue_hf.prompts.specification import PromptSpecification
 from speechcue_hf.records import DESCRIBER_FILE, TrainingRecord
+
+logger = logging.getLogger(__name__)
+
+MOST_WRITTEN = 60
+"""Characters of what a model wrote that a note quotes."""
 
 _IDENTITY = ("dialogue_id", "utterance_id", "speaker", "text")
 _RESULT_COLUMNS = (*_IDENTITY, "speech_description", "biography_note")
@@ -69,10 +81,13 @@ class RecognizedEmotion:
 class EmotionRecognizer:
     """A trained model with the describer, the prompt, the labels and the kind of biography of its training.
 
+    A chat model that was not trained here, :class:`speechcue_hf.inference.served.ServedClassifier` among them, has no
+    training; its describer then compares each conversation with itself, later turns included, unless one is given.
+
     Args:
         classifier: The model.
-        training: How it was trained.
-        describer: Puts measurements in words; None for a model that reads none.
+        training: How it was trained; None for a chat model that was not trained on the task.
+        describer: Puts measurements in words; None for a model that reads none, and where it is to be fitted.
         generator: Writes biographies; None where the model reads none or they are given.
 
     Example:
@@ -82,7 +97,7 @@ class EmotionRecognizer:
     """
 
     classifier: EmotionClassifier
-    training: TrainingRecord
+    training: TrainingRecord | None
     describer: SpeechDescriber | None
     generator: TextGenerator | None = None
 
@@ -95,28 +110,37 @@ class EmotionRecognizer:
         generator: TextGenerator | None = None,
         train: Dataset | None = None,
         settings: InferenceSettings = CLOSED_SET,
+        names: Sequence[str] | None = None,
+        prompt: str | Path | PromptSpecification | None = None,
+        describer: SpeechDescriber | None = None,
     ) -> EmotionRecognizer:
         """Load a model and what lies beside it, all from one commit.
 
         Args:
-            source: What a training of this package wrote, or its Hub id.
+            source: What a training of this package wrote, or its Hub id; with ``names`` any chat model.
             revision: Branch, tag or commit on the Hub.
             generator: Writes the biographies that a model reads, where conversations do not bring their own; it must be
                 the one of the training.
             train: The described training split, for a prompt that shows demonstrations.
             settings: How labels are read.
+            names: The emotions, for a chat model that was not trained on the task.
+            prompt: Of such a model; None takes ours.
+            describer: Of such a model; None fits one on each conversation.
 
         Returns:
             The recognizer.
 
         Raises:
             OSError: If there is no model of that name, or it may not be read; the message says what to do.
-            EvaluationError: If no training record lies beside the model, or what lies there does not belong together:
-                another describer, prompt or order of labels than those of the training, or another generator.
+            EvaluationError: If no training record lies beside the model and no emotions are named, both are there, or
+                what lies there does not belong together: another describer, prompt or order of labels than those of the
+                training, or another generator.
             DescriberError: If the describer that the model needs is not there.
             RecordError: If a record beside the model is damaged, or of a newer release.
         """
-        return cls._made(ModelContext(source, hub_commit(source, revision), settings, train=train), generator)
+        commit = hub_commit(source, revision)
+        context = ModelContext(source, commit, settings, prompt=prompt, names=names, train=train)
+        return cls._made(context, generator, describer=describer)
 
     @classmethod
     def of(
@@ -138,16 +162,26 @@ class EmotionRecognizer:
 
     @classmethod
     def _made(
-        cls, context: ModelContext, generator: TextGenerator | None, loaded: tuple[Any, Any] | None = None
+        cls,
+        context: ModelContext,
+        generator: TextGenerator | None,
+        loaded: tuple[Any, Any] | None = None,
+        describer: SpeechDescriber | None = None,
     ) -> EmotionRecognizer:
         training = context.training
-        if training is None:
+        if training is None and context.names is None:
             raise EvaluationError(
                 f"{context.name} has no {TrainingRecord.FILE}, so nothing says how it was trained: give a model that "
-                "this package trained"
+                "this package trained, or name the emotions that a chat model is to tell apart (names=, --labels)"
+            )
+        if training is not None and (context.names is not None or describer is not None):
+            raise EvaluationError(
+                f"{context.name} was trained to tell {', '.join(training.words)}, with a describer of its own: leave "
+                "labels and describer out"
             )
         classifier = as_classifier(*loaded, context) if loaded else load_described(context)
-        describer = None
+        if training is None:
+            return cls(classifier, None, describer, generator)
         if reads_descriptions(classifier):
             describer = SpeechDescriber.from_pretrained(context.source, revision=context.revision)
             context.check(DESCRIBER_FILE, training.describer_sha256, describer.fingerprint)
@@ -209,6 +243,8 @@ class EmotionRecognizer:
         if self.describer is not None:
             measured = measure_dataset(rows, self.describer.measurement_settings())
             rows = describe_rows(measured, self.describer)
+        elif reads_descriptions(self.classifier):
+            rows = _described_by_itself(rows)
         return self._with_biographies(rows) if "biography" in self.classifier.columns else rows
 
     def recognize(self, rows: Dataset) -> list[RecognizedEmotion]:
@@ -220,11 +256,14 @@ class EmotionRecognizer:
 
     def _with_biographies(self, rows: Dataset) -> Dataset:
         """Rows with biographies: those that they bring, or those that are written as the training's were."""
-        scope = self.training.biography_scope
+        # Of biographies that somebody brings, nobody says that they saw no later turn.
+        scope = "dialogue" if self.training is None else self.training.biography_scope
         if {"biography", "biography_scope"} <= set(rows.column_names):
             return rows
         if "biography" in rows.column_names:
             return rows.add_column("biography_scope", [scope] * len(rows), feature=Value("string"))
+        if self.training is None:
+            raise EvaluationError("the prompt tells biographies of the speakers: give each turn its biography")
         shaped = self.training.biographies or {}
         if self.generator is None:
             raise EvaluationError(
@@ -245,8 +284,33 @@ class EmotionRecognizer:
             emotion=None if made.label is None else self.labels[made.label],
             probabilities=likely,
             description=row.get("speech_description"),
-            note=joined_notes(on_clip, row.get("biography_note"), made.note),
+            note=joined_notes(on_clip, row.get("biography_note"), made.note, _no_label(made)),
         )
+
+
+def _no_label(made: Prediction) -> str | None:
+    """What a model wrote instead of a label."""
+    if made.label is not None or made.output is None:
+        return None
+    written = " ".join(made.output.split()).replace(";", ",")
+    return f"the model wrote no label but {written[:MOST_WRITTEN]!r}"
+
+
+def _described_by_itself(rows: Dataset) -> Dataset:
+    """Rows whose voices are compared with each other, for want of others; undescribed where none can be measured."""
+    settings = MeasurementSettings()
+    measured = measure_dataset(rows, settings)
+    try:
+        # Whatever split these rows came as, nothing else is compared with them.
+        describer = SpeechDescriber.fit(Dataset(measured.data, info=measured.info), settings=settings)
+    except DescriberError as error:
+        logger.warning("No clip could be measured, so nothing is told of the voice (%s)", error)
+        texts = dict.fromkeys(("speech_description", "speech_impression"), Value("string"))
+        for name, feature in texts.items():
+            measured = measured.add_column(name, [None] * len(measured), feature=feature)
+        return measured
+    logger.warning("No describer is given: voices are compared with each other, those of later turns too.")
+    return describe_rows(measured, describer)
 
 
 def _biography_settings(shaped: Mapping[str, Any]) -> BiographySettings:

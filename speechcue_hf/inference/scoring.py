@@ -15,7 +15,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.inference.settings import Normalisation
+from speechcue_hf.inference.settings import Normalisation, TokenNormalisation
 from speechcue_hf.progress import progress
 from speechcue_hf.prompts.encoding import Message, encode_completion, encode_prompts
 
@@ -52,8 +52,8 @@ class LabelScores:
     Attributes:
         labels: The closed set, in the order of the columns.
         log_likelihood: Natural logarithm, shape ``(rows, labels)``: summed over the tokens of label and end token, or
-            their mean.
-        normalisation: ``"sum"`` or ``"mean"``.
+            their mean; or what is left of the sum beyond that of a blank prompt.
+        normalisation: ``"sum"``, ``"mean"`` or ``"contextual"``.
         tokens: How many tokens the model processed for it.
     """
 
@@ -75,6 +75,15 @@ class LabelScores:
         lengths = np.array([len(completion) for completion in completions])
         return cls(tuple(labels), summed / lengths if normalisation == "mean" else summed, normalisation, tokens)
 
+    def beyond(self, blank: LabelScores) -> LabelScores:
+        """Contextual calibration: how much likelier each label is than after a blank prompt, row by row.
+
+        Probabilities over the labels are divided by those of the blank prompt and scaled to a sum of 1 (Zhao et al.
+        2021, "Calibrate Before Use", with their diagonal matrix).
+        """
+        tokens = self.tokens + blank.tokens
+        return LabelScores(self.labels, self.log_likelihood - blank.log_likelihood, "contextual", tokens)
+
     @property
     def probabilities(self) -> np.ndarray:
         """Softmax of the log-likelihoods over the label set, shape ``(rows, labels)``."""
@@ -94,7 +103,7 @@ def score_labels(
     labels: Sequence[str],
     *,
     batch_size: int = 8,
-    normalisation: Normalisation = "sum",
+    normalisation: TokenNormalisation = "sum",
 ) -> LabelScores:
     """Score every label as the completion of every prompt, each prompt by itself.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Normalisation = Literal["sum", "mean"]
+TokenNormalisation = Literal["sum", "mean"]
+Normalisation = Literal["sum", "mean", "contextual"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,9 @@ class InferenceSettings:
 
     Args:
         decode: ``"score"`` scores every label, ``"generate"`` lets a chat model write.
-        normalisation: For scoring: ``"sum"`` or ``"mean"`` over the tokens of a label and its end token.
+        normalisation: For scoring: ``"sum"`` or ``"mean"`` over the tokens of a label and its end token;
+            ``"contextual"`` divides by what the model makes of the same prompt with its content left blank
+            (:mod:`speechcue_hf.inference.calibration`), for chat models.
         sharing: For scoring: ``"prefix"`` runs common beginnings of prompts once, ``"none"`` each prompt by itself.
         matching: For generation: ``"strict"``, or ``"instructerc"`` for the published repair of outputs.
         batch_size: Prompts, dialogues or clips in one pass.

@@ -23,7 +23,7 @@ from speechcue_hf.inference.scoring import (
     encode_for_scoring,
     evaluation_mode,
 )
-from speechcue_hf.inference.settings import Normalisation
+from speechcue_hf.inference.settings import TokenNormalisation
 from speechcue_hf.models.token_tree import TokenTree, additive_mask, build_token_tree, why_not_branching
 from speechcue_hf.progress import counting
 from speechcue_hf.prompts.encoding import Message
@@ -39,7 +39,7 @@ def score_shared(
     labels: Sequence[str],
     *,
     tokens_per_pass: int = 256,
-    normalisation: Normalisation = "sum",
+    normalisation: TokenNormalisation = "sum",
 ) -> LabelScores:
     """Score every label as the completion of every prompt, running common beginnings once.
 

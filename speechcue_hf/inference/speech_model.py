@@ -87,7 +87,11 @@ class SpeechLanguageModel:
         return text
 
     def score_emotions(
-        self, clips: Sequence[Clip], task: CaptionTask, emotions: Sequence[str], normalisation: Normalisation = "sum"
+        self,
+        clips: Sequence[Clip],
+        task: CaptionTask,
+        emotions: Sequence[str],
+        normalisation: Normalisation = "sum",
     ) -> LabelScores:
         """Score every emotion as the answer to a task's question (closed set): nothing is generated or parsed.
 

@@ -21,7 +21,8 @@ from trl import SFTTrainer, get_peft_config, get_quantization_config  # type: ig
 
 from speechcue_hf.corpora.identity import identify, metadata_of
 from speechcue_hf.errors import TrainingError
-from speechcue_hf.inference.chat import ChatClassifier, shown_by_prompt
+from speechcue_hf.inference.chat import ChatClassifier
+from speechcue_hf.inference.questions import shown_by_prompt
 from speechcue_hf.inference.settings import InferenceSettings
 from speechcue_hf.models.base import TINY_MODEL, base_model_name, place_base_model
 from speechcue_hf.models.loading import hub_commit, load_tokenizer

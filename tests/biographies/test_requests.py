@@ -16,7 +16,6 @@ from speechcue_hf.biographies.requests import (
     NO_TURN_BEFORE,
     SILENT,
     SILENT_SO_FAR,
-    BiographyEstimate,
     dialogues_of,
     estimate_biographies,
     plan_biographies,
@@ -24,6 +23,7 @@ from speechcue_hf.biographies.requests import (
 from speechcue_hf.biographies.settings import BiographyPrompt, BiographySettings
 from speechcue_hf.biographies.write import BiographyWriter, write_biographies
 from speechcue_hf.errors import CorpusError, DialogueError
+from speechcue_hf.generation.estimate import RequestEstimate
 from speechcue_hf.generation.local import LocalGenerator
 from speechcue_hf.generation.request import GenerationSettings
 from speechcue_hf.generation.store import open_store, stored_keys
@@ -218,7 +218,7 @@ def test_equal_requests_are_counted_but_written_once():
 
 
 def test_time_and_price():
-    estimate = BiographyEstimate(10, 10, prompt_tokens=2_000_000, completion_tokens=360_000)
+    estimate = RequestEstimate(10, 10, prompt_tokens=2_000_000, completion_tokens=360_000)
     assert estimate.hours(50) == pytest.approx(2.0)
     assert estimate.price(0.5, 10.0) == pytest.approx(4.6)
     with pytest.raises(ValueError, match="tokens_per_second"):

@@ -41,7 +41,7 @@ def test_few_shot_shows_rows_of_train(described_folder, model_folder, tmp_path, 
         shown.append(build_prompts(*arguments, **settings))
         return shown[-1]
 
-    monkeypatch.setattr("speechcue_hf.inference.chat.build_prompts", build)
+    monkeypatch.setattr("speechcue_hf.inference.questions.build_prompts", build)
     arguments = ["evaluate", "--dataset", str(described_folder), "--model", str(model_folder), "-o", str(tmp_path)]
     prompt = {"extends": "speechcue", "history": 1, "demonstrations": 3}
     assert main([*arguments, "--prompt", json.dumps(prompt)]) == 0

@@ -32,23 +32,6 @@ REQUESTS = [request(question) for question in QUESTIONS]
 QUESTION_OF = {asked.key: asked.messages[-1]["content"] for asked in REQUESTS}
 
 
-@pytest.fixture
-def serve():
-    """Start servers in this process, stopped with the test."""
-    servers = []
-
-    def start(**plan):
-        server = ChatServer(**plan)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.fixture(autouse=True)
 def no_token(monkeypatch):
     monkeypatch.delenv("HF_TOKEN", raising=False)
@@ -442,7 +425,7 @@ def test_the_saved_token_goes_to_hugging_face_only(serve, monkeypatch):
     assert "authorization" not in server.headers[0]
     assert server.headers[1]["authorization"] == "Bearer of-this-server"
     endpoint = ServerGenerator("tiny", base_url="https://abc.eu-west-1.aws.endpoints.huggingface.cloud/v1")
-    assert endpoint._token == "hf_saved" == ServerGenerator("tiny")._token
+    assert endpoint._client.secret == "hf_saved" == ServerGenerator("tiny")._client.secret
 
 
 def test_a_missing_token_is_told_before_anything_is_asked():

@@ -56,9 +56,6 @@ def describe_like_paper(
 
     Raises:
         DescriberError: If it is of another corpus or config, has no train split, or was not measured.
-
-    Example:
-        >>> described, describer = describe_like_paper(read_dataset("data/meld-paper"))  # doctest: +SKIP
     """
     if "train" not in dataset:
         raise DescriberError(f"there is no train split to learn levels from, only {', '.join(dataset)}")

@@ -195,8 +195,11 @@ class EmotionRecognizer:
         """The emotions, in the order of their class ids; a chat model's by the words of its prompt."""
         return self.classifier.words
 
+    # A list of turns is one conversation, although a turn alone could be a clip.
     @overload
-    def __call__(self, conversation: Conversation, *, text: str | None = None) -> list[RecognizedEmotion]: ...
+    def __call__(  # type: ignore[overload-overlap]
+        self, conversation: Conversation, *, text: str | None = None
+    ) -> list[RecognizedEmotion]: ...
 
     @overload
     def __call__(self, conversation: Sequence[Conversation]) -> list[list[RecognizedEmotion]]: ...

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets import Dataset, DatasetDict, load_dataset
+from datasets import Dataset, DatasetDict, load_dataset, load_dataset_builder
 
 from speechcue_hf.cli import main
 from speechcue_hf.corpora import emorynlp, iemocap, meld, wav_list
@@ -206,8 +206,6 @@ ANNOTATIONS = {
 
 @pytest.mark.parametrize("name", ANNOTATIONS)
 def test_damaged_annotations_are_an_error_with_their_file(tmp_path, name):
-    from datasets import load_dataset_builder
-
     module, make, above = ANNOTATIONS[name]
     path = make(tmp_path)
     corpus = name.split(",")[0]
@@ -222,6 +220,22 @@ def test_damaged_annotations_are_an_error_with_their_file(tmp_path, name):
         named = (path.name, "utterance", "holds no", str(root))
         assert message is None or any(it in message for it in named), message
     assert module.__name__.endswith(corpus)
+
+
+@pytest.mark.parametrize("name", ["scene_id", "utterance_id", "transcript", "speakers", "emotion"])
+def test_a_value_of_another_kind_in_json_is_an_error_with_its_file(tmp_path, name):
+    test_emorynlp.write_json(tmp_path)
+    path = tmp_path / "emotion-detection-dev.json"
+    text = path.read_text()
+    cache = str(tmp_path / "c")
+    builder = load_dataset_builder("speechcue/emorynlp", data_dir=str(tmp_path), verify=False, cache_dir=cache)
+    for value in WRONG:
+        scene = json.loads(text)
+        inner = scene["episodes"][0]["scenes"][0]
+        (inner if name in inner else inner["utterances"][0])[name] = value
+        path.write_text(json.dumps(scene))
+        message = survives(lambda: list(builder._split_generators(None)))
+        assert message is None or path.name in message or "utterance" in message, (value, message)
 
 
 def test_a_split_without_rows_is_an_error_with_its_folder(tmp_path):

@@ -135,6 +135,9 @@ def _parse_json(file: Path) -> list[Utterance]:
 
 
 def _utterance(speakers: list[str], emotion: str, **known: Any) -> Utterance:
+    for name in ("dialogue_id", "utterance_id"):
+        if not isinstance(known[name], str):
+            raise ValueError(f"{name} {known[name]!r:.60} is no text")
     if emotion not in EMOTIONS:
         raise ValueError(f"emotion {emotion!r} is not one of {', '.join(EMOTIONS)}")
     speaker = speakers[0] if speakers else None

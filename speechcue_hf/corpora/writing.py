@@ -105,12 +105,11 @@ def end_writing(
         CorpusError: If the folder holds splits or files that would be taken for a part of what is written.
     """
     with _one_at_a_time(folder):
-        if not (folder / UNFINISHED).is_dir():
-            return
-        if add:
-            add(folder / UNFINISHED)
-        _publish(folder, files, replaces)
-        # Whoever waits for it finds nothing left to do.
+        if (folder / UNFINISHED).is_dir():
+            if add:
+                add(folder / UNFINISHED)
+            _publish(folder, files, replaces)
+        # Whoever waits for it makes another, finds nothing left to do, and removes that as well.
         (folder / LOCK).unlink(missing_ok=True)
 
 

@@ -97,7 +97,9 @@ def export_dataset(
 def _check(target: Path, tool: Tool, captioned: bool, prompt: str | None, clips: Path | None) -> None:
     if tool not in TOOLS:
         raise PublishingError(f"there is no format {tool!r}: choose from {', '.join(TOOLS)}")
-    if target.exists() and any(path.name not in (UNFINISHED, PUBLISHING, LOCK) for path in target.iterdir()):
+    there = {path.name for path in target.iterdir()} if target.exists() else set()
+    # What a killed export was moving to its place is gone on with.
+    if there - {UNFINISHED} and not there & {PUBLISHING, LOCK}:
         raise PublishingError(f"{target} is not empty: name a new folder, so that files of two exports do not mix")
     if captioned and prompt is not None:
         raise PublishingError("captions have questions of their own: leave out the prompt")

@@ -126,8 +126,8 @@ def _decoded(text: str) -> Iterator[str]:
             data = base64.b64decode(run + "=" * (-len(run) % 4), validate=True)
         except binascii.Error:
             continue
-        # A mark of UTF-16 is no text, what follows it is.
-        said = as_text(data.removeprefix(codecs.BOM_UTF16_LE).removeprefix(codecs.BOM_UTF16_BE))
+        marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        said = data.decode("utf-16", errors="replace") if marked else as_text(data)
         if "\ufffd" not in said and "".join(_UNSEEN.sub("", said).split()).isprintable():
             yield said
 

@@ -165,7 +165,10 @@ def _explain(error: Exception) -> Failure:
     # What fails in a large file's upload reaches us wrapped.
     cause = error.__cause__ if isinstance(error, RuntimeError) else error
     if not isinstance(cause, HTTPError):
-        raise error
+        if not isinstance(cause, (ValueError, LookupError, TypeError, AttributeError)):
+            raise error
+        said = f"{type(cause).__name__}: {quoted(str(cause), get_token())}"
+        return Failure(f"the Hub does not take it, or its answer is not understood ({said})", heals=False)
     status = cause.response.status_code if isinstance(cause, HfHubHTTPError) else None
     missing = isinstance(cause, RepositoryNotFoundError)
     fix = _FIXES[401] if missing else _FIXES.get(status or 0, "run the command again: what was uploaded is kept")

@@ -64,4 +64,6 @@ def surround(workshop: Path) -> None:
     """Let libraries keep their caches in the workshop, and ask our Hub alone."""
     os.environ |= {"HF_HOME": str(workshop / "home"), "HF_TOKEN": TOKEN, "HF_ENDPOINT": HUB.endpoint}
     os.environ |= {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
+    # datasets counts loadings of Parquet at an address of its own.
+    os.environ |= {"HF_UPDATE_DOWNLOAD_COUNTS": "0"}
     os.environ |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}

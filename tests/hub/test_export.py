@@ -160,6 +160,10 @@ def test_what_does_not_fit_is_refused(dataset_folder, spoken, partly_labelled, t
     (tmp_path / "full" / "train.jsonl").touch()
     with pytest.raises(PublishingError, match="is not empty"):
         export_dataset(dataset_folder, tmp_path / "full", "axolotl")
+    # As a killed export leaves it, some of whose files are in their places.
+    (tmp_path / "full" / ".publishing").mkdir()
+    export_dataset(dataset_folder, tmp_path / "full", "axolotl")
+    assert lines(tmp_path / "full" / "train.jsonl")
     nothing = DatasetDict(validation=load_dataset(str(partly_labelled))["validation"])
     write_dataset(nothing, tmp_path / "nothing")
     with pytest.raises(PublishingError, match="nothing to train on"):

@@ -89,6 +89,7 @@ WRITINGS: dict[str, Callable[[str], str | bytes]] = {
         json.dumps({"a": text}).replace("_", "\\u005f").encode()
     ).decode(),
     "base64 in base64": lambda text: base64.b64encode(base64.b64encode(text.encode())).decode(),
+    "other letters in UTF-16 in base64": lambda text: base64.b64encode(f"日本 {text}".encode("utf-16")).decode(),
     "UTF-16 in base64": lambda text: base64.b64encode(text.encode("utf-16")).decode(),
     "JSON after a new line": lambda text: json.dumps({"a": f"\n{text}"}),
     "zeros in JSON": lambda text: json.dumps({"a": text.encode("utf-16-le").decode("latin-1")}),

@@ -115,3 +115,20 @@ def test_without_a_token_the_cure_is_named_and_no_token_is_ever_shown(hub, monke
     with pytest.raises(PublishingError) as refusal:
         repository(NAME, "dataset", private=False, retries=FAST)
     assert TOKEN not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("POST", "/api/validate-yaml", 400, body={"errors": [{"message": "no"}]}),
+        Fault("POST", "/preupload/", 200, body={"files": None}),
+        Fault("POST", "/preupload/", 200, body={}),
+        Fault("POST", "/info/lfs/", 200, body={"objects": [{"oid": 3}]}),
+        Fault("POST", "/commit/", 200, body={}),
+    ],
+    ids=lambda fault: fault.path,
+)
+def test_an_answer_that_is_not_understood_is_an_error_of_ours(there, fault):
+    there.faults.append(fault)
+    with pytest.raises(PublishingError, match=r"tester/cues: the Hub does not take it, or its answer"):
+        publish()

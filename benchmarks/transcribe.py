@@ -58,7 +58,9 @@ class Truth(NamedTuple):
 
 def main() -> None:
     """Make the recordings, transcribe each, and print what was right."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("--models", type=Path, default=os.environ.get("SPEECHCUE_MODELS"))
     parser.add_argument("--model", help="recognizer (default: whisper-base in --models)")
     arguments = parser.parse_args()

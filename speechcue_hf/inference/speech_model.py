@@ -180,7 +180,7 @@ class SpeechLanguageModel:
         with chat_template_named(f"the chat template of {self.processor.tokenizer.name_or_path}", messages):
             text: str = template(
                 list(messages),
-                chat_template=on_pinned_date(self.processor.chat_template),
+                chat_template=on_pinned_date(str(self.processor.chat_template)),
                 add_generation_prompt=add_generation_prompt,
                 tokenize=False,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 from matplotlib import colormaps, rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,7 +21,7 @@ LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000
 
 _SIZE = 9
 _SIZES = ("font", "figure.title", "axes.title", "axes.label", "xtick.label", "ytick.label", "legend.font")
-_LOOK = {f"{name}{'.size' if name == 'font' else 'size'}": _SIZE for name in _SIZES} | {
+_LOOK: dict[Any, Any] = {f"{name}{'.size' if name == 'font' else 'size'}": _SIZE for name in _SIZES} | {
     # Texts stay texts, which can be searched and read out; the same picture gives the same file.
     "svg.fonttype": "none",
     "svg.hashsalt": "speechcue_hf",

@@ -233,7 +233,7 @@ def test_what_thinks_is_told_not_to_unless_the_user_says_otherwise(model, tokeni
         assert server.bodies[-1]["chat_template_kwargs"] == {"enable_thinking": False}
 
 
-def test_few_shot_and_asking_twice_go_over_a_server(model, tokenizer):
+def test_system_messages_and_asking_twice_go_over_a_server(model, tokenizer):
     rows = described_split()
     prompt = {"extends": "speechcue", "question_count": 2, "system_message": True}
     with serving(model, tokenizer, ["echo"]) as server:

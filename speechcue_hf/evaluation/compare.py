@@ -11,6 +11,7 @@ import numpy as np
 from speechcue_hf.evaluation.runs import Run, read_runs
 from speechcue_hf.metrics.bootstrap import BOOTSTRAP_DRAWS, few_dialogues_warning, interval, sign_probability
 from speechcue_hf.metrics.significance import seeds_p_value
+from speechcue_hf.records import ResultsRecord
 
 
 def compare_runs(

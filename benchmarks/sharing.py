@@ -44,7 +44,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--dialogues", type=int, default=12, help="training dialogues that are timed")
-    parser.add_argument("--tokens", type=int, default=2048, help="most tokens of a batch of whole dialogues")
+    parser.add_argument("--tokens", type=int, default=1024, help="most tokens of a batch of whole dialogues")
     parser.add_argument("--rows", type=int, default=8, help="prompts of a batch, where each runs by itself")
     parser.add_argument("--here", choices=ARMS, help="train one arm")
     arguments = parser.parse_args()

@@ -79,7 +79,7 @@ def analyse_turns(
             "description": row["speech_description"],
             "impression": row["speech_impression"],
             **{name: row[name] for name in measured},
-            "note": joined_notes(row["measurement_note"], one and one.note),
+            "note": joined_notes(row["measurement_note"], None if one is None else one.note),
         }
         for turn, row, one in zip(turns, values, found, strict=True)
     ]

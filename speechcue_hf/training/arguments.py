@@ -220,7 +220,7 @@ class TrainingSettings(_EpochDefaults, SFTConfig):
     """
 
     sharing: Literal["dialogue", "none"] | None = None
-    tokens_per_batch: int = 2048
+    tokens_per_batch: int = 1024
     max_length: int | None = None
     gradient_checkpointing: bool = False
     output_dir: str = "runs/sft"

@@ -10,8 +10,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
 from torch.utils.data import DataLoader
@@ -77,7 +78,8 @@ class CueTrainer(SelectingTrainer, SFTTrainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Sum over the labels of a batch, by how many the optimiser's whole step has."""
-        loss = label_loss(model, inputs, self.model.dtype, smoothing=self.args.label_smoothing_factor)
+        unwrapped: Any = self.model
+        loss = label_loss(model, inputs, unwrapped.dtype, smoothing=self.args.label_smoothing_factor)
         if num_items_in_batch is None:
             num_items_in_batch = len(inputs["labels"]) - 1
         elif self.args.average_tokens_across_devices:
@@ -88,16 +90,16 @@ class CueTrainer(SelectingTrainer, SFTTrainer):
 
     def evaluation_loop(self, dataloader: Any, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Any:
         """Mean loss over all labels of the selection split, in every process alike, as the scores are."""
-        batches = DataLoader(
-            self.eval_dataset, batch_size=self.args.per_device_eval_batch_size, collate_fn=self.data_collator
-        )
+        model: Any = self.model
+        rows: Any = self.eval_dataset
+        batches: Any = DataLoader(rows, batch_size=self.args.per_device_eval_batch_size, collate_fn=self.data_collator)
         total, count = 0.0, 0
-        self.model.eval()
+        model.eval()
         for batch in progress(batches, "Loss on the selection split", "batches"):
             with torch.inference_mode(), self.compute_loss_context_manager():
-                total += float(label_loss(self.model, self._prepare_inputs(batch), self.model.dtype))
+                total += float(label_loss(model, self._prepare_inputs(batch), model.dtype))
             count += len(batch["labels"]) - 1
-        return EvalLoopOutput(None, None, {f"{metric_key_prefix}_loss": total / count}, len(self.eval_dataset))
+        return EvalLoopOutput(np.empty(0), None, {f"{metric_key_prefix}_loss": total / count}, len(rows))
 
 
 def fine_tune(
@@ -319,15 +321,16 @@ def _batches(inputs: TrainingInputs, split: str, training: TrainingSettings) -> 
 
 def _announce(trainer: CueTrainer) -> None:
     """Say what time and memory the training will take, by its largest batch, which runs once and changes nothing."""
-    training, lengths = trainer.args, trainer.train_dataset["length"]
+    training, model, rows = trainer.args, cast(Any, trainer.model), cast(Any, trainer.train_dataset)
+    lengths: list[int] = rows["length"][:]
     largest = sorted(range(len(lengths)), key=lambda place: -lengths[place])[: training.per_device_train_batch_size]
-    batch = trainer._prepare_inputs(trainer.data_collator([trainer.train_dataset[place] for place in largest]))
+    batch = trainer._prepare_inputs(trainer.data_collator([rows[place] for place in largest]))
     start = time.perf_counter()
     with torch.random.fork_rng(), trainer.compute_loss_context_manager():
-        trainer.model.train()
-        trainer.compute_loss(trainer.model, batch).backward()
+        model.train()
+        trainer.compute_loss(model, batch).backward()
     seconds = time.perf_counter() - start
-    trainer.model.zero_grad()
+    model.zero_grad()
     tokens = sum(lengths[place] for place in largest)
     logger.info(
         "Training: %s tokens an epoch. The largest batch, %s tokens, took %.1f s and %.1f GB with all that is loaded; "

@@ -88,7 +88,7 @@ CORPORA = (
         dialogue_ids=r"Ses0[1-5][FM]_(impro|script)\d\d[a-z]?(_\d[a-z]?)?",
         # Its ids with any mark or none between their parts, its speakers, its dialogues, its folders, its name.
         traces=(
-            r"ses(sion)?[\W_]*0?[1-5][\W_]*[fm][\W_]*(impro|script)|\bses0[1-5][\W_]?[fm]\b|impro0\d"
+            r"ses(sion)?[\W_]*0?[1-5][\W_]*[fm][\W_]*(impro|script)|(?<![a-z])ses0[1-5][\W_]{0,3}[fm](?![a-z])|impro0\d"
             r"|script0[1-3]([\W_]?\d)?[\W_]?[fm](xx)?\d{3}|session[1-5][\\/]+(dialog|sentences)|iemocap"
         ),
         landmarks=("dialog/EmoEvaluation", "Session[1-5]/dialog", "Session[1-5]/sentences", "sentences/wav/Ses0*"),

@@ -107,8 +107,9 @@ def normal(text: str) -> str:
 
 def disguised(release: Path, cues: Path, random: Random, folder: Path) -> Iterator[str]:
     """One column, or several, still tells of the release, in another spelling."""
-    spelt, does = spelling(random)
     columns = random.sample(["dialogue_id", "utterance_id", "speaker", "audio", "more"], random.choice([1, 1, 2, 4]))
+    # Of a speaker alone, with letters before the name, nothing is left that nobody else would write.
+    spelt, does = spelling(random, glued=columns != ["speaker"])
     kind = random.choice([*KINDS])
     yield f"{does}, in {', '.join(columns)}{f' as {kind}' if 'more' in columns else ''}"
     rows = changed(cues.with_name("iemocap"), folder / "rows", partial(disguise, spelt, columns, KINDS[kind]))
@@ -122,9 +123,10 @@ def disguised(release: Path, cues: Path, random: Random, folder: Path) -> Iterat
     refused([rows], everybody_is_licensed=random.random() < 0.5)
 
 
-def spelling(random: Random) -> tuple[Callable[[str], str], str]:
+def spelling(random: Random, glued: bool) -> tuple[Callable[[str], str], str]:
     case, mark, writing = random.choice([*CASES]), random.choice(MARKS), random.choice([*WRITINGS])
-    before, after = (random.choice(["", "", word(random), f"{word(random)}-"]) for _ in range(2))
+    before = random.choice(["", f"{word(random)}-", f"{word(random)}_", word(random) if glued else ""])
+    after = random.choice(["", f"-{word(random)}", f"_{word(random)}", word(random) if glued else ""])
 
     def spelt(name: str) -> str:
         return WRITINGS[writing](f"{before}{CASES[case](name).replace('_', mark)}{after}")

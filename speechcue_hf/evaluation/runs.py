@@ -60,7 +60,7 @@ class Run:
     def right(self) -> np.ndarray:
         """Share of the seeds that judged each utterance rightly, shape ``(rows,)``."""
         true = np.array(self.true, dtype=object)
-        return np.mean([np.array(answer, dtype=object) == true for answer in self.answers], axis=0)
+        return np.asarray(np.mean([np.array(answer, dtype=object) == true for answer in self.answers], axis=0))
 
     @property
     def sees_future(self) -> bool | None:

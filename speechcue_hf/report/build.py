@@ -179,7 +179,8 @@ def _sound(
 
 def _clip_sources(dataset: DatasetDict) -> dict[int, tuple[Dataset, int]]:
     """Place of a turn → the rows and the number of the row that hold its clip."""
-    sources, start = {}, 0
+    sources: dict[int, tuple[Dataset, int]] = {}
+    start = 0
     for rows in dataset.values():
         if "audio" in rows.column_names:
             heard = rows.select_columns("audio").cast_column("audio", Audio(decode=False))

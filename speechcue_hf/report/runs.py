@@ -141,7 +141,7 @@ def _intervention(folder: Path) -> list[dict[str, Any]] | None:
     path = folder / INTERVENTION_FILE
     if not path.is_file():
         return None
-    variants = read_json(path, "run `speechcue intervene` again").get("variants")
+    variants: Any = read_json(path, "run `speechcue intervene` again").get("variants")
     try:
         return [{"name": name, **{key: it[key] for key in ("weighted_f1", "changed")}} for name, it in variants.items()]
     except (AttributeError, TypeError, KeyError) as error:

@@ -58,7 +58,7 @@ def compact_curves(curves: Curves) -> dict[str, Any]:
         20 ms from one syllable to the next).
     """
     count = max(1, int(np.ceil(curves.seconds / STEP_S)))
-    centres: FloatArray = (np.arange(count) + 0.5) * STEP_S
+    centres: FloatArray = (np.arange(count, dtype=np.float64) + 0.5) * np.float64(STEP_S)
     blocks = np.pad(curves.samples, (0, count * round(STEP_S * RATE) - len(curves.samples))).reshape(count, -1)
     pitch = _nearest(centres, curves.pitch_times, curves.pitch)
     steps = 1 + STEPS_PER_OCTAVE * np.log2(np.where(np.isfinite(pitch), pitch, 1.0) / PITCH_FLOOR_HZ)

@@ -79,7 +79,8 @@ def write_shard(dataset: Dataset, path: Path) -> None:
 
     Clips are embedded, without the folder they lie in. Of a video only the sound is, as FLAC (16 bit, its own sampling
     rate and channels), or beyond ten minutes as it is encoded (m4a or mka); one that is not whole, or cannot be
-    decoded, is embedded as it is. A file beyond 1 GiB is left out with a warning.
+    decoded, is embedded as it is. A file beyond 1 GiB is left out with a warning, and
+    ``audio_status`` says ``missing``.
 
     Args:
         dataset: The rows.
@@ -351,18 +352,29 @@ def _with_clips_embedded(batch: pa.Table, clips: Sequence[str]) -> Iterator[pa.T
     """The rows with their clips, in parts of some 64 MB, or of one clip that is larger."""
     start, size = 0, 0
     embedded: dict[str, list[Any]] = {name: [] for name in clips}
+    left_out: list[bool] = []
     for row in range(batch.num_rows):
         for name in clips:
-            embedded[name].append(_embedded(batch.column(name)[row].as_py()))
+            clip = batch.column(name)[row].as_py()
+            embedded[name].append(_embedded(clip))
             size += len((embedded[name][-1] or {}).get("bytes") or b"")
+            if name == "audio":
+                left_out.append(bool(clip and clip["path"]) and embedded[name][-1] is None)
         if size >= BYTES_PER_GROUP or row == batch.num_rows - 1:
             rows = batch.slice(start, row + 1 - start)
             for name in clips:
-                place = rows.column_names.index(name)
-                rows = rows.set_column(place, name, pa.array(embedded[name], rows.schema.field(name).type))
+                rows = _replaced(rows, name, embedded[name])
                 embedded[name] = []
+            if any(left_out) and "audio_status" in rows.column_names:
+                states = zip(rows["audio_status"].to_pylist(), left_out, strict=True)
+                rows = _replaced(rows, "audio_status", ["missing" if out else state for state, out in states])
             yield rows
-            start, size = row + 1, 0
+            start, size, left_out = row + 1, 0, []
+
+
+def _replaced(rows: pa.Table, name: str, values: list[Any]) -> pa.Table:
+    """The rows with other values in a column."""
+    return rows.set_column(rows.column_names.index(name), name, pa.array(values, rows.schema.field(name).type))
 
 
 def _embedded(clip: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import soundfile
@@ -142,8 +143,11 @@ def test_few_clips_are_held_in_memory_at_a_time(tmp_path, clip, monkeypatch):
 
 def test_a_file_too_large_for_a_row_is_left_out_with_a_warning(tmp_path, clip, monkeypatch, caplog):
     monkeypatch.setattr("speechcue_hf.corpora.parquet.LARGEST_EMBEDDED", 1000)
-    write_dataset(DatasetDict(train=rows_of(clip)), tmp_path / "out")
-    assert read_dataset(tmp_path / "out")["train"]["audio"] == [None]
+    rows = rows_of(clip, None).add_column("audio_status", ["ok", "none"])
+    write_dataset(DatasetDict(train=rows), tmp_path / "out")
+    written = read_dataset(tmp_path / "out")["train"]
+    assert written["audio"] == [None, None]
+    assert written["audio_status"] == ["missing", "none"]
     assert "clip.wav: left out" in caplog.text
 
 
@@ -385,3 +389,12 @@ def test_what_plain_datasets_saved_to_disk_is_read(tmp_path):
 def test_a_place_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(CorpusError, match=r"there is no .*nowhere: make it"):
         read_dataset(tmp_path / "nowhere")
+
+
+def test_pandas_reads_a_folder_beside_its_records(described_folder):
+    records = [path.name for path in described_folder.iterdir() if path.suffix != ".parquet"]
+    assert records
+    found = pd.read_parquet(described_folder, ignore_prefixes=records)
+    assert sorted(found["utterance_id"]) == sorted(
+        name for rows in read_dataset(described_folder).values() for name in rows["utterance_id"]
+    )

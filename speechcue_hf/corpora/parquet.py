@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Audio, Dataset, DatasetDict, Features, load_dataset, load_from_disk
@@ -423,5 +424,8 @@ def _flac(sound: Sound) -> tuple[bytes, str] | None:
     file = io.BytesIO()
     with soundfile.SoundFile(file, "w", sound.rate, sound.channels, "PCM_16", format="FLAC") as flac:
         for block in sound.blocks():
+            if not np.isfinite(block).all():
+                # FLAC holds whole numbers; what is no number is the measurement's to say.
+                return None
             flac.write(block.T)
     return None if sound.damaged or sound.early else (file.getvalue(), ".flac")

@@ -391,6 +391,15 @@ def test_a_place_that_does_not_exist_is_named(tmp_path):
         read_dataset(tmp_path / "nowhere")
 
 
+def test_sound_that_is_no_number_is_embedded_as_it_is(tmp_path):
+    samples = np.full(8000, 0.1, dtype=np.float32)
+    samples[100] = np.nan
+    soundfile.write(tmp_path / "clip.webm", samples, 16000, format="WAV", subtype="FLOAT")
+    held = (tmp_path / "clip.webm").read_bytes()
+    write_dataset(DatasetDict(train=rows_of(str(tmp_path / "clip.webm"))), tmp_path / "out")
+    assert read_dataset(tmp_path / "out")["train"]["audio"] == [{"bytes": held, "path": "clip.webm"}]
+
+
 def test_pandas_reads_a_folder_beside_its_records(described_folder):
     records = [path.name for path in described_folder.iterdir() if path.suffix != ".parquet"]
     assert records

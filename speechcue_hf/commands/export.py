@@ -26,8 +26,8 @@ _NEXT = {
     "axolotl": "put {target}/axolotl.yaml into your config",
     "lm-eval": "lm_eval run --include_path {target} --tasks {task} --model hf "
     "--model_args pretrained={model},dtype=float32,add_bos_token=False",
-    "lighteval": 'lighteval accelerate "model_name={model},dtype=float32,override_chat_template=False" "{task}|0" '
-    "--custom-tasks {target}/lighteval_task.py",
+    "lighteval": 'lighteval accelerate "model_name={model},dtype=float32,override_chat_template=False,batch_size=1" '
+    '"custom|{task}|0" --custom-tasks {target}/lighteval_task.py',
     "openai": "upload {target}/train.jsonl as the training file, validation.jsonl as the validation file",
 }
 """How a tool is given the files; the settings put the loss on the answer only, where the file cannot say it."""

@@ -175,7 +175,7 @@ class SpeechLanguageModel:
         template: Any = self.processor.apply_chat_template
         text: str = template(
             list(messages),
-            chat_template=on_pinned_date(self.processor.chat_template),
+            chat_template=on_pinned_date(str(self.processor.chat_template)),
             add_generation_prompt=add_generation_prompt,
             tokenize=False,
         )

@@ -80,8 +80,9 @@ def _load(source: str | Path, revision: str | None, kind: Any) -> PreTrainedMode
     device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
     base, base_revision = _base_of(adapter.parent) if adapter.is_file() else (name, at)
     if is_gguf(name):
-        return _load_gguf(Path(name), kind, dtype).to(device).eval()
-    model: Any = kind.from_pretrained(base, revision=base_revision, dtype=dtype)
+        model: Any = _load_gguf(Path(name), kind, dtype)
+    else:
+        model = kind.from_pretrained(base, revision=base_revision, dtype=dtype)
     if adapter.is_file():
         model = PeftModel.from_pretrained(model, name)
     placed: PreTrainedModel = model.to(device).eval()
@@ -104,7 +105,7 @@ def _load_gguf(file: Path, kind: Any, dtype: Any) -> Any:
 @contextmanager
 def _gguf_explained(file: Path) -> Iterator[None]:
     """Say what is wrong with a ``.gguf`` file, or with this machine."""
-    from transformers.utils import is_gguf_available
+    from transformers.utils.import_utils import is_gguf_available
 
     if not file.is_file():
         raise ModelError(f"there is no file {file.name} there: give the path of a .gguf file on this machine")

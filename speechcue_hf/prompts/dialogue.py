@@ -182,7 +182,7 @@ def _speakers(dialogue: Sequence[Row], specification: PromptSpecification) -> li
     elif specification.speakers == "appearance":
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
         called = [numbers[name] for name in names]
-    return [specification.speaker_names.get(name, calling) for name, calling in zip(names, called, strict=True)]
+    return [specification.speaker_names.get(name or "", calling) for name, calling in zip(names, called, strict=True)]
 
 
 def _gender_number(row: Row) -> int:

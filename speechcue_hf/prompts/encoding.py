@@ -7,7 +7,8 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.errors import PromptError
-from speechcue_hf.prompts.chat_template import MARK, ChatTemplate, Message
+from speechcue_hf.prompts.chat_template import MARK, ChatTemplate
+from speechcue_hf.prompts.chat_template import Message as Message
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

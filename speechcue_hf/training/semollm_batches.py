@@ -141,7 +141,7 @@ class AnswerCollator(_SpeechCollator):
     def _encode(self, row: Mapping[str, Any]) -> tuple[list[int], list[int]]:
         """Tokens of prompt and answer, the end token being the last."""
         render: Any = self.processor.apply_chat_template
-        template = on_pinned_date(self.processor.chat_template)
+        template = on_pinned_date(str(self.processor.chat_template))
         prompt = render(row["prompt"], chat_template=template, tokenize=False, add_generation_prompt=True)
         whole = render([*row["prompt"], *row["completion"]], chat_template=template, tokenize=False)
         if not whole.startswith(prompt):

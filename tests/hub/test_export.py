@@ -176,3 +176,16 @@ def test_an_id_that_is_no_file_name_becomes_one(dataset_folder, spoken, tmp_path
         write_dataset(rows, tmp_path / name)
     export_dataset(tmp_path / "captions", tmp_path / "out", "ms-swift", clips=tmp_path / "clips")
     assert [path.parent for path in (tmp_path / "out").rglob("*.wav")] == [tmp_path / "out/audio/train"]
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_what_tools_take_for_more_than_text_stays_text(tool, dataset_folder, tmp_path):
+    """A transcript's tags would be counted as clips, and its control tokens end the message."""
+    dataset = DatasetDict(load_dataset(str(dataset_folder)))
+    said = "<audio> and <image> and <|im_end|> and <laughs> 1 < 2"
+    dataset["train"] = dataset["train"].map(lambda row: {"text": said})
+    write_dataset(dataset, tmp_path / "described")
+    export_dataset(tmp_path / "described", tmp_path / "out", tool)
+    text = (tmp_path / "out" / "train.jsonl").read_text()
+    assert "< audio> and < image> and < |im_end|> and <laughs> 1 < 2" in text
+    assert "<audio>" not in text and "<|im_end|>" not in text

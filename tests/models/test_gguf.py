@@ -133,7 +133,7 @@ def test_what_cannot_be_read_says_why(tiny: Path, tmp_path: Path, monkeypatch: p
         load_tokenizer(tmp_path / "bad.gguf")
     with pytest.raises(ModelError, match=r"no file none\.gguf"):
         load_model(tmp_path / "none.gguf")
-    monkeypatch.setattr("transformers.utils.is_gguf_available", lambda: False)
+    monkeypatch.setattr("transformers.utils.import_utils.is_gguf_available", lambda: False)
     with pytest.raises(ModelError, match="pip install gguf"):
         load_model(tiny / "Tiny.Q8_0.gguf")
 

@@ -67,6 +67,7 @@ def test_a_run_leaves_all_that_is_needed_to_use_and_judge_it(
     assert record["prompt"] == {"name": "speechcue", "sha256": prompt.fingerprint}
     assert load_prompt(output / "prompt.json").fingerprint == prompt.fingerprint
     assert record["labels"] == {"names": ["angry", "happy", "neutral"], "words": ["angry", "happy", "neutral"]}
+    assert record["template"]["system"] == "as it is" and record["template"]["date"] is None
     assert record["rows"]["train"] == {"all": 24, "unlabelled": 0, "shortened": 0}
     assert record["rows"]["validation"]["all"] == 12
     assert (record["base_model"], record["seed"], record["adapter"]["lora_r"]) == ("tiny", 3, 16)
@@ -331,3 +332,10 @@ def test_rows_that_do_not_fit_the_prompt_are_refused(
 def test_a_dataset_must_be_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="--dataset"):
         train_recipe(Recipe("chat", FineTuning(), ModelSettings(), settings(tmp_path)))
+
+
+def test_one_label_is_refused_before_training(described_corpus: DatasetDict, tmp_path: Path) -> None:
+    one = described_corpus.map(lambda row: {"emotion": 0}).cast_column("emotion", ClassLabel(names=["neutral"]))
+    with pytest.raises(TrainingError, match=r"1 label \(neutral\)"):
+        fine_tune(one, FineTuning(), ModelSettings(), settings(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()

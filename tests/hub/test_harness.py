@@ -135,7 +135,9 @@ def test_lighteval_finds_our_score(described: Path, scored, tmp_path: Path) -> N
     from lighteval.pipeline import ParallelismManager, Pipeline, PipelineParameters
     from sklearn.metrics import f1_score
 
-    write_harness(described, tmp_path / "out", "lighteval", str(MODEL))
+    # It keeps answers in the folder of a model.
+    model = shutil.copytree(MODEL, tmp_path / "model")
+    write_harness(described, tmp_path / "out", "lighteval", str(model))
     task = tmp_path / "out" / "lighteval_task.py"
     task.write_text(task.read_text().replace('evaluation_splits=["test"]', 'evaluation_splits=["train"]'))
     pipeline = Pipeline(
@@ -145,7 +147,7 @@ def test_lighteval_finds_our_score(described: Path, scored, tmp_path: Path) -> N
         ),
         evaluation_tracker=EvaluationTracker(output_dir=str(tmp_path / "results")),
         model_config=TransformersModelConfig(
-            model_name=str(MODEL), dtype="float32", override_chat_template=False, batch_size=1, device="cpu"
+            model_name=str(model), dtype="float32", override_chat_template=False, batch_size=1, device="cpu"
         ),
     )
     pipeline.evaluate()

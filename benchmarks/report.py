@@ -97,7 +97,9 @@ def _busy(session: CDPSession) -> float:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("--browser", help="a Chromium that Playwright drives")
     parser.add_argument("-o", "--output", type=Path, help="keep the reports in this folder")
     arguments = parser.parse_args()

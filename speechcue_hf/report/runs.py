@@ -67,7 +67,7 @@ def runs_of(folders: Sequence[Path], dataset: DatasetDict | None, places: Mappin
 
 def _pair(first: Run, second: Run) -> dict[str, Any]:
     """A comparison without the warning that names folders of this machine; the table's notes have it."""
-    return {name: value for name, value in compared(first, second).items() if name != "future_warning"}
+    return {name: value for name, value in compared(first, second).items() if not name.endswith("_warning")}
 
 
 def run_entry(run: Run, name: str, dataset: DatasetDict | None, places: Mapping[str, int]) -> dict[str, Any]:

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
 from torch.utils.data import DataLoader
-from transformers import AutoConfig, AutoModelForCausalLM, set_seed
+from transformers import AutoConfig, AutoModelForCausalLM, TrainerCallback, set_seed
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import ExportableState
 from transformers.trainer_utils import EvalLoopOutput
 from trl import SFTTrainer, get_peft_config, get_quantization_config  # type: ignore[attr-defined]
 
@@ -35,6 +37,7 @@ from speechcue_hf.prompts.build import build_prompts, label_names
 from speechcue_hf.prompts.encoding import check_chat, encode_completion
 from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 from speechcue_hf.provenance import NOT_KNOWN, Provenance
+from speechcue_hf.records import read_json
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings, check_settings
 from speechcue_hf.training.label_loss import NO_LOSS, batches_of_dialogues, collate_rows, collate_trees, label_loss
 from speechcue_hf.training.run import SelectingTrainer, check_run, check_splits, chosen_rows, train_and_record
@@ -141,7 +144,7 @@ def fine_tune(
     checkpoint = check_run(training)
     with training.main_process_first(desc="preparing model and rows"):
         inputs = prepare_inputs(dataset, data, model, training)
-    trainer = _make_trainer(inputs, model, training)
+    trainer = _make_trainer(inputs, model, training, checkpoint)
     describe = partial(_describe, inputs, dataset, data, model, provenance)
     # A tiny model gains nothing from threads, and on busy cores waits for them: eight times the time of one.
     with one_thread() if model.model_name_or_path == TINY_MODEL else nullcontext():
@@ -267,7 +270,9 @@ def _count_rows(rows: Dataset) -> dict[str, int]:
     }
 
 
-def _make_trainer(inputs: TrainingInputs, model: ModelSettings, training: TrainingSettings) -> CueTrainer:
+def _make_trainer(
+    inputs: TrainingInputs, model: ModelSettings, training: TrainingSettings, checkpoint: str | None
+) -> CueTrainer:
     # Before the adapter is made, so that its parameters follow the seed too; not every release of TRL sees to that.
     set_seed(training.seed)
     adapter = get_peft_config(model)
@@ -280,7 +285,7 @@ def _make_trainer(inputs: TrainingInputs, model: ModelSettings, training: Traini
         attn_implementation=model.attn_implementation,
         quantization_config=get_quantization_config(model),
     )
-    shared = _shares_dialogues(base, inputs.specification, training)
+    shared = _shares_dialogues(base, inputs.specification, training, checkpoint)
     training.sharing = "dialogue" if shared else "none"
     training.dataset_kwargs = {"skip_prepare_dataset": True}
     if shared:
@@ -295,6 +300,7 @@ def _make_trainer(inputs: TrainingInputs, model: ModelSettings, training: Traini
         data_collator=collate_trees if shared else collate_rows,
         processing_class=inputs.tokenizer,
         peft_config=adapter,
+        callbacks=[_Sharing(training.sharing)],
     )
     selection = inputs.chosen["validation"]
     wanted = _labelled_places(selection)
@@ -303,8 +309,33 @@ def _make_trainer(inputs: TrainingInputs, model: ModelSettings, training: Traini
     return trainer
 
 
-def _shares_dialogues(model: Any, specification: PromptSpecification, training: TrainingSettings) -> bool:
+class _Sharing(TrainerCallback, ExportableState):
+    """Says in each checkpoint how batches are made, so that a run goes on as it began."""
+
+    def __init__(self, sharing: str) -> None:
+        self.sharing = sharing
+
+    def state(self) -> dict[str, Any]:
+        """What :func:`_began_with` reads."""
+        return {"args": {"sharing": self.sharing}, "attributes": {}}
+
+
+def _began_with(checkpoint: str) -> str:
+    """How the run of a checkpoint makes its batches: row by row if it does not say, as in version 0.1.0."""
+    state = read_json(Path(checkpoint) / TRAINER_STATE_NAME, "go on from another checkpoint, or train anew")
+    said = (state.get("stateful_callbacks") or {}).get(_Sharing.__name__) or {}
+    return str(said.get("args", {}).get("sharing", "none"))
+
+
+def _shares_dialogues(
+    model: Any, specification: PromptSpecification, training: TrainingSettings, checkpoint: str | None
+) -> bool:
     """Whether what the prompts of a dialogue have in common is run once."""
+    if checkpoint is not None:
+        began = _began_with(checkpoint)
+        if training.sharing not in (None, began):
+            raise TrainingError(f"the run began with sharing: {began}, and can only go on with it")
+        return began == "dialogue"
     reason = why_not_branching(model)
     if training.sharing == "dialogue" and reason is not None:
         raise TrainingError(f"{reason}, so prompts cannot branch: set sharing to none")

@@ -252,7 +252,7 @@ def test_something_is_left_to_run_behind_a_common_beginning():
 def test_groups_without_a_common_beginning_are_written_all_the_same(model, tokenizer):
     asked = [request("Ann", group="0"), request("Bo", group="0")]
     tokenizer_without_start = train_tokenizer(SAID, 400)
-    tokenizer_without_start.chat_template = "{{ messages[0]['content'] }}: "
+    tokenizer_without_start.chat_template = "{% for message in messages %}{{ message['content'] }}: {% endfor %}"
     generator = LocalGenerator(model, tokenizer_without_start, name="tiny", decoding=DECODING)
     together, apart = written(generator, asked), [written(generator, [one]) for one in asked]
     assert together == apart[0] | apart[1]

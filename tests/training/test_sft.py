@@ -191,6 +191,9 @@ def test_interrupted_run_goes_on_to_the_same_end(described_corpus: DatasetDict, 
         shutil.copytree(finished / part, tmp_path / "cut" / part)
     with pytest.raises(TrainingError, match=r"cut already holds checkpoint-5.*go on with it by --resume"):
         fine_tune(described_corpus, FineTuning(), ModelSettings(), settings(tmp_path / "cut"))
+    with pytest.raises(TrainingError, match="the run began with sharing: dialogue, and can only go on with it"):
+        others = settings(tmp_path / "cut", resume_from_checkpoint="true", sharing="none")
+        fine_tune(described_corpus, FineTuning(), ModelSettings(), others)
     resumed = settings(tmp_path / "cut", resume_from_checkpoint="true")
     fine_tune(described_corpus, FineTuning(), ModelSettings(), resumed)
     assert mean_loss(tmp_path / "cut", described_corpus, "test") == pytest.approx(

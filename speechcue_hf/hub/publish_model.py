@@ -186,7 +186,9 @@ def _model_files(run: Path) -> dict[str, Path]:
     files = _files_of(run)
     if "adapter_config.json" not in files:
         return files
-    base = str(read_json(run / "adapter_config.json", TrainingRecord.FIX)["base_model_name_or_path"])
+    base = read_json(run / "adapter_config.json", TrainingRecord.FIX).get("base_model_name_or_path")
+    if not isinstance(base, str):
+        raise PublishingError(f"{run.name}/adapter_config.json names no base_model_name_or_path: {TrainingRecord.FIX}")
     if base == BASE_MODEL_FOLDER and not (run / base).is_symlink():
         return files | {f"{base}/{name}": path for name, path in _files_of(run / base).items()}
     if base == BASE_MODEL_FOLDER or not HUB_ID.fullmatch(base):

@@ -44,12 +44,13 @@ def load_model(source: str | Path, revision: str | None = None) -> tuple[PreTrai
 
     Raises:
         OSError: If there is no model of that name.
-        ModelError: If a ``.gguf`` file cannot be read.
+        ModelError: If a file of it is damaged, or a ``.gguf`` file cannot be read.
         PromptError: If the tokenizer has no chat template.
     """
     from transformers import AutoModelForCausalLM
 
-    return _load(source, revision, AutoModelForCausalLM), load_tokenizer(source, revision)
+    with _explained(source):
+        return _load(source, revision, AutoModelForCausalLM), load_tokenizer(source, revision)
 
 
 def load_speech_model(source: str | Path, revision: str | None = None) -> tuple[PreTrainedModel, SEmoLLMProcessor]:
@@ -57,17 +58,49 @@ def load_speech_model(source: str | Path, revision: str | None = None) -> tuple[
 
     Raises:
         OSError: If there is no model of that name.
-        ModelError: If it is no SEmoLLM.
+        ModelError: If it is no SEmoLLM, or a file of it is damaged.
     """
+    import numpy as np
     from transformers import AutoProcessor
 
     from speechcue_hf.models.semollm import SEmoLLMForConditionalGeneration, SEmoLLMProcessor
 
-    name, at = _place(source, revision)
-    processor = AutoProcessor.from_pretrained(name, revision=at)
-    if not isinstance(processor, SEmoLLMProcessor):
-        raise ModelError(f"{source} holds no SEmoLLM: its processor is a {type(processor).__name__}")
-    return _load(source, revision, SEmoLLMForConditionalGeneration), processor
+    with _explained(source):
+        name, at = _place(source, revision)
+        processor = AutoProcessor.from_pretrained(name, revision=at)
+        if not isinstance(processor, SEmoLLMProcessor):
+            raise ModelError(f"{source} holds no SEmoLLM: its processor is a {type(processor).__name__}")
+        # Settings of the processor that make no sense show when it hears something, not before.
+        rate = processor.feature_extractor.sampling_rate
+        processor(
+            text=[processor.audio_token],
+            audio=[np.zeros(rate)],
+            sampling_rate=[rate],
+            max_seconds=processor.max_seconds,
+        )
+        return _load(source, revision, SEmoLLMForConditionalGeneration), processor
+
+
+@contextmanager
+def _explained(source: str | Path) -> Iterator[None]:
+    """Let what libraries raise of a damaged file of a model say which model it is, and what to do."""
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
+    from torch import OutOfMemoryError
+
+    try:
+        yield
+    except OutOfMemoryError:
+        raise
+    except (
+        *(ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError, RuntimeError),
+        *(SafetensorError, StrictDataclassError),
+    ) as error:
+        reason = " ".join(str(error).split())[:200].replace(str(source), Path(source).name)
+        raise ModelError(
+            f"{Path(source).name} cannot be loaded ({type(error).__name__}: {reason}): a file of it is damaged or does "
+            f"not fit the others; {_FIX}, or train again"
+        ) from error
 
 
 def _load(source: str | Path, revision: str | None, kind: Any) -> PreTrainedModel:
@@ -128,6 +161,7 @@ def load_encoder(
 
     Raises:
         OSError: If there is no model of that name.
+        ModelError: If a file of it is damaged.
     """
     import torch
     from transformers import AutoTokenizer
@@ -135,9 +169,10 @@ def load_encoder(
     from speechcue_hf.models.bioserc import BiosErcForUtteranceClassification
 
     requested = revision or "main"
-    model = BiosErcForUtteranceClassification.from_pretrained(str(source), revision=requested, dtype=torch.float32)
-    placed = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    return placed, AutoTokenizer.from_pretrained(str(source), revision=requested)
+    with _explained(source):
+        model = BiosErcForUtteranceClassification.from_pretrained(str(source), revision=requested, dtype=torch.float32)
+        placed = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        return placed, AutoTokenizer.from_pretrained(str(source), revision=requested)
 
 
 def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:
@@ -221,7 +256,7 @@ def model_type(source: str | Path, revision: str | None = None) -> str | None:
     path = find_beside(source, "config.json", revision)
     if path is None and (adapter := find_beside(source, "adapter_config.json", revision)):
         settings = read_json(adapter, _FIX)
-        base = settings["base_model_name_or_path"]
+        base = str(settings.get("base_model_name_or_path"))
         if base == BASE_MODEL_FOLDER:
             path = find_beside(source, f"{base}/config.json", revision)
         else:

@@ -319,6 +319,10 @@ class _Sharing(TrainerCallback, ExportableState):
         """What :func:`_began_with` reads."""
         return {"args": {"sharing": self.sharing}, "attributes": {}}
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Take a place in the state of a run that was begun without it, which the trainer does not."""
+        state.stateful_callbacks.setdefault(type(self).__name__, self.state())
+
 
 def _began_with(checkpoint: str) -> str:
     """How the run of a checkpoint makes its batches: row by row if it does not say, as in version 0.1.0."""

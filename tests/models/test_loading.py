@@ -1,12 +1,15 @@
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from speechcue_hf.errors import PromptError
+from speechcue_hf.errors import ModelError, PromptError
 from speechcue_hf.models.loading import load_model, load_tokenizer, read_tokenizer
 from speechcue_hf.models.tiny import CHAT_TEMPLATE, build_tiny_model
 from speechcue_hf.records import BASE_MODEL_FOLDER
@@ -53,6 +56,29 @@ def test_adapter_folder_finds_its_base_wherever_it_is_moved(
 def test_adapter_is_applied_and_a_whole_model_loads_too(adapter: Path) -> None:
     base, _ = load_model(adapter / BASE_MODEL_FOLDER)
     assert not torch.allclose(_logits(base), _logits(load_model(adapter)[0]))
+
+
+def changed(settings: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: changed({"rank_pattern": "x"}, folder / "adapter_config.json"),
+        lambda folder: changed({"hidden_size": "<script>"}, folder / BASE_MODEL_FOLDER / "config.json"),
+        lambda folder: os.truncate(folder / "adapter_model.safetensors", 100),
+        lambda folder: (folder / BASE_MODEL_FOLDER / "model.safetensors").write_bytes(b"no weights"),
+    ],
+)
+def test_a_damaged_file_of_a_model_is_an_error_with_its_name_and_fix(
+    damage: Callable[[Path], None], adapter: Path
+) -> None:
+    damage(adapter)
+    with pytest.raises(
+        ModelError, match="made_here cannot be loaded .* take another copy of the model, or train again"
+    ):
+        load_model(adapter)
 
 
 def test_tokenizer_without_chat_template_is_refused(tmp_path: Path) -> None:

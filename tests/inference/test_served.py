@@ -313,7 +313,7 @@ def test_demonstrations_and_audio_only_go_over_a_server(model, tokenizer, prompt
     np.testing.assert_allclose(probabilities(found), probabilities(expected), atol=1e-3)
     # A demonstration is a question of the user and an answer of the assistant before the question.
     assert {text.count("<|im_start|>user") for text in sent} == {1 + prompt.get("demonstrations", 0)}
-    assert all(rows["speech_description"][place] in text for place, text in zip([0, 4, 7], sent, strict=True))
+    assert all(any(rows["speech_description"][place] in text for text in sent) for place in (0, 4, 7))
     if prompt.get("audio_only"):
         assert not any(line in text for line in rows["text"] for text in sent)
 

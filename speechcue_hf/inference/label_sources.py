@@ -110,7 +110,9 @@ class ServerLabels:
         check_written(words)
         self.words, self.tokenizer = tuple(words), tokenizer
         rendered = tokenizer is not None and decode in (None, "score")
-        self.template = check_chat(tokenizer, words) if tokenizer is not None and rendered else None
+        self.template: Mapping[str, Any] | None = (
+            check_chat(tokenizer, words) if tokenizer is not None and rendered else None
+        )
         self._client, self._decode, self._decoding, self._matching = client, decode, decoding, matching
         self._way: LabelWay | None = None
         self._adapted: list[str] = []

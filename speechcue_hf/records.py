@@ -366,7 +366,9 @@ class ResultsRecord(Shown):
         split: Which of its splits.
         decode: How answers were read: ``score``, ``generate``, ``classify``, ``predictions`` or ``ensemble``; of a
             server also ``first-token`` and ``constrained`` (:mod:`speechcue_hf.inference.label_ways`).
-        normalisation: Of scores over the tokens of a label; ``contextual`` divides by those of a blank prompt.
+        normalisation: Of scores over the tokens of a label; ``contextual`` divides by those of a blank prompt, and
+            ``prior`` multiplies that by ``prior``.
+        prior: Label → share of the training split that it was multiplied by; None where it was not.
         matching: Rule that made labels of generated texts.
         seed: Of the training of the model.
         unlabelled: Rows without a label, which were context.
@@ -394,6 +396,7 @@ class ResultsRecord(Shown):
     split: str | None = None
     decode: str | None = None
     normalisation: str | None = None
+    prior: Mapping[str, float] | None = None
     matching: str | None = None
     seed: int | None = None
     unlabelled: int | None = None

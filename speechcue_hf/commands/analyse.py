@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.commands.recognition_options import add_recognition, load_recognition, recognition_settings
+from speechcue_hf.commands.recognizer_options import add_recognizer_arguments, given_labels, load_recognizer
+from speechcue_hf.commands.served_options import runs_elsewhere
 from speechcue_hf.errors import TranscriptionError
 from speechcue_hf.tables import check_table, write_table
 
@@ -19,9 +21,11 @@ EXAMPLES = """examples:
   speechcue analyse podcast.mp3 -o podcast.xlsx
   speechcue analyse call.wav --turns call.rttm --model runs/cues --recognizer openai/whisper-small --language en
   speechcue analyse call.wav --describer runs/cues -o call.jsonl
+  speechcue analyse call.wav --server http://localhost:8000/v1 --model Qwen/Qwen3-8B --labels meld -o call.csv
 
 Turns and text are found as `speechcue transcribe` does, or taken from a table of turns. Without a model there are no
 emotions. Without a describer turns are compared with one another; a model brings the one of its training.
+Any chat model is asked as by `speechcue predict`, here or on a server: --labels tell it the emotions.
 """
 
 
@@ -30,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recording", type=Path, help="an audio or video file")
     parser.add_argument("--model", metavar="DIR_OR_ID", help="trained model of any kind that `speechcue predict` takes")
     parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
-    parser.add_argument("--describer", metavar="DIR_OR_ID", help="describer, for no model or one that brings none")
+    add_recognizer_arguments(parser)
     add_recognition(parser, "--recognizer")
     parser.add_argument("-o", "--output", type=Path, help="write the table there: .csv, .xlsx, .jsonl or .parquet")
 
@@ -38,17 +42,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Find or read the turns, analyse them, print them, and write the table where asked to."""
     from speechcue_hf.cues.describe import SpeechDescriber
-    from speechcue_hf.inference.recognizer import EmotionRecognizer
     from speechcue_hf.inference.recordings import analyse_turns
 
     if arguments.output is not None:
         check_table(arguments.output)
+    if arguments.model is None and (arguments.labels is not None or runs_elsewhere(arguments)):
+        raise ValueError("--model is missing: the chat model that is to tell the emotions apart")
+    labels = given_labels(arguments)
     transcript = _transcribed(arguments)
     if not transcript.turns:
         raise TranscriptionError(f"{arguments.recording.name}: {transcript.problem}")
     recognizer = describer = None
     if arguments.model is not None:
-        recognizer = EmotionRecognizer.from_pretrained(arguments.model, revision=arguments.revision)
+        # A trained model has a describer of its own, or reads none, and then turns are described beside it.
+        own = {} if labels else {"describer": None}
+        recognizer = load_recognizer(argparse.Namespace(**{**vars(arguments), **own}))
     if arguments.describer is not None:
         describer = SpeechDescriber.from_pretrained(arguments.describer)
     rows = analyse_turns(arguments.recording, transcript.turns, recognizer=recognizer, describer=describer)

@@ -96,9 +96,10 @@ def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-budget", type=int, help="most tokens of prompt and answer (default: as in training)")
     parser.add_argument(
         "--normalisation",
-        choices=("sum", "mean", "contextual"),
+        choices=("sum", "mean", "contextual", "prior"),
         default="sum",
-        help="over the tokens of a label; contextual divides by what a chat model says to a blank prompt",
+        help="over the tokens of a label; contextual divides by what a chat model says to a blank prompt; prior then "
+        "multiplies by the label shares of the dataset's training split",
     )
     parser.add_argument("--sharing", choices=("prefix", "none"), default="prefix", help="run common beginnings once")
     parser.add_argument("--batch-size", type=positive_int, default=8, help="prompts in one pass, without sharing")

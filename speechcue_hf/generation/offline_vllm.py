@@ -13,6 +13,7 @@ from speechcue_hf.generation.request import (
     GenerationSettings,
     encode_requests,
 )
+from speechcue_hf.prompts.chat_template import plain_messages
 
 REQUESTS_PER_CALL = 512
 """vLLM hands texts out when a whole call is done: few enough that a killed run loses little, enough to fill a GPU."""
@@ -71,7 +72,7 @@ class VllmGenerator:
 
     def _write_call(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedText]:
         outputs = self._engine.chat(
-            [list(request.messages) for request in requests],
+            [plain_messages(request.messages) for request in requests],
             sampling_params=self._parameters,
             use_tqdm=False,
             chat_template_kwargs={"enable_thinking": False},

@@ -8,6 +8,7 @@ from typing import Any
 from speechcue_hf.generation.answer import read_answer
 from speechcue_hf.generation.client import ServerCall, ServerClient
 from speechcue_hf.generation.request import GREEDY, GeneratedText, GenerationRequest, GenerationSettings
+from speechcue_hf.prompts.chat_template import plain_messages
 
 
 class ServerGenerator:
@@ -46,14 +47,14 @@ class ServerGenerator:
 
 
 def chat_body(messages: Sequence[Mapping[str, str]], decoding: GenerationSettings) -> dict[str, Any]:
-    """What a chat server is sent to continue a conversation.
+    """What a chat server is sent to continue a conversation, in which no transcript can say a control token.
 
     Example:
         >>> chat_body([{"role": "user", "content": "Hi"}], GenerationSettings(max_new_tokens=8))["max_tokens"]
         8
     """
     body: dict[str, Any] = {
-        "messages": list(messages),
+        "messages": plain_messages(messages),
         "max_tokens": decoding.max_new_tokens,
         "temperature": decoding.temperature,
     }

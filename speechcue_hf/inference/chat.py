@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset
 
 from speechcue_hf.corpora.subset import share_of
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.inference.calibration import blank_rows
+from speechcue_hf.inference.calibration import blank_rows, named_prior
 from speechcue_hf.inference.classifier import Prediction, scored_predictions
 from speechcue_hf.inference.context import ModelContext
 from speechcue_hf.inference.questions import Questions, ask_about, shown_of, silent, voice_columns
@@ -88,8 +89,9 @@ class ChatClassifier:
     @property
     def protocol(self) -> dict[str, Any]:
         """Scored or generated, and the rule that goes with it."""
-        rule = "normalisation" if self.settings.decode == "score" else "matching"
-        return self.settings.protocol("decode", rule)
+        if self.settings.decode == "generate":
+            return self.settings.protocol("decode", "matching")
+        return {**self.settings.protocol("decode", "normalisation"), **self._prior}
 
     def shown(self, rows: Dataset) -> dict[str, Any]:
         """The prompt, and what it has of later turns."""
@@ -110,16 +112,24 @@ class ChatClassifier:
         asked = self._questions(rows, wanted)
         if self.settings.decode == "generate":
             return self._generated(asked.prompts, asked.notes)
-        if self.settings.normalisation == "contextual":
-            blank = self._questions(blank_rows(rows), wanted)
-            scores = self._scores(asked.prompts, "sum").beyond(self._scores(blank.prompts, "sum"))
-        else:
-            scores = self._scores(asked.prompts, self.settings.normalisation)
-        return scored_predictions(scores, asked.notes, asked.shortened)
+        return scored_predictions(self._normalised(rows, asked, wanted), asked.notes, asked.shortened)
+
+    @cached_property
+    def _prior(self) -> dict[str, Any]:
+        """The shares of the labels in the training split, where they count."""
+        return named_prior(self.settings, self.train, self.names, self.words)
 
     def _questions(self, rows: Dataset, wanted: Sequence[int] | None) -> Questions:
         budget = None if self.token_budget is None else TokenBudget(self.tokenizer, self.token_budget)
         return ask_about(rows, self.prompt, wanted, budget=budget, train=self.train)
+
+    def _normalised(self, rows: Dataset, asked: Questions, wanted: Sequence[int] | None) -> LabelScores:
+        normalisation, prior = self.settings.normalisation, self._prior
+        if normalisation == "sum" or normalisation == "mean":
+            return self._scores(asked.prompts, normalisation)
+        blank = self._questions(blank_rows(rows), wanted)
+        scores = self._scores(asked.prompts, "sum").beyond(self._scores(blank.prompts, "sum"))
+        return scores.with_prior(list(prior["prior"].values())) if prior else scores
 
     def _scores(self, prompts: Sequence[Any], normalisation: TokenNormalisation) -> LabelScores:
         from speechcue_hf.inference.scoring import score_labels

@@ -72,8 +72,8 @@ class ModelContext:
     def refuse_prompts(self, kind: str) -> None:
         """Refuse what only a chat model can take: a prompt, and that texts are to be generated."""
         settings = self.settings
-        if self.prompt is not None or settings.decode != "score" or settings.normalisation == "contextual":
-            raise EvaluationError(f"{kind}: leave out prompt, decode and contextual normalisation")
+        if self.prompt is not None or settings.decode != "score" or settings.calibrated:
+            raise EvaluationError(f"{kind}: leave out prompt, decode and contextual or prior normalisation")
 
     def check(self, what: str, trained: Any, found: Any) -> None:
         """Refuse files that were not written by one training; what no record names cannot be compared."""

@@ -18,9 +18,12 @@ from speechcue_hf.inference.label_ways import (
     FreeText,
     LabelWay,
     Likelihoods,
+    check_written,
+    ends_early,
     likelihood_text,
 )
-from speechcue_hf.prompts.encoding import encode_prompts
+from speechcue_hf.prompts.chat_template import plain_messages
+from speechcue_hf.prompts.encoding import check_chat, encode_prompts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,6 +48,8 @@ class LabelSource(Protocol):
 
     words: tuple[str, ...]
     tokenizer: PreTrainedTokenizerBase | None
+    template: Mapping[str, Any] | None
+    """How the chat template of the tokenizer is met, where prompts are rendered here."""
 
     @property
     def way(self) -> LabelWay:
@@ -82,6 +87,7 @@ class ServerLabels:
 
     Raises:
         EvaluationError: If each label is to be scored and there is no tokenizer.
+        PromptError: If labels cannot be asked for, or the tokenizer's chat template garbles prompts or labels.
         ValueError: If there is no such way.
     """
 
@@ -101,7 +107,12 @@ class ServerLabels:
             raise EvaluationError(
                 "Each label is scored token by token, which needs the model's tokenizer: name it with --tokenizer."
             )
+        check_written(words)
         self.words, self.tokenizer = tuple(words), tokenizer
+        rendered = tokenizer is not None and decode in (None, "score")
+        self.template: Mapping[str, Any] | None = (
+            check_chat(tokenizer, words) if tokenizer is not None and rendered else None
+        )
         self._client, self._decode, self._decoding, self._matching = client, decode, decoding, matching
         self._way: LabelWay | None = None
         self._adapted: list[str] = []
@@ -157,10 +168,9 @@ class ServerLabels:
                 return found
             reasons.append(f"{way.decode}{f' ({way.form})' if way.form else ''}: {reason}")
             logger.info("Not read by %s", reasons[-1])
-        raise EvaluationError(
-            f"The server's labels cannot be read by --decode {self._decode} ({'; '.join(reasons)}): leave it out, and "
-            "the best way is taken that the server knows."
-        )
+        by_name = f" by --decode {self._decode}" if self._decode else ""
+        fix = "leave it out, and the best way is taken that the server knows" if by_name else "see the reasons"
+        raise EvaluationError(f"The server's labels cannot be read{by_name} ({'; '.join(reasons)}): {fix}.")
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedText]:
         """Ask, many requests at a time, and hand out the answers as they come in."""
@@ -181,6 +191,10 @@ class ServerLabels:
 
     def _try_out(self, way: LabelWay, request: GenerationRequest) -> tuple[GeneratedText | None, str | None]:
         """The answer to a request if it comes by the way, and why it cannot be read by it."""
+        # A table of JSON that is cut short is none, a word may be another.
+        as_word = isinstance(way, FreeText) or (isinstance(way, Constrained) and way.form != "json_schema")
+        if as_word and (reason := ends_early(self.words)):
+            return None, reason
         if isinstance(way, Constrained):
             trial = GenerationRequest(request_key(_UNCONSTRAINED), _UNCONSTRAINED, "")
             answer = self._client.try_out(way.call(trial))
@@ -202,7 +216,7 @@ class ServerLabels:
         """Why a tokenizer is not the server's, by the number of tokens that both make of a conversation."""
         free = FreeText(self.words, GenerationSettings(max_new_tokens=1))
         told = self._client.try_out(free.call(request)).prompt_tokens
-        [made] = encode_prompts(way.tokenizer, [request.messages])
+        [made] = encode_prompts(way.tokenizer, [plain_messages(request.messages)])
         if told in (None, len(made)):
             return None
         reason = f"the tokenizer makes {len(made)} tokens of the first prompt, and the server {told}"
@@ -222,6 +236,7 @@ class VllmLabels:
 
     Raises:
         GenerationError: If vLLM is not installed.
+        PromptError: If the model's chat template garbles prompts or labels.
     """
 
     new_tokens = 1
@@ -234,6 +249,7 @@ class VllmLabels:
         self._parameters: Any = vllm.SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=1)
         self.words = tuple(words)
         self.tokenizer: PreTrainedTokenizerBase | None = self._engine.get_tokenizer()
+        self.template: Mapping[str, Any] | None = check_chat(self._engine.get_tokenizer(), words)
         self.way = Likelihoods(self.words, self._engine.get_tokenizer(), "prompt_logprobs")
         self.identity = {
             "writer": "vllm",

@@ -15,15 +15,18 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 from typing import TYPE_CHECKING, Any, Protocol
 
+from speechcue_hf.errors import PromptError
 from speechcue_hf.generation.answer import read_answer, read_error, read_usage
 from speechcue_hf.generation.cleaning import without_reasoning
 from speechcue_hf.generation.client import ServerCall
 from speechcue_hf.generation.request import GeneratedText, GenerationRequest, GenerationSettings
 from speechcue_hf.generation.server import chat_body
 from speechcue_hf.inference.answers import match_outputs
-from speechcue_hf.prompts.encoding import Message, encode_completion
+from speechcue_hf.prompts.chat_template import without_control
+from speechcue_hf.prompts.encoding import Message, check_words, encode_completion
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -309,6 +312,41 @@ class FreeText:
         written, unfinished = without_reasoning(text)
         label = None if unfinished else match_outputs([written], self.words, self.matching)[0]
         return Judgement(label, output=text)
+
+
+def check_written(words: Sequence[str]) -> None:
+    """Check labels that a server is asked for, and that may come back as text.
+
+    Raises:
+        PromptError: If there are fewer than two, two are the same, or one cannot be read back as it was asked for: with
+            blanks at its ends, a line end, or what a tokenizer takes for a control token.
+
+    Example:
+        >>> check_written(["happy", "sad"])
+    """
+    check_words(words)
+    for word in words:
+        if word != word.strip() or len(word.splitlines()) > 1 or word != without_control(word):
+            raise PromptError(
+                f"a server cannot answer with the label {word!r}, which has blanks at its ends, a line end or a "
+                "control token: give it another word with label_words in the prompt"
+            )
+
+
+def ends_early(words: Sequence[str]) -> str | None:
+    """Why a written label that ends too early is another label; None where it is none.
+
+    Example:
+        >>> ends_early(["sad", "sadness"])[:49]
+        "the label 'sad' begins 'sadness', so an answer th"
+    """
+    for one, other in permutations(words, 2):
+        if other.startswith(one):
+            return (
+                f"the label {one!r} begins {other!r}, so an answer that is cut short is another label: give them other "
+                "words with label_words in the prompt"
+            )
+    return None
 
 
 def _chat_body(messages: Sequence[Message], decoding: GenerationSettings) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from speechcue_hf.cues.describe import SpeechDescriber, describe_rows
 from speechcue_hf.cues.measure import measure_dataset
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.errors import DescriberError, EvaluationError
+from speechcue_hf.generation.client import ServerClient
 from speechcue_hf.generation.request import TextGenerator
 from speechcue_hf.generation.store import open_store
 from speechcue_hf.inference.classifier import (
@@ -32,10 +33,12 @@ from speechcue_hf.inference.classifier import (
 )
 from speechcue_hf.inference.context import ModelContext
 from speechcue_hf.inference.conversations import Conversation, is_batch, rows_of
+from speechcue_hf.inference.label_sources import ServerLabels
 from speechcue_hf.inference.loading import as_classifier, load_described
+from speechcue_hf.inference.served import ServedClassifier
 from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings
-from speechcue_hf.models.loading import hub_commit
-from speechcue_hf.prompts.specification import PromptSpecification
+from speechcue_hf.models.loading import hub_commit, load_tokenizer
+from speechcue_hf.prompts.specification import PromptSpecification, load_prompt
 from speechcue_hf.records import DESCRIBER_FILE, TrainingRecord
 
 logger = logging.getLogger(__name__)
@@ -141,6 +144,63 @@ class EmotionRecognizer:
         commit = hub_commit(source, revision)
         context = ModelContext(source, commit, settings, prompt=prompt, names=names, train=train)
         return cls._made(context, generator, describer=describer)
+
+    @classmethod
+    def from_server(
+        cls,
+        model: str,
+        names: Sequence[str],
+        *,
+        tokenizer: str | Path | None = None,
+        decode: str | None = None,
+        prompt: str | Path | PromptSpecification = "speechcue",
+        describer: SpeechDescriber | None = None,
+        train: Dataset | None = None,
+        settings: InferenceSettings = CLOSED_SET,
+        store: Path | None = None,
+        **client: Any,
+    ) -> EmotionRecognizer:
+        """Ask a chat model behind an OpenAI-compatible server, or with one of Hugging Face's Inference Providers.
+
+        Args:
+            model: Its name there.
+            names: The emotions.
+            tokenizer: Hub id or folder of its tokenizer, by which each label is scored; None: that way is left out.
+            decode: How labels are read, one of :data:`speechcue_hf.inference.label_sources.DECODES`; None takes the
+                best that the server knows.
+            prompt: The prompt.
+            describer: Puts voices in words; None fits one on each conversation.
+            train: The described training split, for a prompt that shows demonstrations.
+            settings: How likelihoods are normalised, and how texts are matched.
+            store: File that answers are kept in, so that nothing is asked twice.
+            **client: Other arguments of :class:`speechcue_hf.generation.client.ServerClient`: ``base_url`` or
+                ``provider``, ``token``, ``concurrency`` and so on.
+
+        Returns:
+            The recognizer; nothing has been asked yet.
+
+        Raises:
+            PromptError: If labels cannot be asked for, or the tokenizer's chat template garbles prompts.
+            EvaluationError: If each label is to be scored and there is no tokenizer.
+            GenerationError: If no server can be asked so.
+
+        Example:
+            >>> recognizer = EmotionRecognizer.from_server(
+            ...     "Qwen/Qwen3-8B", ["happy", "sad", "neutral"], base_url="http://localhost:8000/v1"
+            ... )
+            >>> recognizer("clip.wav", text="I got the job!")[0].emotion  # doctest: +SKIP
+            'happy'
+        """
+        specification = load_prompt(prompt)
+        source = ServerLabels(
+            ServerClient(model, **client),
+            specification.words(names),
+            tokenizer=None if tokenizer is None else load_tokenizer(tokenizer),
+            decode=decode,
+            matching=settings.matching,
+        )
+        served = ServedClassifier(source, specification, tuple(names), train=train, settings=settings, store=store)
+        return cls(served, None, describer)
 
     @classmethod
     def of(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -52,8 +52,9 @@ class LabelScores:
     Attributes:
         labels: The closed set, in the order of the columns.
         log_likelihood: Natural logarithm, shape ``(rows, labels)``: summed over the tokens of label and end token, or
-            their mean; or what is left of the sum beyond that of a blank prompt.
-        normalisation: ``"sum"``, ``"mean"`` or ``"contextual"``.
+            their mean; or what is left of the sum beyond that of a blank prompt, with the logarithm of a prior or
+            without.
+        normalisation: ``"sum"``, ``"mean"``, ``"contextual"`` or ``"prior"``.
         tokens: How many tokens the model processed for it.
     """
 
@@ -83,6 +84,11 @@ class LabelScores:
         """
         tokens = self.tokens + blank.tokens
         return LabelScores(self.labels, self.log_likelihood - blank.log_likelihood, "contextual", tokens)
+
+    def with_prior(self, shares: Sequence[float]) -> LabelScores:
+        """Calibrated probabilities multiplied by the share that each label has, and scaled to a sum of 1."""
+        with np.errstate(divide="ignore"):
+            return replace(self, log_likelihood=self.log_likelihood + np.log(shares), normalisation="prior")
 
     @property
     def probabilities(self) -> np.ndarray:

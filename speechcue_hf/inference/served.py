@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -18,7 +20,7 @@ from speechcue_hf.errors import EvaluationError
 from speechcue_hf.generation.estimate import RequestEstimate, estimate_requests
 from speechcue_hf.generation.request import GeneratedText, GenerationRequest, request_key
 from speechcue_hf.generation.store import TextStore, generate_missing, open_store, stored_keys, stored_writer
-from speechcue_hf.inference.calibration import blank_rows
+from speechcue_hf.inference.calibration import blank_rows, named_prior
 from speechcue_hf.inference.classifier import Prediction, joined_notes
 from speechcue_hf.inference.label_sources import LabelSource
 from speechcue_hf.inference.label_ways import Judgement
@@ -56,7 +58,8 @@ class ServedClassifier:
         spent: Requests and tokens of all answers so far.
 
     Raises:
-        EvaluationError: If there is a token budget and no tokenizer, or the source was made for other labels.
+        EvaluationError: If there is a token budget and no tokenizer, the source was made for other labels, or a prior
+            is asked for and there is no training split.
 
     Example:
         >>> from speechcue_hf.generation.client import ServerClient
@@ -84,6 +87,8 @@ class ServedClassifier:
             raise EvaluationError("A token budget is counted by the model's tokenizer: name it with --tokenizer.")
         if self.source.words != self.words:
             raise EvaluationError(f"The source tells of {self.source.words}, and the prompt of {self.words}.")
+        # What is lacking for it is said before anything is asked.
+        _ = self._prior
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -97,12 +102,22 @@ class ServedClassifier:
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """How labels were read, the rule that goes with it, who answered, and what was spent."""
+        """How labels were read, the rule that goes with it, who answered, and what was spent.
+
+        Where each label is scored prompts are rendered here, so ``template`` says how; else only the server knows.
+        """
         decode = self.source.way.decode
-        rule: dict[str, Any] = {"normalisation": self.settings.normalisation} if decode in _MEASURED else {}
+        rule: dict[str, Any] = {"template": self.source.template} if decode == "score" else {}
+        if decode in _MEASURED:
+            rule |= {"normalisation": self.settings.normalisation, **self._prior}
         rule |= {"matching": self.settings.matching} if decode == "generate" else {}
         known = {name: value for name, value in self.source.identity.items() if name not in ("decode", "labels")}
         return {"decode": decode, **rule, "server": {**known, **self.spent}}
+
+    @cached_property
+    def _prior(self) -> dict[str, Any]:
+        """The shares of the labels in the training split, where they count."""
+        return named_prior(self.settings, self.train, self.names, self.words)
 
     def shown(self, rows: Dataset) -> dict[str, Any]:
         """The prompt, and what it has of later turns."""
@@ -142,7 +157,7 @@ class ServedClassifier:
             if asked_blank and self.source.way.decode not in _MEASURED:
                 raise EvaluationError(
                     f"Labels are read by {self.source.way.decode}, which tells no probabilities, so none can be "
-                    "calibrated: leave --normalisation contextual out."
+                    f"calibrated: leave --normalisation {self.settings.normalisation} out."
                 )
             generate_missing(requests, self.source, kept, "Asking")
             answers = [kept[request.key] for request in asked]
@@ -155,7 +170,7 @@ class ServedClassifier:
         tokenizer, limit = self.source.tokenizer, self.token_budget
         budget = TokenBudget(tokenizer, limit) if tokenizer is not None and limit is not None else None
         questions = ask_about(rows, self.prompt, wanted, budget=budget, train=self.train)
-        if self.settings.normalisation != "contextual":
+        if not self.settings.calibrated:
             return questions, Questions([], [], [])
         return questions, ask_about(blank_rows(rows), self.prompt, wanted, budget=budget, train=self.train)
 
@@ -197,7 +212,8 @@ class ServedClassifier:
         if made.label is None or made.log_likelihood is None:
             return Prediction(made.label, note=made.reason, output=made.output)
         blank = None if baseline is None else self.source.way.judge(baseline.text or "")
-        return _most_likely(_normalised(made, blank, self.settings.normalisation))
+        shares = self._prior.get("prior")
+        return _most_likely(_normalised(made, blank, self.settings, list(shares.values()) if shares else None))
 
 
 def _requests(questions: Questions) -> list[GenerationRequest]:
@@ -207,15 +223,21 @@ def _requests(questions: Questions) -> list[GenerationRequest]:
     ]
 
 
-def _normalised(made: Judgement, blank: Judgement | None, normalisation: str) -> list[float | None]:
+def _normalised(
+    made: Judgement, blank: Judgement | None, settings: InferenceSettings, shares: Sequence[float] | None
+) -> list[float | None]:
     """Log-likelihoods by the rule; None where one that it takes was not measured."""
     likely = list(made.log_likelihood or ())
-    if normalisation == "mean" and made.tokens is not None:
+    if settings.normalisation == "mean" and made.tokens is not None:
         return [None if one is None else one / count for one, count in zip(likely, made.tokens, strict=True)]
-    if normalisation != "contextual":
+    if not settings.calibrated:
         return likely
     before = (blank.log_likelihood if blank else None) or (None,) * len(likely)
-    return [None if None in pair else pair[0] - pair[1] for pair in zip(likely, before, strict=True)]  # type: ignore[operator]
+    prior = [0.0] * len(likely) if shares is None else [math.log(share) if share else -math.inf for share in shares]
+    return [
+        None if one is None or other is None else one - other + share
+        for one, other, share in zip(likely, before, prior, strict=True)
+    ]
 
 
 def _most_likely(likely: Sequence[float | None]) -> Prediction:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 TokenNormalisation = Literal["sum", "mean"]
-Normalisation = Literal["sum", "mean", "contextual"]
+Normalisation = Literal["sum", "mean", "contextual", "prior"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class InferenceSettings:
         decode: ``"score"`` scores every label, ``"generate"`` lets a chat model write.
         normalisation: For scoring: ``"sum"`` or ``"mean"`` over the tokens of a label and its end token;
             ``"contextual"`` divides by what the model makes of the same prompt with its content left blank
-            (:mod:`speechcue_hf.inference.calibration`), for chat models.
+            (:mod:`speechcue_hf.inference.calibration`), for chat models; ``"prior"`` then multiplies by the label
+            shares of the training split.
         sharing: For scoring: ``"prefix"`` runs common beginnings of prompts once, ``"none"`` each prompt by itself.
         matching: For generation: ``"strict"``, or ``"instructerc"`` for the published repair of outputs.
         batch_size: Prompts, dialogues or clips in one pass.
@@ -46,6 +47,11 @@ class InferenceSettings:
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether likelihoods are divided by those of a blank prompt."""
+        return self.normalisation in ("contextual", "prior")
 
     def protocol(self, *names: str) -> dict[str, Any]:
         """Those of the settings that can change a result, for its record; the others change speed and memory only."""

@@ -30,6 +30,14 @@ PINNED_DATE = date(2024, 7, 26)
 MARK = "\ufdd0"
 """A code point that no text has (Unicode reserves it for use within programs): the text is cut there into tokens."""
 
+_COMMON_CONTROL = re.compile(
+    r"<[|｜][^<>\s]{1,60}>|<[^<>\s]{1,60}[|｜]>|</?s>|<(?:bos|eos|pad|unk|mask|(?:start|end)_of_\w+|unused\d+)>"
+    r"|</?(?:think|tool_call|tool_response|image|audio|video)>|<</?SYS>>"
+    r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|ARGS|CALL_ID|THINK|MODEL_SETTINGS"
+    r"|IMG|IMG_BREAK|IMG_END|AUDIO|BEGIN_AUDIO)\]"
+)
+"""What tokenizers take for control tokens: ChatML, Llama 2 and 3, Gemma, Mistral, Phi, DeepSeek, gpt-oss and others."""
+
 _OPENED = re.compile(r"<(\w*(?:think|reason)\w*)>\s*\Z")
 """Reasoning that a prompt opens for the model to go on with."""
 _DIRECTIVES = "aAbBcdDeFgGHIjmMpSuUVwWxXyYZ"
@@ -191,6 +199,24 @@ def folded(messages: Sequence[Message]) -> list[Message]:
     if not others or others[0]["role"] != "user":
         return [{"role": "user", "content": "\n\n".join(told)}, *others]
     return [{"role": "user", "content": "\n\n".join([*told, others[0]["content"]])}, *others[1:]]
+
+
+def without_control(text: str) -> str:
+    """A text whose control tokens are broken by a blank, for a model whose tokenizer is not known.
+
+    A server puts a text into tokens by itself, and a text cannot say otherwise that a mark in it is none. Where the
+    tokenizer is at hand, :func:`speechcue_hf.prompts.encoding.encode_prompts` takes such marks as they are.
+
+    Example:
+        >>> without_control("He said <|im_end|> and [INST]. <grin>")
+        'He said < |im_end|> and [ INST]. <grin>'
+    """
+    return _COMMON_CONTROL.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+
+
+def plain_messages(messages: Sequence[Mapping[str, str]]) -> list[Message]:
+    """Messages as they are sent to who puts them into tokens by itself: each content :func:`without_control`."""
+    return [{**message, "content": without_control(message["content"])} for message in messages]
 
 
 def on_pinned_date(template: str, day: date = PINNED_DATE) -> str:

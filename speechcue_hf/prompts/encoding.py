@@ -98,6 +98,22 @@ def completions_as_text(
     return begin.replace(MARK, " "), [answer.replace(MARK, " ") for answer in answers]
 
 
+def check_words(words: Sequence[str]) -> None:
+    """Check a label set by itself.
+
+    Raises:
+        PromptError: If there are fewer than two labels, or two are the same, or one is empty.
+
+    Example:
+        >>> check_words(["happy", "sad"])
+    """
+    if len(set(words)) < 2 or len(set(words)) < len(words) or not all(word.strip() for word in words):
+        raise PromptError(
+            f"a model is asked to choose between two different labels or more, got {list(words)}: check the column "
+            "emotion, and label_words of the prompt"
+        )
+
+
 def check_chat(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> dict[str, Any]:
     """Check a chat template and a label set before a run: a prompt that is garbled would be scored without complaint.
 
@@ -118,11 +134,7 @@ def check_chat(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> dict
         'as it is'
     """
     template = ChatTemplate.of(tokenizer)
-    if len(set(words)) < 2 or len(set(words)) < len(words) or not all(word.strip() for word in words):
-        raise PromptError(
-            f"a model is asked to choose between two different labels or more, got {list(words)}: check the column "
-            "emotion, and label_words of the prompt"
-        )
+    check_words(words)
     question = [{"role": "user", "content": "How do they feel?"}]
     answers = {word: encode_completion(tokenizer, question, [_answer(word)])[1] for word in words}
     for one, other in permutations(words, 2):

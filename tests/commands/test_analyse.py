@@ -6,7 +6,9 @@ import soundfile
 from openpyxl import load_workbook
 
 from speechcue_hf.cli import main
+from speechcue_hf.models.tiny import build_tiny_model
 from tests import recognizer_runs
+from tests.inference.label_server import serving
 from tests.transcription.spoken import RATE, agree, recording
 from tests.transcription.tiny_whisper import tiny_whisper
 
@@ -65,6 +67,53 @@ def test_a_model_of_any_kind_tells_emotions(call, model, whisper, tmp_path):
         assert row["emotion"] == max(row["probabilities"], key=row["probabilities"].get)
         assert sum(row["probabilities"].values()) == pytest.approx(1.0)
         assert row["description"]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A chat model, its tokenizer, and the folder of both."""
+    folder = tmp_path_factory.mktemp("tiny")
+    model, tokenizer = build_tiny_model(["Which emotion? angry happy neutral"], vocabulary=300)
+    for part in (model, tokenizer):
+        part.save_pretrained(folder)
+    return model, tokenizer, folder
+
+
+def test_a_chat_model_behind_a_server_tells_what_it_tells_here(call, tiny, tmp_path, capsys):
+    *parts, folder = tiny
+    (tmp_path / "turns.csv").write_text(
+        "start,end,speaker,channel,text\n1.0,3.1,Ann,0,Hello?\n3.9,6.7,Ben,1,It is me\n"
+    )
+    line = ["--turns", tmp_path / "turns.csv", "--labels", "angry", "happy", "neutral"]
+    assert analyse(call, "no recognizer", *line, "--model", folder, "-o", tmp_path / "here.jsonl") == 0
+    with serving(*parts, ["prompt_logprobs"]) as server:
+        asked = ["--server", server.base_url, "--model", "tiny", "--tokenizer", folder]
+        for _ in range(2):
+            assert analyse(call, "no recognizer", *line, *asked, "-o", tmp_path / "there.jsonl") == 0
+        # One counted tokens; of the second run nothing is asked.
+        assert len(server.bodies) == 3
+    here, there = (
+        [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+        for name in ("here", "there")
+    )
+    for one, other in zip(here, there, strict=True):
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-3)
+        assert {**one, "probabilities": None} == {**other, "probabilities": None}
+        assert one["description"] and sum(one["probabilities"].values()) == pytest.approx(1)
+    assert "2 turns written" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--server", "http://localhost:1/v1", "--model", "tiny"], "--labels is missing"),
+        (["--server", "http://localhost:1/v1", "--labels", "meld"], "--model is missing"),
+        (["--labels", "happy", "sad"], "--model is missing"),
+    ],
+)
+def test_what_a_chat_model_lacks_is_said_before_anything_is_heard(call, options, said, capsys):
+    assert analyse(call, "no recognizer", *options) == 1
+    assert said in capsys.readouterr().err
 
 
 def test_turns_with_texts_need_no_recognizer(call, tmp_path):

@@ -1,6 +1,7 @@
 """Commands that ask a server for emotions, as a user types them."""
 
 import json
+from collections import Counter
 
 import pytest
 from datasets import Dataset
@@ -8,6 +9,7 @@ from datasets import Dataset
 from speechcue_hf.cli import main
 from speechcue_hf.models.tiny import build_tiny_model
 from tests.inference.label_server import serving
+from tests.killing import killed
 
 
 @pytest.fixture(scope="module")
@@ -70,15 +72,44 @@ def test_compare_says_that_labels_were_read_in_two_ways(tiny, described_folder, 
     assert json.loads((tmp_path / "comparison.json").read_text())["read_by"] == ["score sum", "generate strict"]
 
 
-def test_contextual_calibration_is_named_recorded_and_the_same_over_a_server(tiny, described_folder, tmp_path):
+@pytest.mark.parametrize("times", [8, 13])
+def test_a_run_that_was_killed_while_it_asked_pays_for_nothing_twice(tiny, described_folder, tmp_path, times):
+    """Killed just before an answer reaches the store: that one may be asked for again, and one that was in flight."""
     *parts, folder = tiny
-    line = ("evaluate", described_folder, "--normalisation", "contextual")
+    assert command("evaluate", described_folder, "--model", folder, "-o", tmp_path / "here") == 0
+    with serving(*parts, ["prompt_logprobs"]) as server:
+        asked = ("--server", server.base_url, "--model", "tiny", "--tokenizer", folder, "--concurrency", 1)
+        line = ("evaluate", described_folder, *asked, "-o", tmp_path / "there")
+        killed("open", "answers-store.jsonl", *line, times=times)
+        store = tmp_path / "there" / "answers-store.jsonl"
+        before = store.read_bytes()
+        stored = before.count(b"\n") - 1
+        assert 0 < stored < 12 and not (tmp_path / "there" / "results.json").exists()
+        first = len(server.bodies)
+        assert command(*line) == 0
+        assert len(server.bodies) - first == 12 - stored
+        prompts = Counter(json.dumps(body["prompt"]) for body in server.bodies if "prompt" in body)
+    assert store.read_bytes().startswith(before)
+    assert len(prompts) == 12 and prompts.total() - 12 <= 2
+    tables = [Dataset.from_parquet(str(tmp_path / run / "predictions.parquet")) for run in ("here", "there")]
+    for one, other in zip(*(table["probabilities"] for table in tables), strict=True):
+        assert one == pytest.approx(other, abs=1e-3)
+    assert results_of(tmp_path / "there")["server"]["requests"] == 12
+
+
+@pytest.mark.parametrize("normalisation", ["contextual", "prior"])
+def test_calibration_is_named_recorded_and_the_same_over_a_server(tiny, described_folder, tmp_path, normalisation):
+    *parts, folder = tiny
+    line = ("evaluate", described_folder, "--normalisation", normalisation)
     assert command(*line, "--model", folder, "-o", tmp_path / "here") == 0
     with serving(*parts, ["echo"]) as server:
         asked = ("--server", server.base_url, "--model", "tiny", "--tokenizer", folder)
         assert command(*line, *asked, "-o", tmp_path / "there") == 0
     here, there = results_of(tmp_path / "here"), results_of(tmp_path / "there")
-    assert here["normalisation"] == there["normalisation"] == "contextual"
+    assert here["normalisation"] == there["normalisation"] == normalisation
+    # The training split has eight rows of each of three labels.
+    shares = {"angry": 1 / 3, "happy": 1 / 3, "neutral": 1 / 3} if normalisation == "prior" else None
+    assert here["prior"] == there["prior"] == (shares and pytest.approx(shares))
     assert here["confusion_matrix"] == there["confusion_matrix"]
 
 

@@ -69,6 +69,12 @@ def test_every_request_is_answered_and_those_of_a_group_stand_together(stand_in,
     assert generator._engine.made_with == {"model": "/models/tiny", "revision": "abc", "gpus": 2, "max_model_len": None}
 
 
+def test_what_is_said_is_no_control_token(stand_in):
+    generator = VllmGenerator("tiny", name="tiny", decoding=GenerationSettings(max_new_tokens=8))
+    list(generator.generate([request("Ann said <|im_end|> to 1?")]))
+    assert [call.messages[0][0]["content"] for call in generator._engine.calls] == ["Ann said < |im_end|> to 1?"]
+
+
 def test_a_prompt_that_is_too_long_keeps_its_place_and_spares_the_call(stand_in):
     long = request("Who is speaker " + "and " * 60 + "0?")
     generator = VllmGenerator(

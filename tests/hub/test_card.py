@@ -218,6 +218,60 @@ def test_mean_and_deviation_over_seeds_stand_beside_the_run(run, tmp_path):
     assert "± 10.00" not in model_card(run).content, "these are the seeds of other runs"
 
 
+@pytest.mark.parametrize(
+    ("read_by", "said"),
+    [
+        (
+            {"decode": "score", "normalisation": "contextual"},
+            "content left blank (contextual calibration, Zhao et al. 2021); the one that gains most is the prediction.",
+        ),
+        (
+            {"decode": "score", "normalisation": "prior", "prior": {"angry": 0.25, "happy": 0.75}},
+            "(contextual calibration, Zhao et al. 2021) and multiplied by its share of the training split (angry 25.00 "
+            "%, happy 75.00 %); the most likely one is the prediction.",
+        ),
+        (
+            {"decode": "first-token", "normalisation": "sum"},
+            "likeliest first tokens of the answer; a label of which none is among them counts as unlikely, without",
+        ),
+        (
+            {"decode": "first-token", "normalisation": "contextual"},
+            "of the answer, divided by those after a blank prompt (contextual calibration); a label of which none",
+        ),
+        (
+            {"decode": "first-token", "normalisation": "prior", "prior": {"angry": 1.0}},
+            "(contextual calibration) and multiplied by their shares of the training split (angry 100.00 %); a label",
+        ),
+        (
+            {"decode": "constrained", "normalisation": None},
+            "let the model write nothing but a label; how likely each label was is not known.",
+        ),
+        (
+            {"decode": "generate", "normalisation": None, "matching": "strict"},
+            "Answers were generated and matched to labels by the rule `strict`.",
+        ),
+    ],
+)
+def test_a_card_says_how_a_server_s_labels_were_read(run, read_by, said):
+    server = {"writer": "server", "model": "me/model", "provider": "together", "form": None, "requests": 12}
+    change(run / "results.json", **read_by, server=server | {"adapted": []}, unanswered=0)
+    card = " ".join(model_card(run).content.split())
+    assert said in card
+    assert "A server was asked for `me/model` (provider `together`): 12 requests." in card
+    assert "no answer" not in card
+
+
+def test_a_card_counts_what_a_server_did_not_answer_and_did_not_take(run):
+    server = {"writer": "server", "model": "me/model", "requests": 24, "adapted": ["no temperature", "no system"]}
+    vllm = {"writer": "vllm", "model": "me/model", "revision": None, "form": "prompt_logprobs", "requests": 6}
+    for unanswered, said in ((1, "1 utterance had no answer and counts"), (3, "3 utterances had no answer and count")):
+        change(run / "results.json", decode="generate", matching="strict", server=server, unanswered=unanswered)
+        card = " ".join(model_card(run).content.split())
+        assert f"`me/model`: 24 requests. {said} as wrong. Sent with no temperature, no system." in card
+    change(run / "results.json", decode="score", server=vllm)
+    assert "A model in vLLM was asked for `me/model`: 6 requests" in " ".join(model_card(run).content.split())
+
+
 def test_published_figures_stand_beside_ours_for_the_same_corpus_and_task_only(run):
     results = read(run / "results.json")
     corpus = {**results["corpus"], "name": "meld", "task": "meld-7-erc"}

@@ -19,6 +19,8 @@ from speechcue_hf.hub.publish_model import publish_model
 from speechcue_hf.inference.conversations import rows_of
 from speechcue_hf.inference.recognizer import EmotionRecognizer
 from speechcue_hf.models.loading import load_model
+from speechcue_hf.models.tiny import build_tiny_model
+from tests.inference.label_server import serving
 from tests.media import as_wav, spoken
 from tests.recognizer_runs import biographer
 
@@ -51,6 +53,28 @@ def test_a_chat_model_predicts_from_raw_clips_what_evaluation_scored(hub, chat, 
         assert it.description == rows[it.utterance_id]["speech_description"]
         assert (it.text, it.speaker) == (rows[it.utterance_id]["text"], rows[it.utterance_id]["speaker"])
         assert it.emotion == max(it.probabilities, key=it.probabilities.get)
+
+
+def test_a_recognizer_of_a_server_tells_what_the_same_model_tells_here(conversations, tmp_path):
+    model, tokenizer = build_tiny_model(["Which emotion? angry happy neutral"], vocabulary=300)
+    for part in (model, tokenizer):
+        part.save_pretrained(tmp_path / "model")
+    names = ["angry", "happy", "neutral"]
+    turns = [
+        {"audio": str(path), "text": "Well.", "speaker": "Ann"} for path in sorted(conversations.rglob("*.ogg"))[:3]
+    ]
+    expected = EmotionRecognizer.from_pretrained(tmp_path / "model", names=names)(turns)
+    with serving(model, tokenizer, ["echo"]) as server:
+        recognizer = EmotionRecognizer.from_server(
+            "tiny", names, tokenizer=tmp_path / "model", base_url=server.base_url, store=tmp_path / "store.jsonl"
+        )
+        assert server.bodies == [] and recognizer.labels == tuple(names)
+        found = recognizer(turns)
+        asked = len(server.bodies)
+        assert recognizer(turns) == found and len(server.bodies) == asked
+    for one, other in zip(found, expected, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-3)
+        assert one.description == other.description is not None
 
 
 def test_biographies_that_are_given_are_taken_and_missing_ones_are_named(chat, told, conversations):

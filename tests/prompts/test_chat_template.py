@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from speechcue_hf.errors import PromptError
-from speechcue_hf.prompts.chat_template import ChatTemplate, folded, on_pinned_date
+from speechcue_hf.prompts.chat_template import ChatTemplate, folded, on_pinned_date, without_control
 from speechcue_hf.prompts.encoding import check_chat, encode_completion, encode_prompts
 from tests.prompts.chat_templates import KNOWN, known_tokenizer
 
@@ -46,6 +46,24 @@ def test_known_templates_hold_question_and_answer(name: str) -> None:
     prompt, answer = encode_completion(tokenizer, [ASKED], [SAD])
     assert (tokenizer.decode(prompt), tokenizer.decode(answer)) == (known.prompt, known.answer)
     assert encode_prompts(tokenizer, [[ASKED]]) == [prompt]
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_no_control_token_of_a_known_model_is_left_for_who_makes_tokens_by_itself(name: str) -> None:
+    tokenizer = known_tokenizer(name)
+    said = f"Look: {' '.join(KNOWN[name].control)} and{KNOWN[name].eos}."
+    control = set(tokenizer.convert_tokens_to_ids([*KNOWN[name].control, KNOWN[name].eos]))
+    assert control <= set(tokenizer(said)["input_ids"])
+    plain = without_control(said)
+    assert not control & set(tokenizer(plain, add_special_tokens=False)["input_ids"])
+    assert without_control(plain) == plain and plain.replace(" ", "") == said.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "said", ["I <b>know</b> <happy, sad> a < b > c", "[LAUGHTER] [noise] <grin> <3 |x| a|b <Ann: oh>", "<|>", ""]
+)
+def test_what_no_tokenizer_takes_for_a_control_token_stays_as_it_is(said: str) -> None:
+    assert without_control(said) == said
 
 
 @pytest.mark.parametrize("name", KNOWN)

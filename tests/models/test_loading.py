@@ -75,9 +75,7 @@ def test_a_damaged_file_of_a_model_is_an_error_with_its_name_and_fix(
     damage: Callable[[Path], None], adapter: Path
 ) -> None:
     damage(adapter)
-    with pytest.raises(
-        ModelError, match="made_here cannot be loaded .* take another copy of the model, or train again"
-    ):
+    with pytest.raises(ModelError, match=r"made_here cannot be loaded .* take another copy of the model"):
         load_model(adapter)
 
 

@@ -261,7 +261,12 @@ def compare(expected: dict[str, Any], found: dict[str, Any], line: list[str]) ->
         Fault: If files are missing, left over, or say something else.
     """
     missing = sorted(set(expected) - set(found))
-    left = sorted(name for name in set(found) - set(expected) if not name.endswith(".lock"))
+    # What a killed process had begun to write stays beside as a hidden file, which nothing reads.
+    left = sorted(
+        name
+        for name in set(found) - set(expected)
+        if not name.endswith(".lock") and not Path(name).name.startswith(".")
+    )
     differing = [name for name in expected if name in found and said_by(expected[name]) != said_by(found[name])]
     if missing or left or differing:
         raise Fault(

@@ -70,14 +70,10 @@ def load_speech_model(source: str | Path, revision: str | None = None) -> tuple[
         processor = AutoProcessor.from_pretrained(name, revision=at)
         if not isinstance(processor, SEmoLLMProcessor):
             raise ModelError(f"{source} holds no SEmoLLM: its processor is a {type(processor).__name__}")
-        # Settings of the processor that make no sense show when it hears something, not before.
-        rate = processor.feature_extractor.sampling_rate
-        processor(
-            text=[processor.audio_token],
-            audio=[np.zeros(rate)],
-            sampling_rate=[rate],
-            max_seconds=processor.max_seconds,
-        )
+        # Settings of the processor that make no sense show when it hears clips of two lengths, not before.
+        rate, seconds = processor.feature_extractor.sampling_rate, processor.max_seconds
+        clips = [np.zeros(rate), np.zeros(2 * rate)]
+        processor(text=[processor.audio_token] * 2, audio=clips, sampling_rate=[rate] * 2, max_seconds=seconds)
         return _load(source, revision, SEmoLLMForConditionalGeneration), processor
 
 

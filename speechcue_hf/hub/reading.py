@@ -105,7 +105,9 @@ def _unescapings(text: str) -> list[str]:
         plain = _ESCAPE.sub(_unescaped, found[-1]) if "\\" in found[-1] else found[-1]
         plain = unquote(plain) if "%" in plain else plain
         plain = html.unescape(plain) if "&" in plain else plain
-        plain = plain.replace("\0", "")
+        if "\0" in plain:
+            # UTF-16 that was read as Latin letters begins with its mark, which would be taken for a part of a word.
+            plain = plain.replace("\0", "").replace("ÿþ", "\n").replace("þÿ", "\n")
         plain = plain if plain.isascii() else _UNSEEN.sub("", unicodedata.normalize("NFKC", plain))
         if plain == found[-1]:
             break

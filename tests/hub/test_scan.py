@@ -93,6 +93,7 @@ WRITINGS: dict[str, Callable[[str], str | bytes]] = {
     "UTF-16 in base64": lambda text: base64.b64encode(text.encode("utf-16")).decode(),
     "JSON after a new line": lambda text: json.dumps({"a": f"\n{text}"}),
     "zeros in JSON": lambda text: json.dumps({"a": text.encode("utf-16-le").decode("latin-1")}),
+    "UTF-16 in JSON": lambda text: json.dumps({"a": text.encode("utf-16").decode("latin-1")}),
     "characters that nobody sees": lambda text: "\u200b".join(text),
     "full width": lambda text: "".join(chr(ord(it) + 0xFEE0) if "!" <= it <= "~" else it for it in text),
     "far into a long file": lambda text: "word " * 100_000 + text + " word" * 1000,

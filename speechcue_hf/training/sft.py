@@ -157,7 +157,8 @@ def _check_settings(model: ModelSettings, training: TrainingSettings) -> None:
     """Refuse settings that would lose rows or cannot work here."""
     if training.max_length is not None or training.packing:
         raise TrainingError("max_length and packing cut rows off in silence: use token_budget, which shortens prompts")
-    if training.loss_type != "nll" or training.use_liger_kernel or training.padding_free:
+    # Chunked, as earlier releases of TRL have it by default, it is the same loss.
+    if training.loss_type not in ("nll", "chunked_nll") or training.use_liger_kernel or training.padding_free:
         raise TrainingError(
             "loss_type, use_liger_kernel and padding_free do not apply: the loss is on the label alone, and its logits "
             "are computed nowhere else. Leave them out"

@@ -131,6 +131,14 @@ def _load_gguf(file: Path, kind: Any, dtype: Any) -> Any:
     return model
 
 
+def _end_of_gguf(file: Path) -> int | None:
+    """Id of the token that ends an answer, by a ``.gguf`` file."""
+    from gguf import GGUFReader
+
+    field = GGUFReader(str(file)).fields.get("tokenizer.ggml.eos_token_id")
+    return None if field is None else int(field.parts[field.data[0]][0])
+
+
 @contextmanager
 def _gguf_explained(file: Path) -> Iterator[None]:
     """Say what is wrong with a ``.gguf`` file, or with this machine."""
@@ -215,7 +223,10 @@ def read_tokenizer(
     name, at = _place(source, revision)
     if is_gguf(name):
         with _gguf_explained(Path(name)):
-            read = AutoTokenizer.from_pretrained(str(Path(name).parent), gguf_file=Path(name).name)
+            read: Any = AutoTokenizer.from_pretrained(str(Path(name).parent), gguf_file=Path(name).name)
+            # Earlier releases of transformers take another token for the one that ends an answer.
+            if (end := _end_of_gguf(Path(name))) is not None:
+                read.eos_token = read.convert_ids_to_tokens(end)
         return cast("PreTrainedTokenizerBase", read)
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(name, revision=at)

@@ -35,11 +35,26 @@ from speechcue_hf.training.encoder import train_encoder
 from speechcue_hf.training.recipes import parse_recipe
 
 CONTEXTS = ("past turns", "whole dialogue")
+TRAINED = ("meld", "text", "past turns, encoder trained")
+"""The window of one turn of ``encoder.md``, the lowest three layers frozen, from the pretrained encoder."""
 DESIGNS: dict[str, dict[str, Any]] = {
     "plain": {"design": "plain", "width": None, "input_dropout": 0.0, "dropout": 0.2},
     "standardised": {},
 }
 """Layers over the encoder → settings other than the recipe's; the plain ones are those of version 0.1.0."""
+FINE_TUNED: dict[str, dict[str, Any]] = {
+    "model": {"frozen_layers": 3, "context_before": 1, "width": None, "input_dropout": 0.0, "dropout": 0.2},
+    "training": {
+        "num_train_epochs": 2,
+        "encoder_learning_rate": 1.3e-4,
+        "one_cycle": False,
+        "adam_beta2": 0.98,
+        "weight_decay": 0.01,
+        "label_smoothing_factor": 0.0,
+        "logit_adjustment": 0.3,
+    },
+}
+"""Settings of ``TRAINED``, the same for both designs, other than the recipe's."""
 
 Run = tuple[str, str, str, str, str]
 """Corpus, input, context, design, seed."""
@@ -63,7 +78,7 @@ def main() -> None:
         (*it, context, design, seed)
         for it in read
         for context, design, seed in product(CONTEXTS, DESIGNS, arguments.seeds)
-    ]
+    ] + [(*TRAINED, design, seed) for design, seed in product(DESIGNS, arguments.seeds)]
     # The first of each corpus encodes for all others.
     first = [next(run for run in runs if run[0] == corpus) for corpus in INPUTS]
     for group in (first, [run for run in runs if run not in first]):
@@ -104,11 +119,15 @@ def train_one(run: Run, output: Path) -> None:
         recipe.model,
         encoder=str(Path(str(spec.origin)).parent / "model"),
         cues="z_scores" if read == CUES else "none",
-        causal=context == "past turns",
+        causal=context != "whole dialogue",
         **DESIGNS[design],
     )
+    training = recipe.training
+    if run[:3] == TRAINED:
+        model = replace(model, **FINE_TUNED["model"])
+        training = replace(training, **FINE_TUNED["training"])
     settings = {"seed": int(seed), "output_dir": str(folder_of(run, output)), "save_only_model": True}
-    train_encoder(load_corpus(corpus, read), recipe.data, model, replace(recipe.training, **settings))
+    train_encoder(load_corpus(corpus, read), recipe.data, model, replace(training, **settings))
     for checkpoint in folder_of(run, output).glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
 
@@ -122,7 +141,7 @@ def print_scores(read: Sequence[tuple[str, str]], seeds: Sequence[str], output: 
     """Print a line for each corpus, input and context."""
     print(f"\n| corpus | input | layers see | {' | '.join(DESIGNS)} |")
     print(f"|---|---|---|{'---|' * len(DESIGNS)}")
-    for (corpus, name), context in product(read, CONTEXTS):
+    for corpus, name, context in [*((*it, context) for it, context in product(read, CONTEXTS)), TRAINED]:
         cells = []
         for design in DESIGNS:
             scores = [score_of((corpus, name, context, design, seed), output) for seed in seeds]

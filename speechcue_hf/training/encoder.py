@@ -164,11 +164,6 @@ def _start(model: EncoderSettings, commit: str | None, train: Dataset, training:
     tokenizer = AutoTokenizer.from_pretrained(model.encoder, revision=revision)
     settings = _model_settings(model, train)
     network: Any = BiosErcForUtteranceClassification.from_encoder(model.encoder, revision=revision, **settings)
-    if model.design == "standardised" and not network.config.encoder_is_frozen:
-        raise TrainingError(
-            "design standardised is for a frozen encoder, whose vectors keep their scale: set frozen_layers to "
-            f"{network.config.encoder_config.num_hidden_layers}, or design to plain"
-        )
     if training.device.type == "cpu":
         # On texts of a few dozen tokens PyTorch's fused attention takes a CPU longer than the plain one.
         network.encoder.set_attn_implementation("eager")

@@ -33,9 +33,9 @@ class BiosErcConfig(PreTrainedConfig):
 
     Args:
         encoder_config: Of the text encoder, any that ``AutoModel`` builds; RoBERTa-large by default.
-        design: Of the layers over the encoder. ``"plain"``: they read its vectors as they are. ``"standardised"``, for
-            a frozen encoder: what they read is standardised by the training rows, so they learn whatever the scale of
-            its vectors. ``"paper"``: those of BiosERC's released model, which reads names and marks as that does.
+        design: Of the layers over the encoder. ``"plain"``: they read its vectors as they are. ``"standardised"``: what
+            they read is standardised by the training rows, so they learn whatever the scale of its vectors.
+            ``"paper"``: those of BiosERC's released model, which reads names and marks as that does.
         width: Of the layers over the encoder; None: the encoder's.
         reading: ``"windows"``: the encoder reads each utterance by itself, in its context, as BiosERC does.
             ``"dialogue"``: it reads a dialogue once, at the cost of windows of one turn. In each of its layers a turn

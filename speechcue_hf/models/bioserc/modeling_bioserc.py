@@ -25,6 +25,10 @@ ROWS_PER_PASS = 32
 FARTHEST = 8.0
 """Standardised inputs are clipped here: a single odd value of an encoder would outweigh all others."""
 
+SMALLEST = 1e-6
+"""Share of the largest deviation below which a column does not vary: MiniLM's vectors have one that deviates by 1e-32,
+and a gradient that is divided by that leaves nothing of all others when they are clipped."""
+
 POSITIONS = 0.3
 """Scale of the positions beside the utterances, in the standardised design."""
 
@@ -50,7 +54,7 @@ class Standardisation(nn.Module):
         mean = rows.nanmean(0).nan_to_num(0.0)
         deviation = (rows - mean).square().nanmean(0).sqrt()
         self.mean.copy_(mean)
-        self.deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
+        self.deviation.copy_(torch.where(deviation > SMALLEST * deviation.max(), deviation, 1.0))
 
     def forward(self, values: Tensor) -> Tensor:
         """Standardise values of shape ``(..., width)``."""

@@ -423,6 +423,18 @@ def test_inputs_are_standardised_by_what_is_there() -> None:
     assert model.inputs["utterance"](1e6 * vectors).abs().max() == 8
 
 
+def test_a_dead_value_of_an_encoder_ends_no_gradient() -> None:
+    """As in MiniLM: a value of 1e-32 in every vector; divided by its deviation, its gradient would outweigh all."""
+    model, _ = make("bert", design="standardised")
+    vectors = torch.randn(9, 32)
+    vectors[:, 5] *= 1e-32
+    model.fit_inputs(utterance=vectors)
+    read = vectors.requires_grad_()
+    model.inputs["utterance"](read).square().sum().backward()
+    assert read.grad.abs().max() < 100
+    assert model.inputs["utterance"](vectors)[:, 5].abs().max() < 1e-6
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_pretrained_encoder_keeps_its_weights_and_its_path_to_itself(kind: str, tmp_path: Path) -> None:
     folder = save_tiny_encoder(kind, tmp_path / "encoder")

@@ -22,7 +22,7 @@ from datasets import Value
 
 from speechcue_hf.corpora.builder import CorpusBuilder
 from speechcue_hf.corpora.check import ALL
-from speechcue_hf.corpora.release import FIX, compare_counts, csv_rows, first_of, read_utf8, report
+from speechcue_hf.corpora.release import FIX, compare_counts, csv_rows, named_clips, read_utf8, report, split_of
 from speechcue_hf.corpora.schema import SPLITS, Utterance
 from speechcue_hf.errors import CorpusError
 
@@ -68,13 +68,8 @@ class CremaDBuilder(CorpusBuilder):
             )
         genders = _read_genders(data_dir / ACTORS_FILE, self.config.verify)
         splits: dict[str, list[Utterance]] = {split: [] for split in SPLITS}
-        foreign = []
-        for clip in clips:
-            if name := _NAME.fullmatch(clip.stem):
-                splits[_split_of(int(name["actor"]))].append(_utterance(clip, name, genders))
-            else:
-                foreign.append(f"{clip} is not named as the release names its clips")
-        report(first_of(foreign), self.config.verify)
+        for clip, name in named_clips(clips, _NAME, self.config.verify):
+            splits[split_of(int(name["actor"]), LAST_ACTORS)].append(_utterance(clip, name, genders))
         compare_counts(
             self.CORPUS, self.config.name, splits, dict.fromkeys([*splits, ALL], data_dir), self.config.verify
         )
@@ -98,10 +93,6 @@ def _read_genders(file: Path, verify: bool) -> Mapping[str, str]:
             raise CorpusError(f"{file}, line {line}: expected ActorID and Sex, Male or Female, found {row}: {FIX}")
         genders[str(row["ActorID"])] = gender
     return genders
-
-
-def _split_of(actor: int) -> str:
-    return next(split for split, last in LAST_ACTORS.items() if actor <= last)
 
 
 def _utterance(clip: Path, name: re.Match[str], genders: Mapping[str, str]) -> Utterance:

@@ -18,7 +18,7 @@ from datasets import Value
 
 from speechcue_hf.corpora.builder import CorpusBuilder
 from speechcue_hf.corpora.check import ALL
-from speechcue_hf.corpora.release import compare_counts, first_of, report
+from speechcue_hf.corpora.release import compare_counts, named_clips, split_of
 from speechcue_hf.corpora.schema import SPLITS, Utterance
 from speechcue_hf.errors import CorpusError
 
@@ -49,13 +49,8 @@ class RavdessBuilder(CorpusBuilder):
                 f"{data_dir} holds no Actor_01/03-01-01-01-01-01-01.wav: give data_dir= the unpacked release"
             )
         splits: dict[str, list[Utterance]] = {split: [] for split in SPLITS}
-        foreign = []
-        for clip in clips:
-            if name := _NAME.fullmatch(clip.stem):
-                splits[_split_of(int(name["actor"]))].append(_utterance(clip, name))
-            else:
-                foreign.append(f"{clip} is not named as the release names its clips")
-        report(first_of(foreign), self.config.verify)
+        for clip, name in named_clips(clips, _NAME, self.config.verify):
+            splits[split_of(int(name["actor"]), LAST_ACTORS)].append(_utterance(clip, name))
         compare_counts(
             self.CORPUS, self.config.name, splits, dict.fromkeys([*splits, ALL], data_dir), self.config.verify
         )
@@ -70,10 +65,6 @@ def watched(data_dir: Path) -> list[Path]:
 def _actors(data_dir: Path) -> Iterator[Path]:
     for folder in (data_dir, data_dir / UNPACKED):
         yield from sorted(path for path in folder.glob("Actor_[0-9][0-9]") if path.is_dir())
-
-
-def _split_of(actor: int) -> str:
-    return next(split for split, last in LAST_ACTORS.items() if actor <= last)
 
 
 def _utterance(clip: Path, name: re.Match[str]) -> Utterance:

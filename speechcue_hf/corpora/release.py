@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,36 @@ def first_of(problems: Sequence[str]) -> list[str]:
     if len(problems) < 2:
         return list(problems)
     return [f"{problems[0]} (and {len(problems) - 1:,} more like it)"]
+
+
+def named_clips(clips: Iterable[Path], pattern: re.Pattern[str], verify: bool) -> Iterator[tuple[Path, re.Match[str]]]:
+    """The clips of a release that says in their names what they are, each with what its name says.
+
+    Args:
+        clips: Files.
+        pattern: Of a name without its ending.
+        verify: Whether a clip with another name is an error; else it is left out, and that is logged.
+
+    Raises:
+        CorpusError: If ``verify`` and a clip has another name.
+    """
+    foreign = []
+    for clip in clips:
+        if name := pattern.fullmatch(clip.stem):
+            yield clip, name
+        else:
+            foreign.append(f"{clip} is not named as the release names its clips")
+    report(first_of(foreign), verify)
+
+
+def split_of(actor: int, last_actors: Mapping[str, int]) -> str:
+    """The split of an actor, by the last actor of each.
+
+    Example:
+        >>> split_of(17, {"train": 16, "validation": 20, "test": 24})
+        'validation'
+    """
+    return next(split for split, last in last_actors.items() if actor <= last)
 
 
 def csv_rows(file: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:

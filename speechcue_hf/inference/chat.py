@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset
 
 from speechcue_hf.corpora.subset import share_of
 from speechcue_hf.errors import EvaluationError
-from speechcue_hf.inference.calibration import blank_rows, named_prior
+from speechcue_hf.inference.calibration import blank_rows
 from speechcue_hf.inference.classifier import Prediction, scored_predictions
 from speechcue_hf.inference.context import ModelContext
-from speechcue_hf.inference.questions import Questions, ask_about, shown_of, silent, voice_columns
+from speechcue_hf.inference.questions import AskedByPrompt, Questions, ask_about, shown_of
 from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings, TokenNormalisation
 from speechcue_hf.prompts.budget import TokenBudget
-from speechcue_hf.prompts.build import needed_columns
 from speechcue_hf.prompts.encoding import check_chat
 from speechcue_hf.prompts.specification import PromptSpecification
 from speechcue_hf.records import TrainingRecord
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ChatClassifier:
+class ChatClassifier(AskedByPrompt):
     """A chat model, with or without adapter, asked by a prompt.
 
     Args:
@@ -77,35 +75,15 @@ class ChatClassifier:
         return cls(model, tokenizer, prompt, names, budget, train, context.settings, training)
 
     @property
-    def words(self) -> tuple[str, ...]:
-        """The words of the prompt."""
-        return self.prompt.words(self.names)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns of the prompt."""
-        return tuple(needed_columns(self.prompt))
-
-    @property
     def protocol(self) -> dict[str, Any]:
         """Scored or generated, and the rule that goes with it."""
         if self.settings.decode == "generate":
             return self.settings.protocol("decode", "matching")
-        return {**self.settings.protocol("decode", "normalisation"), **self._prior}
+        return {**self.settings.protocol("decode", "normalisation"), **self.prior}
 
     def shown(self, rows: Dataset) -> dict[str, Any]:
         """The prompt, and what it has of later turns."""
         return shown_of(rows, self.prompt, self.token_budget, check_chat(self.tokenizer, self.words))
-
-    @property
-    def voice(self) -> tuple[str, ...]:
-        """The columns of descriptions and levels."""
-        return voice_columns(self.prompt)
-
-    def without_voice(self) -> ChatClassifier | None:
-        """The same model with a prompt that tells nothing of the voice; None where the prompt tells nothing else."""
-        prompt = silent(self.prompt)
-        return None if prompt is None else replace(self, prompt=prompt)
 
     def predict(self, rows: Dataset, wanted: Sequence[int] | None = None) -> list[Prediction]:
         """Ask about each utterance; EvaluationError if the model cannot be scored as the settings ask."""
@@ -114,17 +92,12 @@ class ChatClassifier:
             return self._generated(asked.prompts, asked.notes)
         return scored_predictions(self._normalised(rows, asked, wanted), asked.notes, asked.shortened)
 
-    @cached_property
-    def _prior(self) -> dict[str, Any]:
-        """The shares of the labels in the training split, where they count."""
-        return named_prior(self.settings, self.train, self.names, self.words)
-
     def _questions(self, rows: Dataset, wanted: Sequence[int] | None) -> Questions:
         budget = None if self.token_budget is None else TokenBudget(self.tokenizer, self.token_budget)
         return ask_about(rows, self.prompt, wanted, budget=budget, train=self.train)
 
     def _normalised(self, rows: Dataset, asked: Questions, wanted: Sequence[int] | None) -> LabelScores:
-        normalisation, prior = self.settings.normalisation, self._prior
+        normalisation, prior = self.settings.normalisation, self.prior
         if normalisation == "sum" or normalisation == "mean":
             return self._scores(asked.prompts, normalisation)
         blank = self._questions(blank_rows(rows), wanted)

@@ -4,15 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 from datasets import Dataset
 
+from speechcue_hf.inference.calibration import named_prior
+from speechcue_hf.inference.settings import InferenceSettings
 from speechcue_hf.prompts.budget import TokenBudget
 from speechcue_hf.prompts.build import build_prompts, needed_columns
 from speechcue_hf.prompts.dialogue import future_record, included_scope
 from speechcue_hf.prompts.encoding import Message
 from speechcue_hf.prompts.specification import PromptSpecification
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class AskedByPrompt:
+    """What follows from a classifier's prompt, whoever answers it: a dataclass that has these fields."""
+
+    prompt: PromptSpecification
+    names: tuple[str, ...]
+    train: Dataset | None
+    settings: InferenceSettings
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the prompt."""
+        return self.prompt.words(self.names)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the prompt."""
+        return tuple(needed_columns(self.prompt))
+
+    @property
+    def voice(self) -> tuple[str, ...]:
+        """The columns of descriptions and levels."""
+        return tuple(name for name in self.columns if name.startswith("speech_") or name.endswith("_level"))
+
+    def without_voice(self) -> Self | None:
+        """The same model with a prompt that tells nothing of the voice; None where the prompt tells nothing else."""
+        if self.prompt.audio_only:
+            return None
+        prompt = replace(self.prompt, description=False, impression=False, context_cues=0)
+        return cast("Self", replace(cast(Any, self), prompt=prompt))
+
+    @cached_property
+    def prior(self) -> dict[str, Any]:
+        """The shares of the labels in the training split, where the settings count them.
+
+        Raises:
+            EvaluationError: If they do and there is no training split.
+        """
+        return named_prior(self.settings, self.train, self.names, self.words)
 
 
 @dataclass(frozen=True)
@@ -64,16 +110,6 @@ def ask_about(
         built = built.select(wanted)
     notes = [f"{dropped} turns did not fit the prompt" if dropped else None for dropped in built["turns_dropped"]]
     return Questions(list(built["prompt"]), list(built["dialogue_id"]), notes)
-
-
-def voice_columns(prompt: PromptSpecification) -> tuple[str, ...]:
-    """The columns of descriptions and levels that a prompt tells."""
-    return tuple(name for name in needed_columns(prompt) if name.startswith("speech_") or name.endswith("_level"))
-
-
-def silent(prompt: PromptSpecification) -> PromptSpecification | None:
-    """The same prompt, told nothing of the voice; None where it tells nothing else."""
-    return None if prompt.audio_only else replace(prompt, description=False, impression=False, context_cues=0)
 
 
 def shown_of(

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -20,14 +19,13 @@ from speechcue_hf.errors import EvaluationError
 from speechcue_hf.generation.estimate import RequestEstimate, estimate_requests
 from speechcue_hf.generation.request import GeneratedText, GenerationRequest, request_key
 from speechcue_hf.generation.store import TextStore, generate_missing, open_store, stored_keys, stored_writer
-from speechcue_hf.inference.calibration import blank_rows, named_prior
+from speechcue_hf.inference.calibration import blank_rows
 from speechcue_hf.inference.classifier import Prediction, joined_notes
 from speechcue_hf.inference.label_sources import LabelSource
 from speechcue_hf.inference.label_ways import Judgement
-from speechcue_hf.inference.questions import Questions, ask_about, shown_of, silent, voice_columns
+from speechcue_hf.inference.questions import AskedByPrompt, Questions, ask_about, shown_of
 from speechcue_hf.inference.settings import CLOSED_SET, InferenceSettings
 from speechcue_hf.prompts.budget import TokenBudget
-from speechcue_hf.prompts.build import needed_columns
 from speechcue_hf.prompts.specification import PromptSpecification
 
 logger = logging.getLogger(__name__)
@@ -40,7 +38,7 @@ _MEASURED = ("score", "first-token")
 
 
 @dataclass(frozen=True)
-class ServedClassifier:
+class ServedClassifier(AskedByPrompt):
     """A chat model that is asked by a prompt, and that something else runs.
 
     Answers are kept in a store as soon as they are there, so that a killed run goes on where it stood; without one they
@@ -88,17 +86,7 @@ class ServedClassifier:
         if self.source.words != self.words:
             raise EvaluationError(f"The source tells of {self.source.words}, and the prompt of {self.words}.")
         # What is lacking for it is said before anything is asked.
-        _ = self._prior
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The words of the prompt."""
-        return self.prompt.words(self.names)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns of the prompt."""
-        return tuple(needed_columns(self.prompt))
+        _ = self.prior
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -109,29 +97,14 @@ class ServedClassifier:
         decode = self.source.way.decode
         rule: dict[str, Any] = {"template": self.source.template} if decode == "score" else {}
         if decode in _MEASURED:
-            rule |= {"normalisation": self.settings.normalisation, **self._prior}
+            rule |= {"normalisation": self.settings.normalisation, **self.prior}
         rule |= {"matching": self.settings.matching} if decode == "generate" else {}
         known = {name: value for name, value in self.source.identity.items() if name not in ("decode", "labels")}
         return {"decode": decode, **rule, "server": {**known, **self.spent}}
 
-    @cached_property
-    def _prior(self) -> dict[str, Any]:
-        """The shares of the labels in the training split, where they count."""
-        return named_prior(self.settings, self.train, self.names, self.words)
-
     def shown(self, rows: Dataset) -> dict[str, Any]:
         """The prompt, and what it has of later turns."""
         return shown_of(rows, self.prompt, self.token_budget)
-
-    @property
-    def voice(self) -> tuple[str, ...]:
-        """The columns of descriptions and levels."""
-        return voice_columns(self.prompt)
-
-    def without_voice(self) -> ServedClassifier | None:
-        """The same model with a prompt that tells nothing of the voice; None where the prompt tells nothing else."""
-        prompt = silent(self.prompt)
-        return None if prompt is None else replace(self, prompt=prompt)
 
     def estimate(self, rows: Dataset, wanted: Sequence[int] | None = None) -> RequestEstimate:
         """What it takes to judge rows, beyond what the store has; nothing is asked."""
@@ -212,7 +185,7 @@ class ServedClassifier:
         if made.label is None or made.log_likelihood is None:
             return Prediction(made.label, note=made.reason, output=made.output)
         blank = None if baseline is None else self.source.way.judge(baseline.text or "")
-        shares = self._prior.get("prior")
+        shares = self.prior.get("prior")
         return _most_likely(_normalised(made, blank, self.settings, list(shares.values()) if shares else None))
 
 

@@ -44,6 +44,10 @@ def run(arguments: argparse.Namespace) -> None:
     from speechcue_hf.cues.describe import SpeechDescriber
     from speechcue_hf.inference.recordings import analyse_turns
 
+    if not arguments.recording.is_file():
+        raise FileNotFoundError(
+            f"{arguments.recording} is no file: give one recording (`speechcue transcribe` takes folders of them)"
+        )
     if arguments.output is not None:
         check_table(arguments.output)
     if arguments.model is None and (arguments.labels is not None or runs_elsewhere(arguments)):

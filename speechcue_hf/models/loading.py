@@ -279,7 +279,7 @@ def hub_commit(source: str | Path, revision: str | None = None) -> str | None:
         file.
 
     Raises:
-        OSError: If there is no model of that name.
+        OSError: If there is no model of that name, or there is no way to the Hub and none was fetched before.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
@@ -289,7 +289,9 @@ def hub_commit(source: str | Path, revision: str | None = None) -> str | None:
         return None
     try:
         commit: str | None = HfApi().model_info(str(source), revision=revision).sha
-    except (OSError, HTTPError):
+    except (OSError, HTTPError) as error:
+        if getattr(error, "response", None) is None:
+            return _fetched_commit(str(source), revision, error)
         logger.debug("the Hub does not say where %s is; what was fetched before may", source)
         commit = None
     # Both are asked for by the revision's name, so that the cache knows which commit that is: offline, and where a
@@ -298,6 +300,20 @@ def hub_commit(source: str | Path, revision: str | None = None) -> str | None:
     found = [str(path) for name in names if (path := find_beside(source, name, revision))]
     fetched: str | None = extract_commit_hash(found[0] if found else None, None)
     return commit or fetched
+
+
+def _fetched_commit(source: str, revision: str | None, unreachable: Exception) -> str:
+    """The commit of a model that was fetched before; asking a Hub that is not there again would take a minute."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(source, revision=revision, local_files_only=True)).name
+    except LocalEntryNotFoundError:
+        raise OSError(
+            f"{source} is neither a folder here nor a model that was fetched before, and there is no way to the Hub "
+            f"({unreachable}): correct the name, or give the folder of a copy"
+        ) from unreachable
 
 
 def find_beside(source: str | Path, name: str, revision: str | None = None) -> Path | None:

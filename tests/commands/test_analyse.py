@@ -137,3 +137,8 @@ def test_a_recording_without_speech_says_so(whisper, tmp_path, capsys):
     soundfile.write(tmp_path / "silence.wav", [0.0] * 3 * RATE, RATE)
     assert analyse(tmp_path / "silence.wav", whisper) == 1
     assert "silence.wav: no speech was found" in capsys.readouterr().err
+
+
+def test_a_recording_that_is_not_there_is_said_before_anything_is_loaded(tmp_path, capsys):
+    assert analyse(tmp_path / "missing.wav", "no recognizer") == 1
+    assert "missing.wav is no file" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from speechcue_hf.errors import ModelError, PromptError
-from speechcue_hf.models.loading import load_model, load_tokenizer, read_tokenizer
+from speechcue_hf.models.loading import hub_commit, load_model, load_tokenizer, read_tokenizer
 from speechcue_hf.models.tiny import CHAT_TEMPLATE, build_tiny_model
 from speechcue_hf.records import BASE_MODEL_FOLDER
 from tests.models.sentencepiece_llama import write_sentencepiece_llama
@@ -127,3 +127,16 @@ def test_the_tokenizer_of_another_kind_of_model_keeps_its_class(tmp_path: Path) 
 def test_missing_model_is_an_oserror(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         load_model(tmp_path / "nothing")
+
+
+def test_without_the_hub_the_commit_is_that_of_the_copy_that_was_fetched(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    cached = tmp_path / "models--some--model"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("c" * 40)
+    (cached / "snapshots" / ("c" * 40)).mkdir(parents=True)
+
+    assert hub_commit("some/model") == "c" * 40
+    with pytest.raises(OSError, match="other/model is neither a folder here nor a model that was fetched before"):
+        hub_commit("other/model")

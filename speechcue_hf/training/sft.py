@@ -163,8 +163,6 @@ def _check_settings(model: ModelSettings, training: TrainingSettings) -> None:
             "loss_type, use_liger_kernel and padding_free do not apply: the loss is on the label alone, and its logits "
             "are computed nowhere else. Leave them out"
         )
-    if (model.load_in_4bit or model.load_in_8bit) and not torch.cuda.is_available():
-        raise TrainingError("a quantised base model needs a CUDA GPU: leave out load_in_4bit and load_in_8bit")
 
 
 def prepare_inputs(
@@ -279,10 +277,12 @@ def _make_trainer(
     adapter = get_peft_config(model)
     if adapter is not None:
         adapter.revision = inputs.commit
+    if not torch.cuda.is_available():
+        model = replace(model, dtype="float32")
     base = AutoModelForCausalLM.from_pretrained(
         inputs.base,
         revision=inputs.commit or "main",
-        dtype=model.dtype if torch.cuda.is_available() else "float32",
+        dtype=model.dtype,
         attn_implementation=model.attn_implementation,
         quantization_config=get_quantization_config(model),
     )

@@ -10,7 +10,14 @@ import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from huggingface_hub import HfApi
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, MistralConfig, MistralForCausalLM, set_seed
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    MistralConfig,
+    MistralForCausalLM,
+    set_seed,
+)
 from trl import SFTConfig, SFTTrainer, get_peft_config
 
 from speechcue_hf.cues.describe import SpeechDescriber
@@ -411,3 +418,33 @@ def test_one_label_is_refused_before_training(described_corpus: DatasetDict, tmp
     with pytest.raises(TrainingError, match=r"1 label \(neutral\)"):
         fine_tune(one, FineTuning(), ModelSettings(), settings(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_quantised_base_trains_as_its_dequantised_weights_do(described_corpus: DatasetDict, tmp_path: Path) -> None:
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    model, tokenizer = build_tiny_model(["Leave me alone"])
+    model.save_pretrained(tmp_path / "whole")
+    quantised = AutoModelForCausalLM.from_pretrained(
+        tmp_path / "whole", quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
+    )
+    for name, layer in quantised.named_modules():
+        if isinstance(layer, bitsandbytes.nn.Linear4bit):
+            weight = bitsandbytes.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+            assert not torch.equal(weight, model.get_submodule(name).weight)
+            model.get_submodule(name).weight.data = weight.float()
+    model.save_pretrained(tmp_path / "dequantised")
+
+    changes = {}
+    for base, four_bits in (("whole", True), ("dequantised", False), ("whole", False)):
+        tokenizer.save_pretrained(tmp_path / base)
+        chosen = ModelSettings(model_name_or_path=str(tmp_path / base), load_in_4bit=four_bits)
+        training = settings(tmp_path / f"run-{base}-{four_bits}", max_steps=1, optim="sgd", learning_rate=1.0)
+        output = fine_tune(described_corpus, FineTuning(), chosen, training)
+        assert read_record(output)["quantised"] is four_bits
+        adapter = load_file(output / "adapter_model.safetensors")
+        # Their other halves are 0 before the first step, so these are what it took: the gradient.
+        changes[base, four_bits] = torch.cat([it.flatten().float() for name, it in adapter.items() if "lora_B" in name])
+    step = changes["whole", True]
+    off = {it: float((step - other).norm() / step.norm()) for it, other in changes.items()}
+    # TRL keeps the adapter of a quantised model in bfloat16, which rounds by 1/256.
+    assert off["dequantised", False] < 0.01 < 0.05 < off["whole", False]

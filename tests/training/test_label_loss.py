@@ -1,11 +1,14 @@
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from transformers import PreTrainedTokenizerFast
 
 from speechcue_hf.prompts.build import build_prompts
@@ -191,3 +194,39 @@ def test_a_dialogue_that_fits_stays_whole(tokenizer: PreTrainedTokenizerFast) ->
     assert max(len(set(numbers)) for numbers in held) == 2, "several dialogues come together"
     drawn = [number for numbers in held for number in numbers[::4]]
     assert any(later < earlier for earlier, later in pairwise(drawn)), "in an order that is drawn"
+
+
+def test_a_model_that_two_processes_share_has_the_same_gradients(
+    rows: Dataset,
+    described: Dataset,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """FSDP2 over gloo, each process with trees of its own."""
+    trees = [collate_trees([batch]) for batch in batches_of_dialogues(rows, dialogues(described), 300, seed=0)]
+    trees = trees[: len(trees) // 2 * 2]
+    torch.multiprocessing.spawn(_half_of_a_model, (trees, tmp_path), nprocs=2)
+    expected = together(make_model("llama"), trees)
+    losses = [torch.load(tmp_path / f"loss-{rank}.pt") for rank in range(2)]
+    assert_equal((float(sum(losses)), torch.load(tmp_path / "gradients.pt")), expected, 1e-5)
+
+
+def _half_of_a_model(rank: int, trees: Sequence, folder: Path) -> None:
+    """A process of two: run every second tree, and write its loss and, the first one, all gradients."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", f"file://{folder / 'meet'}", world_size=2, rank=rank)
+    model = make_model("llama")
+    mesh = init_device_mesh("cpu", (2,))
+    for layer in model.model.layers:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    total = torch.zeros(())
+    for tree in trees[rank::2]:
+        loss = label_loss(model, tree, torch.float32)
+        loss.backward()
+        total += loss.detach()
+    torch.save(total, folder / f"loss-{rank}.pt")
+    # Over processes it takes the mean, and the loss is a sum.
+    found = {name: 2 * it.grad.full_tensor() for name, it in model.named_parameters() if it.grad is not None}
+    if rank == 0:
+        torch.save(found, folder / "gradients.pt")
+    torch.distributed.destroy_process_group()

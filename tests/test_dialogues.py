@@ -104,7 +104,7 @@ def test_a_corpus_that_fixes_its_order_is_believed() -> None:
 
 
 def test_the_demo_corpus_is_in_order() -> None:
-    assert [len(split_dialogues(part)) for part in load_dataset("speechcue/demo").values()] == [8, 2, 2]
+    assert [len(split_dialogues(part)) for part in load_dataset("speechcue/demo").values()] == [54, 12, 18]
 
 
 def test_rows_without_turns_are_refused() -> None:

@@ -19,6 +19,7 @@ from speechcue_hf.generation.store import generate_missing, open_store
 from speechcue_hf.models.tiny import build_tiny_model
 from speechcue_hf.prompts.specification import load_prompt
 from tests.corpora import trees
+from tests.demo_slice import demo_slice
 from tests.generation.scripted import ScriptedGenerator
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -38,10 +39,9 @@ EXAMPLES = examples()
 
 @pytest.fixture(scope="module")
 def shared() -> dict[str, object]:
-    """Names that examples may use: the measured and described demo corpus, a tiny chat model, a scripted generator."""
-    demo = load_dataset("speechcue/demo")
+    """Names that examples may use: a measured and described slice of the demo corpus, a tiny chat model, a scripted generator."""
     settings = MeasurementSettings(groups=("loudness",))
-    measured = measure_dataset(demo, settings)
+    measured = measure_dataset(demo_slice(), settings)
     described = describe_dataset(measured, SpeechDescriber.fit(measured["train"], settings=settings)).remove_columns(
         "audio"
     )

@@ -1,7 +1,8 @@
-"""The demo corpus of this package: 12 short conversations spoken by espeak-ng, made by ``dataset_scripts/demo.py``.
+"""The demo corpus of this package: short scripts performed by espeak-ng, made by ``dataset_scripts/demo.py``.
 
-96 utterances, four voices, six emotions; texts and clips are CC0. It teaches nothing about people: it is there so that
-every command can be tried, and tested, without a licensed corpus.
+504 utterances, 16 voices, six emotions; each sentence is said in all of them, so that the voice tells and the words do
+not. Texts and clips are CC0. It teaches nothing about people: it is there so that every command can be tried, and
+tested, without a licensed corpus.
 """
 
 from __future__ import annotations

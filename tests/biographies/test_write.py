@@ -171,7 +171,7 @@ def test_the_corpus_is_still_known(opened, tmp_path):
     with opened(generator, settings) as store:
         written = write_biographies(demo, generator, store, settings)
     assert written["train"].info.dataset_name == demo["train"].info.dataset_name
-    assert isinstance(written["train"], Dataset) and written["train"].num_rows == 64
+    assert isinstance(written["train"], Dataset) and written["train"].num_rows == 324
 
 
 def test_the_record_says_what_was_done(opened, tmp_path):

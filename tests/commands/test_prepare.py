@@ -19,11 +19,11 @@ def cache(tmp_path, monkeypatch):
 def test_the_demo_becomes_a_dataset_folder(tmp_path, capsys):
     assert main(["prepare", "demo", "-o", str(tmp_path / "demo")]) == 0
     dataset = read_dataset(tmp_path / "demo")
-    assert dataset.num_rows == {"train": 64, "validation": 16, "test": 16}
+    assert dataset.num_rows == {"train": 324, "validation": 72, "test": 108}
     assert dataset["test"].features["audio"] == Audio(decode=False)
     assert dataset["test"][0]["audio"]["bytes"][:4] == b"OggS"
     printed = capsys.readouterr().out
-    assert "train: 64 utterances in 8 dialogues; clips: 64 ok" in printed
+    assert "train: 324 utterances in 54 dialogues; clips: 324 ok" in printed
     assert f"Next: speechcue measure {tmp_path / 'demo'}" in printed
 
 

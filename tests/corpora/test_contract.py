@@ -205,7 +205,7 @@ def test_the_names_are_known_whoever_is_imported_first(order, tmp_path) -> None:
     script = f"{order}; print(len(datasets.load_dataset('speechcue/demo', split='test')))"
     environment = os.environ | {"HF_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
-    assert done.stdout == "16\n", done.stderr
+    assert done.stdout == "108\n", done.stderr
 
 
 def test_asking_whether_datasets_is_there_does_not_lose_the_names(tmp_path) -> None:
@@ -214,4 +214,4 @@ def test_asking_whether_datasets_is_there_does_not_lose_the_names(tmp_path) -> N
     script += "print(len(datasets.load_dataset('speechcue/demo', split='test')))"
     environment = os.environ | {"HF_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
-    assert done.stdout == "16\n", done.stderr
+    assert done.stdout == "108\n", done.stderr

@@ -13,6 +13,7 @@ from speechcue_hf.corpora.parquet import read_dataset, write_dataset
 from speechcue_hf.dialogues import split_dialogues
 from speechcue_hf.errors import DialogueError, RecordError
 from speechcue_hf.records import CorpusIdentity, find_record
+from tests.demo_slice import demo_slice
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def demo():
 def test_a_loaders_rows_say_where_they_come_from_after_map_too(demo):
     identity = identify(demo.map(lambda row: {"more": 1}))
     assert (identity.corpus, identity.config, identity.licence) == ("demo", "default", "CC0-1.0")
-    assert identity.utterances == {"train": 64, "validation": 16, "test": 16}
+    assert identity.utterances == {"train": 324, "validation": 72, "test": 108}
     assert identity.task == "demo-6-erc"
     assert replace(identity, config="ser-4", labels=tuple("abcd"), corpus="iemocap").task == "iemocap-4-ser"
     assert replace(identity, labels=(), corpus="libritts").task == "libritts-captions"
@@ -51,7 +52,7 @@ def test_identity_travels_from_folder_to_folder(demo, tmp_path):
 
 def test_commands_hand_it_on(tmp_path):
     folders = [tmp_path / name for name in ("demo", "measured", "described")]
-    assert main(["prepare", "demo", "-o", str(folders[0])]) == 0
+    write_dataset(demo_slice(), folders[0])
     assert main(["measure", str(folders[0]), "-o", str(folders[1]), "--groups", "loudness"]) == 0
     assert main(["describe", str(folders[1]), "-o", str(folders[2])]) == 0
     assert len({(folder / "corpus.json").read_text() for folder in folders}) == 1
@@ -152,9 +153,8 @@ def test_of_several_licences_in_a_record_the_strictest_counts():
 
 
 def test_files_of_commands_keep_the_corpus_of_a_plain_parquet(tmp_path):
-    demo = load_dataset("speechcue/demo")
     file = tmp_path / "rows.parquet"
-    demo["train"].to_parquet(file)
+    demo_slice()["train"].to_parquet(file)
     assert main(["measure", str(file), "-o", str(tmp_path / "measured"), "--groups", "loudness"]) == 0
     assert find_record(CorpusIdentity, tmp_path / "measured").corpus == "demo"
     assert main(["describe", str(tmp_path / "measured"), "-o", str(tmp_path / "described")]) == 0

@@ -117,8 +117,8 @@ def test_one_file_beside_a_record_of_several_splits_is_read_and_written_with_its
     with whole_folder(tmp_path / "one", replaces=[CORPUS_FILE]) as unfinished:
         write_dataset(one, unfinished)
         carry_identity(file, one, unfinished)
-    assert len(read_dataset(tmp_path / "one")["test"]) == 16
-    assert read_record(CorpusIdentity, tmp_path / "one").utterances == {"test": 16}
+    assert len(read_dataset(tmp_path / "one")["test"]) == 108
+    assert read_record(CorpusIdentity, tmp_path / "one").utterances == {"test": 108}
 
 
 def test_fewer_rows_under_names_of_the_user_are_theirs(tmp_path, demo):
@@ -138,16 +138,16 @@ def test_fewer_rows_than_the_record_counts_are_not_taken(tmp_path, demo):
     """What version 0.1.0 left when it was killed in the middle of a measurement."""
     (tmp_path / "demo" / shard_name("test", 0, 1)).unlink()
     with pytest.raises(
-        CorpusError, match=r"holds 0 rows of split 'test', and corpus.json counts 16.*speechcue measure"
+        CorpusError, match=r"holds 0 rows of split 'test', and corpus.json counts 108.*speechcue measure"
     ):
         read_dataset(tmp_path / "demo")
-    write_shard(demo["test"].select(range(15)), tmp_path / "demo" / shard_name("test", 0, 1))
-    with pytest.raises(CorpusError, match="holds 15 rows"):
+    write_shard(demo["test"].select(range(107)), tmp_path / "demo" / shard_name("test", 0, 1))
+    with pytest.raises(CorpusError, match="holds 107 rows"):
         read_dataset(tmp_path / "demo")
 
 
 def test_a_record_of_counts_is_not_lowered_in_silence(tmp_path, demo, caplog):
     write_dataset(demo, tmp_path / "demo")
     assert not caplog.messages
-    write_dataset(DatasetDict({**demo, "train": demo["train"].select(range(60))}), tmp_path / "demo")
-    assert "counted 64 rows of split train in corpus.json, this writing has 60" in caplog.text
+    write_dataset(DatasetDict({**demo, "train": demo["train"].select(range(320))}), tmp_path / "demo")
+    assert "counted 324 rows of split train in corpus.json, this writing has 320" in caplog.text

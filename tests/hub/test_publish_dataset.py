@@ -17,6 +17,7 @@ from speechcue_hf.hub import publish_dataset as publishing
 from speechcue_hf.hub.publish_dataset import publish_dataset
 from tests.corpora import trees
 from tests.hub.guarded import iemocap_described
+from tests.demo_slice import ROWS, demo_slice
 from tests.hub.hub_server import Fault, Hub
 
 NAME = "tester/demo"
@@ -25,10 +26,10 @@ CUES = ["dialogue_id", "utterance_id", "turn", "speech_description"]
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory) -> tuple[Path, Path]:
-    """The demo corpus as prepared and as described."""
+    """A slice of the demo corpus as prepared and as described."""
     root = tmp_path_factory.mktemp("demo")
     clips, measured, described = root / "demo", root / "measured", root / "described"
-    assert main(["prepare", "demo", "-o", str(clips)]) == 0
+    write_dataset(demo_slice(), clips)
     assert main(["measure", str(clips), "-o", str(measured), "--groups", "loudness"]) == 0
     assert main(["describe", str(measured), "-o", str(described)]) == 0
     return clips, described
@@ -51,12 +52,12 @@ def test_a_stranger_loads_what_was_published_clips_included(hub, folders, tmp_pa
     publish_dataset(folders, NAME, prompts=["speechcue"])
     for folder, view in zip(folders, ("utterances", "described"), strict=True):
         here, there = read_dataset(folder), loaded(view, tmp_path)
-        assert {split: rows.num_rows for split, rows in there.items()} == {"train": 64, "validation": 16, "test": 16}
+        assert {split: rows.num_rows for split, rows in there.items()} == ROWS
         for split in here:
             assert there[split].features == here[split].features
             assert there[split].to_list() == here[split].to_list()
     rows = loaded("sft-speechcue", tmp_path)["train"]
-    assert rows[0]["completion"][0]["role"] == "assistant" and len(rows) == 64
+    assert rows[0]["completion"][0]["role"] == "assistant" and len(rows) == 48
 
 
 def test_records_lie_beside_the_rows_byte_for_byte(hub, folders):
@@ -79,9 +80,9 @@ def test_the_card_holds_what_the_records_say(hub, folders):
     test = read_dataset(folders[1])["test"]
     happy = sum(test.features["emotion"].int2str(emotion) == "happy" for emotion in test["emotion"])
     for text in (
-        "64 in 8 dialogues | 16 in 2 dialogues | 16 in 2 dialogues |",
+        "48 in 8 dialogues | 12 in 2 dialogues | 12 in 2 dialogues |",
         f"| `intensity_mean_db` | {bounds} |",
-        "fitted on 64 rows of the split `train` only",
+        "fitted on 48 rows of the split `train` only",
         "Measured by the preset `default`",
         "![distributions.png](described/distributions.png)",
         json.loads((folders[1] / "corpus.json").read_text())["revision"],
@@ -98,21 +99,21 @@ def test_the_cards_program_runs_as_it_stands(hub, folders, tmp_path, monkeypatch
     program = re.search(r"```python\n(.*?)```", DatasetCard.load(NAME).content, flags=re.DOTALL)[1]
     made: dict[str, object] = {}
     exec(program, made)
-    assert made["sft_speechcue"].num_rows == made["described"].num_rows == {"train": 64, "validation": 16, "test": 16}
+    assert made["sft_speechcue"].num_rows == made["described"].num_rows == ROWS
 
 
 def test_a_view_published_later_joins_those_there_are(hub, folders, tmp_path):
     publish_dataset(folders[:1], NAME)
     publish_dataset(folders[1:], NAME)
     assert [config["config_name"] for config in DatasetCard.load(NAME).data.configs] == ["described", "utterances"]
-    assert loaded("utterances", tmp_path)["test"].num_rows == 16
+    assert loaded("utterances", tmp_path)["test"].num_rows == 12
 
 
 def test_shards_follow_the_size_and_old_ones_go(hub, folders, tmp_path, monkeypatch):
     monkeypatch.setattr(publishing, "SHARD_BYTES", 100_000)
     publish_dataset(folders[:1], NAME)
     many = [path for path in hub.files("dataset", NAME) if path.startswith("utterances/train-")]
-    assert len(many) > 1 and loaded("utterances", tmp_path)["train"].num_rows == 64
+    assert len(many) > 1 and loaded("utterances", tmp_path)["train"].num_rows == 48
     monkeypatch.setattr(publishing, "SHARD_BYTES", 10**9)
     publish_dataset(folders[:1], NAME)
     assert [path for path in hub.files("dataset", NAME) if path.startswith("utterances/train-")] == [

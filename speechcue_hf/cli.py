@@ -13,7 +13,7 @@ from speechcue_hf import __version__
 from speechcue_hf.errors import SpeechcueError
 
 COMMANDS = {
-    "quickstart": "run the main job on the demo corpus: from clips to a scored adapter with its card",
+    "quickstart": "show on the demo corpus what the voice is worth: with it, without it, and with other voices",
     "prepare": "write a corpus as Parquet that plain load_dataset reads",
     "check": "compare a corpus on disk with its release",
     "transcribe": "find turns and text in recordings, and write them as a table to correct",

@@ -1,18 +1,23 @@
-"""The main job on the demo corpus: clips, measurements, words, prompts, a fine-tuned adapter, its scores and card."""
+"""A first run: does a model read what is said of the voice? One model, trained three times on the demo corpus.
+
+The sentences of the demo corpus are each said in every emotion, so the words alone tell nothing. The prompt tells the
+voice of the turn, nothing of it, or the voice of another turn; all else is the same.
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from datasets import Dataset, DatasetDict, load_dataset
+from datasets import DatasetDict, load_dataset
 
 from speechcue_hf.corpora.writing import UNFINISHED
 from speechcue_hf.cues.analysis import clip_curves
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.cues.plots import Turn, plot_distributions, plot_turns
+from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.errors import SpeechcueError
 from speechcue_hf.hub.card import model_card
 from speechcue_hf.hub.publish_dataset import describe_corpus
@@ -29,9 +34,35 @@ from speechcue_hf.records import (
 
 DATA_FOLDER = "data"
 
+_DESCRIBED = ("speech_description", "speech_impression")
+_SETTINGS = MeasurementSettings(groups=("loudness", "pitch", "rhythm"))
+"""What a speech synthesiser can be told; its voice quality is that of the synthesiser."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One of the three trainings.
+
+    Attributes:
+        voice: Whose voice the prompt tells.
+        folder: Of the run, in the output folder.
+        prompt: Preset of the prompt.
+    """
+
+    voice: str
+    folder: str
+    prompt: str
+
+
+OWN = Trial("the turn's own", ".", "speechcue")
+WITHOUT = Trial("none", "without_voice", "speechcue_text")
+OTHERS = Trial("another turn's", "other_voices", "speechcue")
+TRIALS = (OWN, WITHOUT, OTHERS)
+
 _MADE = (
-    *("data", "base_model", "checkpoint-*", CARD_FILE, "*.json", ".*.json.*", "*.jinja", "*.parquet", ".*.parquet.*"),
-    *("*.png", "*.safetensors", "training_args.bin", "vocab.txt", "merges.txt", "*.model", "*.spm"),
+    *(DATA_FOLDER, WITHOUT.folder, OTHERS.folder, "base_model", "checkpoint-*", CARD_FILE, "*.json", ".*.json.*"),
+    *("*.jinja", "*.parquet", ".*.parquet.*", "*.png", "*.safetensors", "training_args.bin"),
+    *("vocab.txt", "merges.txt", "*.model", "*.spm"),
 )
 """What the steps leave in the output folder."""
 
@@ -41,9 +72,9 @@ def quickstart(output: Path, model: str = TINY_MODEL, seed: int = 1) -> Iterator
 
     Args:
         output: Folder for everything that is made; it must not exist, be empty, or hold what a killed quickstart left,
-            which is cleared.
-        model: ``tiny`` for a chat model of a million random parameters built on the spot, else a Hub id or a folder.
-        seed: Of the model's first parameters and of the order of the rows.
+            which is cleared. The run with the voice lies in it, the other two in folders of their own.
+        model: ``tiny`` for a chat model of random parameters built on the spot, else a Hub id or a folder.
+        seed: Of the model's first parameters, of the order of the rows, and of the exchange of voices.
 
     Yields:
         What each step made, in one line.
@@ -58,18 +89,38 @@ def quickstart(output: Path, model: str = TINY_MODEL, seed: int = 1) -> Iterator
     dataset = load_dataset("speechcue/demo")
     rows = " + ".join(f"{len(part)} {split}" for split, part in dataset.items())
     yield f"corpus: {rows} utterances, {len(dataset['train'].features['emotion'].names)} emotions"
-    described, describer = describe_corpus(dataset, output / DATA_FOLDER, command="speechcue quickstart")
+    # Speakers of the test split are unseen, so that everybody is compared with the speakers of a gender.
+    described, describer = describe_corpus(
+        dataset, output / DATA_FOLDER, 2, settings=_SETTINGS, baseline="gender", command="speechcue quickstart"
+    )
     yield f"described: {described['test'][0]['speech_description']!r}"
     _draw(described, describer, output)
     yield f"pictures: {DISTRIBUTIONS_FILE} (each cue with its thresholds), dialogue.png (a dialogue with its cues)"
-    record = _train(described, output, model, seed)
-    best = ", ".join(f"{name.removeprefix('eval_')} {value:.4g}" for name, value in record.best.items())
-    yield f"trained: {record.steps} steps of {record.base_model}, best {best}"
-    results = _evaluate(described["test"], output)
-    yield f"scored: weighted F1 {100 * results.weighted_f1:.1f} % on {results.n} test utterances"
-    model_card(output).save(output / CARD_FILE)
+    described = described.remove_columns("audio")
+    for trial in TRIALS:
+        told = _exchanged(described, describer, seed) if trial is OTHERS else described
+        record = _train(told, output, trial, model, seed)
+        results = _evaluate(told, output, trial)
+        yield (
+            f"trained with the voice of {trial.voice}: {record.steps} steps of {record.base_model}, weighted F1 "
+            f"{100 * record.best['eval_weighted_f1']:.1f} % on validation, {100 * results.weighted_f1:.1f} % on test"
+        )
     begun.rmdir()
-    yield f"card: {CARD_FILE}"
+
+
+def scores(output: Path) -> dict[str, ResultsRecord]:
+    """Results of the three trainings on the test split, as their folders hold them.
+
+    Args:
+        output: Folder of a quickstart that is finished.
+
+    Returns:
+        Whose voice the prompt tells → results.
+
+    Raises:
+        SpeechcueError: If a file is missing or damaged.
+    """
+    return {trial.voice: read_record(ResultsRecord, output / trial.folder) for trial in TRIALS}
 
 
 def _clear(output: Path) -> bool:
@@ -100,33 +151,43 @@ def _draw(described: DatasetDict, describer: SpeechDescriber, output: Path) -> N
     plot_turns(turns, output / "dialogue.png", title=f"Dialogue {name}")
 
 
-def _train(described: DatasetDict, output: Path, model: str, seed: int) -> TrainingRecord:
-    """Fine-tune an adapter; the record of the run."""
-    from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
+def _exchanged(described: DatasetDict, describer: SpeechDescriber, seed: int) -> DatasetDict:
+    """Every utterance with the voice of another one of its split."""
+    from speechcue_hf.evaluation.intervention import shuffled
+
+    return DatasetDict({split: shuffled(rows, _DESCRIBED, describer, seed) for split, rows in described.items()})
+
+
+def _train(rows: DatasetDict, output: Path, trial: Trial, model: str, seed: int) -> TrainingRecord:
+    """Fine-tune the model; the record of the run."""
+    from speechcue_hf.training.recipes import parse_recipe
     from speechcue_hf.training.sft import fine_tune
 
-    training = TrainingSettings(
-        output_dir=str(output),
-        learning_rate=5e-3 if model == TINY_MODEL else 3e-4,
-        num_train_epochs=3,
-        per_device_train_batch_size=8,
-        logging_strategy="epoch",
-        metric_for_best_model="weighted_f1",
-        seed=seed,
-    )
-    settings = ModelSettings(model_name_or_path=model, lora_target_modules=["all-linear"])
-    fine_tune(described, FineTuning(), settings, training, provenance=Provenance.of(output / DATA_FOLDER))
-    return read_record(TrainingRecord, output)
+    folder = output / trial.folder
+    given = [f"output_dir={folder}", f"prompt={trial.prompt}", f"seed={seed}", "logging_strategy=epoch"]
+    recipe = parse_recipe(["--config", "quickstart", *given, *_settings(model)])
+    fine_tune(rows, recipe.data, recipe.model, recipe.training, provenance=Provenance.of(output / DATA_FOLDER))
+    return read_record(TrainingRecord, folder)
 
 
-def _evaluate(test: Dataset, output: Path) -> ResultsRecord:
-    """Score the adapter on the test split and write the report."""
+def _settings(model: str) -> list[str]:
+    """What a pretrained model is trained with in place of the tiny one's settings: an adapter."""
+    if model == TINY_MODEL:
+        return []
+    adapter = ["use_peft=true", "lora_target_modules=[all-linear]", "learning_rate=3e-4", "tokens_per_batch=1024"]
+    return [f"model_name_or_path={model}", *adapter, "num_train_epochs=3"]
+
+
+def _evaluate(rows: DatasetDict, output: Path, trial: Trial) -> ResultsRecord:
+    """Score the run of a trial on the test split, and write its report; its card, unless the run is a control."""
     from speechcue_hf.evaluation.evaluate import evaluate
     from speechcue_hf.evaluation.report import write_report
     from speechcue_hf.inference.loading import load_classifier
 
-    folder = output / DATA_FOLDER
-    results, predictions = evaluate(load_classifier(output), test, Provenance.of(folder))
-    results = replace(results, corpus=read_record(CorpusIdentity, folder).metadata, split="test")
-    write_report(output, results, predictions)
+    data, run = output / DATA_FOLDER, output / trial.folder
+    results, predictions = evaluate(load_classifier(run), rows["test"], Provenance.of(data))
+    results = replace(results, corpus=read_record(CorpusIdentity, data).metadata, split="test")
+    write_report(run, results, predictions)
+    if trial is OWN:
+        model_card(run).save(run / CARD_FILE)
     return results

@@ -39,7 +39,7 @@ EXAMPLES = examples()
 
 @pytest.fixture(scope="module")
 def shared() -> dict[str, object]:
-    """Names that examples may use: a measured and described slice of the demo corpus, a tiny chat model, a scripted generator."""
+    """Names that examples may use: a described slice of the demo corpus, a tiny chat model, a scripted generator."""
     settings = MeasurementSettings(groups=("loudness",))
     measured = measure_dataset(demo_slice(), settings)
     described = describe_dataset(measured, SpeechDescriber.fit(measured["train"], settings=settings)).remove_columns(

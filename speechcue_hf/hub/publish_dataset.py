@@ -212,22 +212,30 @@ def _without_clips(folder: Path) -> Path:
 
 
 def describe_corpus(
-    dataset: DatasetDict, target: Path, num_proc: int | None = None, *, command: str | None = None
+    dataset: DatasetDict,
+    target: Path,
+    num_proc: int | None = None,
+    *,
+    settings: MeasurementSettings | None = None,
+    baseline: str = "speaker",
+    command: str | None = None,
 ) -> tuple[DatasetDict, SpeechDescriber]:
-    """Measure and describe all splits with the default settings; they are written, without clips, with the describer.
+    """Measure and describe all splits; they are written, without clips, with the describer.
 
     Args:
         dataset: The splits, with clips; the describer is fitted on ``train``.
         target: Dataset folder that is written.
         num_proc: Processes that measure.
+        settings: What is measured; None: the default.
+        baseline: What rows are compared with, as for :meth:`speechcue_hf.cues.describe.SpeechDescriber.fit`.
         command: The command line that finishes the folder, should this be killed.
 
     Returns:
         The described splits, with clips, and the describer.
     """
-    settings = MeasurementSettings()
+    settings = settings or MeasurementSettings()
     measured = measure_dataset(dataset, settings, num_proc=num_proc)
-    describer = SpeechDescriber.fit(measured["train"], settings=settings)
+    describer = SpeechDescriber.fit(measured["train"], baseline=baseline, settings=settings)
     described = describe_dataset(measured, describer)
     with whole_folder(target, command, replaces=[CORPUS_FILE]) as unfinished:
         write_dataset(described.remove_columns("audio"), unfinished)

@@ -26,7 +26,7 @@ def build_tiny_model(
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     """Build a Llama of about a million random parameters, and a tokenizer that knows the given texts.
 
-    It shows that a pipeline runs; being random, it knows no language and learns little.
+    It shows that a pipeline runs; being random, it knows no language but what it is trained on.
 
     Args:
         texts: What the tokenizer is trained on, labels included: prompts and answers, say.

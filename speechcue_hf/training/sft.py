@@ -286,6 +286,8 @@ def _make_trainer(
         attn_implementation=model.attn_implementation,
         quantization_config=get_quantization_config(model),
     )
+    # What is tied to the embeddings is in no checkpoint; the trainer would warn that it is missing from the best one.
+    base._keys_to_ignore_on_save = list(base.all_tied_weights_keys)
     shared = _shares_dialogues(base, inputs.specification, training, checkpoint)
     training.sharing = "dialogue" if shared else "none"
     training.dataset_kwargs = {"skip_prepare_dataset": True}

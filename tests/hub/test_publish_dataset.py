@@ -16,8 +16,8 @@ from speechcue_hf.errors import LicenceError, PublishingError
 from speechcue_hf.hub import publish_dataset as publishing
 from speechcue_hf.hub.publish_dataset import publish_dataset
 from tests.corpora import trees
-from tests.hub.guarded import iemocap_described
 from tests.demo_slice import ROWS, demo_slice
+from tests.hub.guarded import iemocap_described
 from tests.hub.hub_server import Fault, Hub
 
 NAME = "tester/demo"

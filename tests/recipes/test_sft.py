@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
-SETTINGS = ["--config", str(RECIPES / "quickstart.yaml"), "--disable_tqdm", "true"]
+SETTINGS = ["--config", str(RECIPES / "quickstart.yaml"), "--disable_tqdm", "true", "--warmup_steps", "0"]
+SETTINGS += ["--use_peft", "true", "--lora_target_modules", "all-linear"]
 
 
 def launch(launcher: list[str], *arguments: str) -> None:

@@ -102,7 +102,7 @@ def quickstart(output: Path, model: str = TINY_MODEL, seed: int = 1) -> Iterator
         record = _train(told, output, trial, model, seed)
         results = _evaluate(told, output, trial)
         yield (
-            f"trained with the voice of {trial.voice}: {record.steps} steps of {record.base_model}, weighted F1 "
+            f"trained, voice in the prompt: {trial.voice}: {record.steps} steps of {record.base_model}, weighted F1 "
             f"{100 * record.best['eval_weighted_f1']:.1f} % on validation, {100 * results.weighted_f1:.1f} % on test"
         )
     begun.rmdir()

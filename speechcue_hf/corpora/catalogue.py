@@ -202,7 +202,9 @@ CORPORA = (
         "speechcue_hf.corpora.demo",
         licence="CC0-1.0",
         hub_licence="cc0-1.0",
-        utterance_ids=r"(bicycle|concert|dinner|dog|exam|flight|keys|moving|neighbours|party|printer|promotion)_0[0-7]",
+        # Those of 0.1.0 among them, which rows that were written then have.
+        utterance_ids=r"(beans|bicycle|concert|dinner|dog|exam|flight|keys|library|meeting|moving|neighbours|party|printer|"
+        r"promotion|station)_[0-3]\d",
         needs_folder=False,
     ),
     Corpus("folder", "speechcue_hf.corpora.folder", options=("turns",)),

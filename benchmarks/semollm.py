@@ -28,6 +28,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset, DatasetDict, load_dataset
+from figures import recorded
 from peft import PeftModel
 from sklearn.metrics import accuracy_score
 from torch.nn.utils.rnn import pad_sequence
@@ -323,4 +324,5 @@ def cpu_seconds(work: Callable[[], Any]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded("semollm_epoch" if "--epoch" in sys.argv else "semollm"):
+        main()

@@ -1,23 +1,10 @@
-"""Fixtures that tests of several folders share: a described corpus of twelve tiny dialogues, and a Hub on loopback."""
+"""Fixtures that tests of several folders share: a described corpus of twelve tiny dialogues, and models on it."""
 
 import http.server
-import os
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-# Before datasets is imported: tests neither read nor fill the cache of whoever runs them.
-_CACHE = tempfile.TemporaryDirectory(prefix="speechcue-tests-", ignore_cleanup_errors=True)
-os.environ["HF_HOME"] = _CACHE.name
-
-# Before huggingface_hub is imported: every client speaks to a Hub of our own, so that no test reaches the network.
-from tests.hub.hub_server import TOKEN, Hub
-
-_HUB = Hub()
-os.environ |= {"HF_ENDPOINT": _HUB.endpoint, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
-os.environ.pop("HF_TOKEN", None)
 
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
@@ -25,9 +12,6 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from speechcue_hf.corpora.parquet import write_dataset
 from tests import recognizer_runs
 from tests.records import simple_describer
-
-# Tiny models are slower on several threads than on one, above all when the cores are busy.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 EMOTIONS = ("angry", "happy", "neutral")
 SAID = {"angry": "Leave me alone", "happy": "What a day", "neutral": "The bus is here"}
@@ -74,15 +58,6 @@ def described_folder(all_splits: DatasetDict, tmp_path_factory: pytest.TempPathF
     write_dataset(all_splits, folder)
     simple_describer().save_pretrained(folder)
     return folder
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """An empty Hub, which the test's clients are signed in to."""
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    _HUB.clear()
-    yield _HUB
-    _HUB.clear()
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ def files() -> str:
 def _documented(kind: type[records.Record]) -> list[str]:
     """What a record's docstring says, and its keys with what it says of each."""
     text = re.sub(r":\w+:`~?([\w.]+)`", r"`\1`", (kind.__doc__ or "").replace("``", "`"))
-    said, _, told = text.partition("Args:")
+    said, told = [*re.split(r"\n    (?:Args|Attributes):\n", text), ""][:2]
     meanings = dict(re.findall(r"^ {8}(\w+): (.+(?:\n {12}.+)*)", told, re.MULTILINE))
     keys = [it.name for it in fields(kind) if it.name != "unknown"]
     rows = [f"| `{key}` | {' '.join(meanings.get(key, '').split()).replace('|', chr(92) + '|')} |" for key in keys]

@@ -202,14 +202,14 @@ def _rttm(file: Path) -> list[Row]:
 
 def _textgrid(file: Path) -> list[Row]:
     """Praat's TextGrid, read by Praat: an interval tier for each speaker, whose labels are what is said."""
-    import parselmouth
-    from parselmouth.praat import call
+    from speechcue_hf import praat
+    from speechcue_hf.praat import call
 
     # Praat opens sounds and other things, too.
     if b"TextGrid" not in file.read_bytes()[:200].replace(b"\0", b""):
         raise ValueError("it does not say that it is a TextGrid")
     try:
-        grid = parselmouth.read(str(file))
+        grid = praat.read(str(file))
         tiers = [
             number
             for number in range(1, int(call(grid, "Get number of tiers")) + 1)
@@ -217,7 +217,7 @@ def _textgrid(file: Path) -> list[Row]:
         ]
         named = {number: call(grid, "Get tier name", number) for number in tiers}
         intervals = {number: _intervals(grid, number) for number in tiers}
-    except parselmouth.PraatError as error:
+    except praat.PraatError as error:
         raise ValueError(" ".join(str(error).split())) from error
     speakers = {number: name for number, name in named.items() if _last_word(name) not in _WORD_TIERS}
     if tiers and not speakers:
@@ -236,7 +236,7 @@ def _textgrid(file: Path) -> list[Row]:
 
 def _intervals(grid: Any, tier: int) -> list[tuple[float, float, str]]:
     """Intervals of a tier with a label, in s."""
-    from parselmouth.praat import call
+    from speechcue_hf.praat import call
 
     labels = [
         call(grid, "Get label of interval", tier, it + 1) for it in range(call(grid, "Get number of intervals", tier))

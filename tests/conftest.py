@@ -80,6 +80,18 @@ def listener() -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.fixture(scope="session")
+def slow() -> None:
+    """What trains asks for this, so that every test that uses it is marked as slow."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that use what trains."""
+    for item in items:
+        if "slow" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
 def conversations(tmp_path_factory) -> Path:
     return recognizer_runs.write_conversations(tmp_path_factory.mktemp("raw") / "conversations")
 
@@ -95,18 +107,18 @@ def told(described_conversations, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def chat(told, tmp_path_factory) -> Path:
+def chat(told, tmp_path_factory, slow) -> Path:
     """An adapter that is told descriptions and biographies, with its predictions of the test split."""
     return recognizer_runs.train_chat(told, tmp_path_factory.mktemp("chat") / "run", prompt="speechcue_biography")
 
 
 @pytest.fixture(scope="session")
-def encoder(described_conversations, tmp_path_factory) -> Path:
+def encoder(described_conversations, tmp_path_factory, slow) -> Path:
     """An encoder classifier that reads z-scores, with its predictions of the test split."""
     return recognizer_runs.train_encoder(described_conversations, tmp_path_factory.mktemp("encoder") / "run")
 
 
 @pytest.fixture(scope="session")
-def speech(tmp_path_factory) -> Path:
+def speech(tmp_path_factory, slow) -> Path:
     """A corpus of buzzes, and a SEmoLLM of three stages with its predictions of the test split."""
     return recognizer_runs.train_speech(tmp_path_factory.mktemp("speech"))

@@ -66,7 +66,8 @@ def rooms() -> str:
 
 
 def _room(name: str, said: str | None) -> str:
-    about = re.sub(r":\w+:`[^`]+\.(\w+)`", r"\1", (said or "").splitlines()[0])
+    first = (said or "").splitlines()[0].replace("``", "")
+    about = re.sub(r":\w+:`[^`]+\.(\w+)`", r"\1", first)
     return f'<div style="{_BOX}"><strong>{name}</strong><br><small>{about}</small></div>'
 
 

@@ -8,6 +8,8 @@ from sklearn.metrics import accuracy_score, f1_score
 from speechcue_hf.cli import main
 from tests.killing import killed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):

@@ -15,6 +15,8 @@ from speechcue_hf.training.recipes import parse_recipe
 from tests.models.semollm.test_pretraining_semollm import batch, build
 from tests.training.spoken_corpus import spoken_corpus
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "speechcue_hf" / "recipes"
 RECIPE = ROOT / "recipes" / "semollm.py"

@@ -10,6 +10,7 @@ import re
 from dataclasses import fields
 from graphlib import TopologicalSorter
 from importlib import import_module
+from inspect import getdoc
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -18,6 +19,7 @@ from mkdocs.structure.pages import Page
 
 import speechcue_hf
 from speechcue_hf import cli, records
+from speechcue_hf.corpora.catalogue import corpora
 from speechcue_hf.prompts.specification import load_prompt, presets
 from speechcue_hf.training.recipes import packaged_recipes
 
@@ -147,6 +149,19 @@ def _documented(kind: type[records.Record]) -> list[str]:
     return [" ".join(said.split()), "\n".join(["| key | meaning |", "|---|---|", *rows])]
 
 
+def releases() -> str:
+    """What each corpus is and what its release needs, from its loader and from what is known of it."""
+    parts = ["# Releases", "What each loader reads, and what may be passed on of it; it refuses a copy that differs."]
+    for name, known in corpora().items():
+        text = getdoc(import_module(known.loader)) or ""
+        text = re.sub(r"::\n\n((?: {4}.*\n?)+)", r":\n\n\1", text).replace("``", "`")
+        rows = {"licence": known.licence, "may leave": MAY_LEAVE[known.may_leave], "cite": known.citation}
+        table = [f"| {key} | {value} |" for key, value in rows.items() if value]
+        parts += [f"## {name}", re.sub(r"(https?://[^\s;,)]+[^\s;,).])", r"<\1>", text)]
+        parts += ["\n".join(["| | |", "|---|---|", *table])]
+    return "\n\n".join(parts)
+
+
 def recipes() -> str:
     """Every recipe with its first line, and its settings."""
     parts = ["# Recipes", "`speechcue recipes NAME -o FILE` writes one out to change."]
@@ -186,6 +201,11 @@ def _folded(title: str, block: str) -> str:
     return f'<details markdown="1"><summary>{title}</summary>\n\n{block}\n\n</details>'
 
 
+MAY_LEAVE = {
+    "everything": "everything",
+    "annotations": "all but the clips",
+    "cues": "ids, measurements and descriptions alone",
+}
 RECORDS = (
     "speechcue_hf.records",
     "speechcue_hf.cues.describe",
@@ -197,6 +217,7 @@ PAGES = {
     "api": api,
     "commands": commands,
     "files": files,
+    "releases": releases,
     "recipes": recipes,
     "prompts": prompts,
     "benchmarks": benchmarks,

@@ -1,6 +1,6 @@
 """CPU time to describe the published MELD measurements (train, dev and test: some 13,700 rows).
 
-    SPEECHCUE_CORPORA=/path/to/corpora PYTHONPATH=. python benchmarks/describe.py
+    SPEECHCUE_CORPORA=/path/to/corpora python benchmarks/describe.py
 
 The folder must hold ``meld/*_audio_features.csv`` and ``meld/*_sent_emo.csv``. The published files have the paper's
 eight cues only; "all cues" fills our further columns with random values, so that every sentence of ours is said.
@@ -8,17 +8,20 @@ eight cues only; "all cues" fills our further columns with random values, so tha
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
-from datasets import Dataset, concatenate_datasets, disable_caching, disable_progress_bars
+from datasets import Dataset, concatenate_datasets, disable_caching, disable_progress_bars, load_dataset
+from figures import recorded
 
 from speechcue_hf import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.normalisation import MELD_MAIN_CHARACTERS
+from speechcue_hf.cues.published import join_measurements
 from speechcue_hf.cues.table import measurement_columns
-from tests.cues import published_meld
 
 REPEATS = 3
 
@@ -54,11 +57,20 @@ def measure(name: str, train: Dataset, rows: Dataset, **options: object) -> str:
 
 def main() -> None:
     """Print the table."""
-    if published_meld.folder() is None:
+    if "SPEECHCUE_CORPORA" not in os.environ:
         sys.exit("set SPEECHCUE_CORPORA to the folder that holds meld/")
+    folder = Path(os.environ["SPEECHCUE_CORPORA"]) / "meld"
     disable_caching()
     disable_progress_bars()
-    splits = [published_meld.measured_rows(split) for split in ("train", "dev", "test")]
+    release = load_dataset("speechcue/meld", data_dir=str(folder), verify=False).remove_columns(
+        ["audio", "start", "end"]
+    )
+    measured = join_measurements(release, sorted(folder.glob("*_audio_features.csv")))
+    train = measured["train"].data
+    measured = measured.remove_columns(
+        [it for it in measurement_columns() if train.column(it).null_count == len(train)]
+    )
+    splits = [measured[split] for split in ("train", "validation", "test")]
     rows = concatenate_datasets(splits)
     complete = with_all_cues(rows)
     train, complete_train = splits[0], complete.select(range(len(splits[0])))
@@ -74,4 +86,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded("describe"):
+        main()

@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset, DatasetDict, load_dataset
+from figures import recorded
 from transformers import AutoModel, AutoTokenizer
 
 from speechcue_hf import SpeechDescriber, describe_dataset, ensemble_runs, evaluate, intervene, load_classifier
@@ -363,4 +364,5 @@ def draw_scores(folder: Path) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded("encoder"):
+        main()

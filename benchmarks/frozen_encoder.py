@@ -28,6 +28,7 @@ import datasets
 
 sys.path.insert(0, str(Path(__file__).parent))
 from encoder import CUES, INPUTS, described, load_corpus, spread
+from figures import recorded
 
 from speechcue_hf import intervene, load_classifier
 from speechcue_hf.records import TRAINING_FILE, TrainingRecord, read_record
@@ -170,4 +171,5 @@ def print_listening(seeds: Sequence[str], output: Path) -> None:
 
 if __name__ == "__main__":
     datasets.disable_progress_bars()
-    main()
+    with recorded("frozen_encoder"):
+        main()

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset, disable_progress_bars, load_dataset
+from figures import recorded
 from scoring import small_llama, spread_dialogues
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -148,4 +149,5 @@ def started_server() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded("generation"):
+        main()

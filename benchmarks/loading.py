@@ -2,7 +2,7 @@
 
 Run from the root of the repository::
 
-    python benchmarks/loading.py > benchmarks/loading.md
+    python benchmarks/loading.py
 
 The trees have the counts of the releases (``verify=True`` accepts them) with tiny clips. Every row is a process of its
 own and its time that of ``load_dataset``, imports left out. The last rows show what ``datasets`` alone would add to
@@ -23,6 +23,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from figures import recorded  # noqa: E402
 
 from speechcue_hf.corpora import meld  # noqa: E402
 from speechcue_hf.corpora.check import release_counts  # noqa: E402
@@ -134,4 +136,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded("loading"):
+        main()

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from datasets import Dataset, disable_progress_bars
+from figures import recorded
 from scipy.signal import resample_poly
 
 from speechcue_hf import MeasurementSettings, measure_dataset, measure_speech
@@ -172,4 +173,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded("measure"):
+        main()

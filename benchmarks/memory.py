@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 import av
 import numpy as np
+from figures import recorded
 
 RATE = 48_000
 
@@ -69,4 +70,5 @@ def prepared(clips: Path, output: Path) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded("memory"):
+        main()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import ClassLabel, Dataset, Features, Value, disable_caching, disable_progress_bars
+from figures import recorded
 
 from speechcue_hf import build_prompts
 
@@ -104,4 +105,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded("prompts"):
+        main()

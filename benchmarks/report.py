@@ -1,6 +1,6 @@
 """Size of reports, time to write them, and time until a browser shows them.
 
-    SPEECHCUE_CORPORA=/path/to/corpora PYTHONPATH=. python benchmarks/report.py [--browser /usr/bin/chromium]
+    SPEECHCUE_CORPORA=/path/to/corpora python benchmarks/report.py [--browser /usr/bin/chromium]
 
 Two reports: MELD's 13,708 turns with the published measurements in words (the folder must hold ``meld/*_sent_emo.csv``
 and ``meld/*_audio_features.csv``; no clips), and the demo corpus with sound. ``--browser`` needs Playwright
@@ -21,12 +21,13 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from datasets import Dataset, DatasetDict, disable_progress_bars, load_dataset
+from datasets import DatasetDict, disable_progress_bars, load_dataset
+from figures import recorded
 
 from speechcue_hf import SpeechDescriber, describe_dataset, measure_dataset, write_dataset
 from speechcue_hf.corpora.joining import put_beside
+from speechcue_hf.cues.published import join_measurements
 from speechcue_hf.report.build import write_report
-from tests.cues import published_meld
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, CDPSession
@@ -36,20 +37,10 @@ REPEATS = 5
 
 def meld() -> DatasetDict:
     """Text and labels of the release beside the published measurements, described."""
-    release = load_dataset("speechcue/meld", data_dir=str(published_meld.folder()), verify=False)
-    splits = {"train": "train", "validation": "dev", "test": "test"}
-    measured = DatasetDict({split: with_measurements(release[split], file) for split, file in splits.items()})
+    folder = Path(os.environ["SPEECHCUE_CORPORA"]) / "meld"
+    release = load_dataset("speechcue/meld", data_dir=str(folder), verify=False)
+    measured = join_measurements(release, sorted(folder.glob("*_audio_features.csv")))
     return describe_dataset(measured, SpeechDescriber.fit(measured["train"]))
-
-
-def with_measurements(rows: Dataset, split: str) -> Dataset:
-    """Rows of the release with what was published of their clips; null where nothing was."""
-    published = published_meld.measured_rows(split)
-    names = list(published_meld.COLUMNS.values())
-    values = {row["utterance_id"].removesuffix(".wav"): row for row in published}
-    nothing = dict.fromkeys(names)
-    found = [values.get(name.removeprefix(f"{split}_"), nothing) for name in rows["utterance_id"]]
-    return put_beside(rows, Dataset.from_dict({name: [row[name] for row in found] for name in names}))
 
 
 def demo() -> DatasetDict:
@@ -103,7 +94,7 @@ def main() -> None:
     parser.add_argument("--browser", help="a Chromium that Playwright drives")
     parser.add_argument("-o", "--output", type=Path, help="keep the reports in this folder")
     arguments = parser.parse_args()
-    if published_meld.folder() is None:
+    if "SPEECHCUE_CORPORA" not in os.environ:
         sys.exit("set SPEECHCUE_CORPORA to the folder that holds meld/")
     disable_progress_bars()
     print(f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n")
@@ -122,4 +113,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded("report"):
+        main()

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset, load_dataset
+from figures import recorded
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from speechcue_hf import SpeechDescriber, build_prompts, describe_dataset
@@ -155,4 +156,5 @@ def print_times(
 
 
 if __name__ == "__main__":
-    main()
+    with recorded("scoring"):
+        main()

@@ -8,7 +8,7 @@ sentences of the test split are in no other split. Nothing is downloaded: the sp
 on a log-mel spectrogram, which, unlike the normalised samples that most encoders read, keeps the loudness; it is frozen
 and stays random. The language model is random as well and first learns, from text alone, to answer a question from
 facts that stand where the clip will stand: it knows no clip, as Llama knows none. Then the three stages follow as in
-``recipes/semollm``. Answers are generated and read strictly: one that does not state exactly one level of a cue counts
+``semollm/tiny``. Answers are generated and read strictly: one that does not state exactly one level of a cue counts
 as wrong for it. ``--epoch`` times an epoch with the encoder and with its states from the disk.
 What it printed stands in ``semollm.md``.
 """
@@ -28,6 +28,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset, DatasetDict, load_dataset
+from figures import recorded
 from peft import PeftModel
 from sklearn.metrics import accuracy_score
 from torch.nn.utils.rnn import pad_sequence
@@ -128,7 +129,7 @@ def run_seed(corpus: DatasetDict, folder: Path, seed: int) -> dict[str, Any]:
 
 
 def stage_settings(stage: int, folder: Path) -> StageSettings:
-    """As in ``recipes/semollm/tiny``, on the parts of this seed; one folder of states serves all stages."""
+    """As in ``semollm/tiny``, on the parts of this seed; one folder of states serves all stages."""
     parts = {
         "speech_encoder": str(folder / "parts" / SPEECH_ENCODER),
         "qformer": str(folder / "parts" / QFORMER),
@@ -323,4 +324,5 @@ def cpu_seconds(work: Callable[[], Any]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded("semollm_epoch" if "--epoch" in sys.argv else "semollm"):
+        main()

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset, disable_progress_bars, load_dataset
+from figures import recorded
 from scoring import spread_dialogues
 
 import speechcue_hf  # noqa: F401 - lets datasets know the corpora
@@ -137,4 +138,5 @@ def invalid(predictions: Sequence[Prediction]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded("server"):
+        main()

@@ -27,6 +27,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from trl import SFTConfig, SFTTrainer
 
 sys.path.insert(0, str(Path(__file__).parent))
+from figures import recorded
 from scoring import described_meld, long_dialogues, spread_dialogues
 
 from speechcue_hf import build_prompts
@@ -131,4 +132,5 @@ def make_trainer(
 
 if __name__ == "__main__":
     datasets.disable_progress_bars()
-    main()
+    with recorded("sharing"):
+        main()

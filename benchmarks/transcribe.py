@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 import soundfile
+from figures import recorded
 
 from speechcue_hf.evaluation.texts import transcript_error_rate
 from speechcue_hf.transcription.recognition import SpeechRecognizer
@@ -205,4 +206,5 @@ def boundary_f1(turns: Sequence[SpokenTurn], truth: Sequence[Truth]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with recorded("transcribe"):
+        main()

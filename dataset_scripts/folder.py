@@ -4,7 +4,8 @@
 # ///
 """From your own conversations to a dataset folder: ``python folder.py conversations data/conversations``.
 
-``docs/columns.md`` lists the columns of the metadata. The clips are embedded: the folder can be moved and pushed.
+``docs/reference/columns.md`` lists the columns of the metadata. The clips are embedded: the folder can be moved and
+pushed.
 """
 
 import argparse

@@ -5,7 +5,7 @@
 """Train BiosERC's encoder classifier on a dataset folder.
 
 accelerate launch --config_file recipes/accelerate_configs/cpu.yaml recipes/encoder.py \
-    --config recipes/bioserc/encoder/meld.yaml --dataset data/described --output_dir runs/encoder
+    --config bioserc/encoder/meld --dataset data/described --output_dir runs/encoder
 """
 
 from speechcue_hf.run_recipe import main

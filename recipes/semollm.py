@@ -5,7 +5,7 @@
 """Train one of SEmoLLM's three stages on clips and their captions.
 
 accelerate launch --config_file recipes/accelerate_configs/cpu.yaml recipes/semollm.py \
-    --config recipes/semollm/tiny/stage1.yaml --dataset data/described --captions data/captions --output_dir runs/stage1
+    --config semollm/tiny/stage1 --dataset data/described --captions data/captions --output_dir runs/stage1
 """
 
 from speechcue_hf.run_recipe import main

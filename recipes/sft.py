@@ -5,7 +5,7 @@
 """Fine-tune a chat model on a described dataset.
 
 accelerate launch --config_file recipes/accelerate_configs/cpu.yaml recipes/sft.py \
-    --config recipes/quickstart.yaml --dataset data/described --output_dir runs/tiny
+    --config quickstart --dataset data/described --output_dir runs/tiny
 """
 
 from speechcue_hf.run_recipe import main

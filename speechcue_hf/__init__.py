@@ -19,7 +19,7 @@ from lazy_loader import attach_stub
 
 from speechcue_hf.corpora.registration import register_corpora
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
 

@@ -1,23 +1,10 @@
-"""Fixtures that tests of several folders share: a described corpus of twelve tiny dialogues, and a Hub on loopback."""
+"""Fixtures that tests of several folders share: a described corpus of twelve tiny dialogues, and models on it."""
 
 import http.server
-import os
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-# Before datasets is imported: tests neither read nor fill the cache of whoever runs them.
-_CACHE = tempfile.TemporaryDirectory(prefix="speechcue-tests-", ignore_cleanup_errors=True)
-os.environ["HF_HOME"] = _CACHE.name
-
-# Before huggingface_hub is imported: every client speaks to a Hub of our own, so that no test reaches the network.
-from tests.hub.hub_server import TOKEN, Hub
-
-_HUB = Hub()
-os.environ |= {"HF_ENDPOINT": _HUB.endpoint, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
-os.environ.pop("HF_TOKEN", None)
 
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
@@ -25,9 +12,6 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from speechcue_hf.corpora.parquet import write_dataset
 from tests import recognizer_runs
 from tests.records import simple_describer
-
-# Tiny models are slower on several threads than on one, above all when the cores are busy.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 EMOTIONS = ("angry", "happy", "neutral")
 SAID = {"angry": "Leave me alone", "happy": "What a day", "neutral": "The bus is here"}
@@ -77,15 +61,6 @@ def described_folder(all_splits: DatasetDict, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """An empty Hub, which the test's clients are signed in to."""
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    _HUB.clear()
-    yield _HUB
-    _HUB.clear()
-
-
-@pytest.fixture
 def listener() -> Iterator[tuple[str, list[str]]]:
     """A server on loopback, and every request that it has seen."""
     seen: list[str] = []
@@ -105,6 +80,18 @@ def listener() -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.fixture(scope="session")
+def slow() -> None:
+    """What trains asks for this, so that every test that uses it is marked as slow."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that use what trains."""
+    for item in items:
+        if "slow" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
 def conversations(tmp_path_factory) -> Path:
     return recognizer_runs.write_conversations(tmp_path_factory.mktemp("raw") / "conversations")
 
@@ -120,18 +107,18 @@ def told(described_conversations, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def chat(told, tmp_path_factory) -> Path:
+def chat(told, tmp_path_factory, slow) -> Path:
     """An adapter that is told descriptions and biographies, with its predictions of the test split."""
     return recognizer_runs.train_chat(told, tmp_path_factory.mktemp("chat") / "run", prompt="speechcue_biography")
 
 
 @pytest.fixture(scope="session")
-def encoder(described_conversations, tmp_path_factory) -> Path:
+def encoder(described_conversations, tmp_path_factory, slow) -> Path:
     """An encoder classifier that reads z-scores, with its predictions of the test split."""
     return recognizer_runs.train_encoder(described_conversations, tmp_path_factory.mktemp("encoder") / "run")
 
 
 @pytest.fixture(scope="session")
-def speech(tmp_path_factory) -> Path:
+def speech(tmp_path_factory, slow) -> Path:
     """A corpus of buzzes, and a SEmoLLM of three stages with its predictions of the test split."""
     return recognizer_runs.train_speech(tmp_path_factory.mktemp("speech"))

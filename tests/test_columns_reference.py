@@ -1,4 +1,4 @@
-"""``docs/columns.md`` names every column that a user meets."""
+"""``docs/reference/columns.md`` names every column that a user meets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from speechcue_hf.corpora import (
 from speechcue_hf.corpora.schema import AUDIO_STATUSES, utterance_features
 from speechcue_hf.cues.table import measurement_columns
 
-REFERENCE = (Path(__file__).parents[1] / "docs" / "columns.md").read_text(encoding="utf-8")
+REFERENCE = (Path(__file__).parents[1] / "docs" / "reference" / "columns.md").read_text(encoding="utf-8")
 
 
 def test_every_column_is_in_the_reference() -> None:

@@ -32,6 +32,8 @@ from speechcue_hf.records import (
 )
 from tests.corpora import test_emorynlp, trees
 
+pytestmark = pytest.mark.slow
+
 FROZEN = Path(__file__).parent / "upgrade" / "0.1.0"
 WRONG = [None, True, -1, 10**30, 1e308, "x", "\ud800", [], ["a"], [None], {}, {"a": {"b": []}}]
 NOT_JSON = [

@@ -28,9 +28,8 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 def examples() -> list[doctest.DocTest]:
     found = []
     for module in pkgutil.walk_packages(speechcue_hf.__path__, "speechcue_hf."):
-        if not module.name.startswith("speechcue_hf.recipes"):
-            imported = importlib.import_module(module.name)
-            found += [test for test in doctest.DocTestFinder().find(imported, module.name) if test.examples]
+        imported = importlib.import_module(module.name)
+        found += [test for test in doctest.DocTestFinder().find(imported, module.name) if test.examples]
     return found
 
 

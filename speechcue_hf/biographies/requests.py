@@ -90,7 +90,9 @@ def dialogues_of(rows: Dataset | Mapping[str, Sequence[Any]]) -> list[list[Row]]
         )
     columns = rows.column_names if isinstance(rows, Dataset) else list(rows)
     if missing := [column for column in NEEDED_COLUMNS if column not in columns]:
-        raise CorpusError(f"biographies need the columns {missing}, which the dataset lacks: see docs/columns.md")
+        raise CorpusError(
+            f"biographies need the columns {missing}, which the dataset lacks: see docs/reference/columns.md"
+        )
     spans = split_dialogues(rows) if isinstance(rows, Dataset) else dialogues(rows)
     values = zip(*(rows[column][:] for column in NEEDED_COLUMNS), strict=True)
     entries = [dict(zip(NEEDED_COLUMNS, entry, strict=True)) for entry in values]

@@ -28,7 +28,7 @@ BIOGRAPHY_FEATURES = Features(
         "biography_key": Value("string"),
     }
 )
-"""The columns that biographies come in; ``docs/columns.md`` says what they mean."""
+"""The columns that biographies come in; ``docs/reference/columns.md`` says what they mean."""
 
 
 class BiographyWriter:

@@ -1,4 +1,4 @@
-"""Captions of a dataset: one row per utterance and task, in the columns that ``docs/columns.md`` lists.
+"""Captions of a dataset: one row per utterance and task, in the columns that ``docs/reference/columns.md`` lists.
 
 The audio itself is not repeated: it is found by ``utterance_id``.
 """

@@ -1,8 +1,8 @@
 """Anybody's conversations: a ``metadata.csv``, ``.jsonl`` or ``.parquet`` beside the clips.
 
 One row of the metadata is one utterance. The file lies in the folder itself (splits from its ``split`` column, else
-all ``train``), or there is one in each of ``train/``, ``validation/`` and ``test/``; ``docs/columns.md`` lists the
-columns.
+all ``train``), or there is one in each of ``train/``, ``validation/`` and ``test/``; ``docs/reference/columns.md``
+lists the columns.
 """
 
 from __future__ import annotations

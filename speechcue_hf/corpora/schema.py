@@ -1,6 +1,6 @@
 """One row per utterance: what a corpus reader returns and the columns that every loader shares.
 
-``docs/columns.md`` is the reference for users.
+``docs/reference/columns.md`` is the reference for users.
 """
 
 from __future__ import annotations

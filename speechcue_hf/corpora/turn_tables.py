@@ -1,7 +1,8 @@
 """Turn tables as people have them: who speaks when in a recording, and perhaps what, in the formats of other programs.
 
-Each format has one function, which gives a row for each turn with the columns of ``docs/columns.md``. Formats that hold
-the turns of several recordings name them in ``file_name``; a table of one recording has its name or is given with it.
+Each format has one function, which gives a row for each turn with the columns of ``docs/reference/columns.md``. Formats
+that hold the turns of several recordings name them in ``file_name``; a table of one recording has its name or is given
+with it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def read_turns(file: Path) -> list[Row]:
         file: RTTM, Praat TextGrid, SubRip, WebVTT, ELAN, labels of Audacity (``.txt``), JSON of WhisperX,
             faster-whisper, OpenAI, whisper.cpp or transformers, ``segments`` of Kaldi, a manifest of lhotse
             (supervisions or cuts, ``.jsonl`` or ``.jsonl.gz``), or csv, tsv, jsonl or Parquet with the columns of
-            ``docs/columns.md``.
+            ``docs/reference/columns.md``.
 
     Returns:
         A row for each turn, with ``start`` and ``end`` in s and what else the table says.
@@ -201,14 +202,14 @@ def _rttm(file: Path) -> list[Row]:
 
 def _textgrid(file: Path) -> list[Row]:
     """Praat's TextGrid, read by Praat: an interval tier for each speaker, whose labels are what is said."""
-    import parselmouth
-    from parselmouth.praat import call
+    from speechcue_hf import praat
+    from speechcue_hf.praat import call
 
     # Praat opens sounds and other things, too.
     if b"TextGrid" not in file.read_bytes()[:200].replace(b"\0", b""):
         raise ValueError("it does not say that it is a TextGrid")
     try:
-        grid = parselmouth.read(str(file))
+        grid = praat.read(str(file))
         tiers = [
             number
             for number in range(1, int(call(grid, "Get number of tiers")) + 1)
@@ -216,7 +217,7 @@ def _textgrid(file: Path) -> list[Row]:
         ]
         named = {number: call(grid, "Get tier name", number) for number in tiers}
         intervals = {number: _intervals(grid, number) for number in tiers}
-    except parselmouth.PraatError as error:
+    except praat.PraatError as error:
         raise ValueError(" ".join(str(error).split())) from error
     speakers = {number: name for number, name in named.items() if _last_word(name) not in _WORD_TIERS}
     if tiers and not speakers:
@@ -235,7 +236,7 @@ def _textgrid(file: Path) -> list[Row]:
 
 def _intervals(grid: Any, tier: int) -> list[tuple[float, float, str]]:
     """Intervals of a tier with a label, in s."""
-    from parselmouth.praat import call
+    from speechcue_hf.praat import call
 
     labels = [
         call(grid, "Get label of interval", tier, it + 1) for it in range(call(grid, "Get number of intervals", tier))
@@ -407,7 +408,7 @@ _MANIFESTS = (".jsonl", ".jsonl.gz")
 
 
 def _manifest(file: Path) -> list[Row]:
-    """Lines of JSON: supervisions or cuts of lhotse, or rows with the columns of ``docs/columns.md``."""
+    """Lines of JSON: supervisions or cuts of lhotse, or rows with the columns of ``docs/reference/columns.md``."""
     entries = _json_lines(file)
     if all("recording_id" in it and "duration" in it for it in entries):
         named = file.with_name(file.name.replace("supervisions", "recordings"))
@@ -461,7 +462,7 @@ def _supervision(said: Mapping[str, Any], file_name: str, offset: float) -> Row:
 
 
 def _own(file: Path) -> list[Row]:
-    """A table with the columns of ``docs/columns.md``."""
+    """A table with the columns of ``docs/reference/columns.md``."""
     return [dict(row) for row in read_table(file).rows]
 
 

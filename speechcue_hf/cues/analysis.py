@@ -37,7 +37,7 @@ from speechcue_hf.cues.voice import (
 from speechcue_hf.errors import AudioError
 
 if TYPE_CHECKING:
-    import parselmouth
+    from speechcue_hf import praat
 
 Values: TypeAlias = dict[str, float | None]
 Measured: TypeAlias = tuple[Values, str | None]
@@ -63,11 +63,11 @@ class Speech:
     clip: Clip
 
     @cached_property
-    def sound(self) -> parselmouth.Sound:
+    def sound(self) -> praat.Sound:
         """One channel at 16 kHz."""
-        import parselmouth
+        from speechcue_hf import praat
 
-        return parselmouth.Sound(resample_poly(one_channel(self.clip.samples), RATE, self.clip.rate), RATE)
+        return praat.Sound(resample_poly(one_channel(self.clip.samples), RATE, self.clip.rate), RATE)
 
     @cached_property
     def silence(self) -> FloatArray:
@@ -82,11 +82,11 @@ class Speech:
         return levels
 
     @cached_property
-    def pitch(self) -> parselmouth.Pitch | None:
+    def pitch(self) -> praat.Pitch | None:
         """F0 in steps of 10 ms; None when no frame is voiced."""
-        import parselmouth
+        from speechcue_hf import praat
 
-        return two_pass_pitch(parselmouth.Sound(resample_poly(self.sound.values[0], _PITCH_RATE, RATE), _PITCH_RATE))
+        return two_pass_pitch(praat.Sound(resample_poly(self.sound.values[0], _PITCH_RATE, RATE), _PITCH_RATE))
 
 
 class Curves(NamedTuple):
@@ -180,14 +180,14 @@ def measure_all(
     Returns:
         All values, and the reasons of those that lack some.
     """
-    import parselmouth
+    from speechcue_hf import praat
 
     values: Values = {}
     reasons = []
     for name, measure in measures:
         try:
             measured, reason = measure(subject)
-        except parselmouth.PraatError as error:
+        except praat.PraatError as error:
             # The first line says what was wrong, the others what to click.
             measured, reason = {}, str(error).splitlines()[0].rstrip(".")
         values.update(measured)

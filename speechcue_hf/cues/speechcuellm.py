@@ -15,7 +15,7 @@ from speechcue_hf.cues.syllables import BELOW_PEAK, DIP, Rhythm, select_nuclei, 
 from speechcue_hf.cues.voice import voiced_frequencies
 
 if TYPE_CHECKING:
-    import parselmouth
+    from speechcue_hf import praat
 
 LONGEST = 600.0
 """In s. The longest clip of MELD lasts 305; each minute of a file at 16 kHz takes Praat 2 s and tens of MB."""
@@ -42,34 +42,34 @@ def measure_like_paper(clip: Clip, groups: tuple[str, ...]) -> tuple[Values, lis
         frame, pitch range and variation are 0, as published. A file beyond ``LONGEST`` has its duration only, because
         the numbers of a part of it would not be the paper's.
     """
-    import parselmouth
+    from speechcue_hf import praat
 
     if clip.duration > LONGEST:
         return {"duration_s": clip.duration}, [f"longer than {LONGEST:g} s: not measured"]
-    sound = parselmouth.Sound(clip.samples, clip.rate)
+    sound = praat.Sound(clip.samples, clip.rate)
     values, reasons = measure_all([(group, _MEASURES[group]) for group in groups], sound)
     return {"duration_s": sound.duration, **values}, reasons
 
 
-def _loudness(sound: parselmouth.Sound) -> Measured:
+def _loudness(sound: praat.Sound) -> Measured:
     levels = sound.to_intensity().values[0]
     return {"intensity_mean_db": energy_mean(levels), "intensity_sd_db": float(levels.std())}, None
 
 
-def _pitch(sound: parselmouth.Sound) -> Measured:
+def _pitch(sound: praat.Sound) -> Measured:
     f0 = voiced_frequencies(sound.to_pitch())
     if not len(f0):
         return {"f0_mean_hz": None, "f0_sd_hz": 0.0, "f0_range_hz": 0.0}, "no voiced frames"
     return {"f0_mean_hz": float(f0.mean()), "f0_sd_hz": float(f0.std()), "f0_range_hz": float(np.ptp(f0))}, None
 
 
-def _rhythm(sound: parselmouth.Sound) -> Measured:
+def _rhythm(sound: praat.Sound) -> Measured:
     rhythm = _find_rhythm(sound)
     rate = rhythm.articulation_rate if rhythm else None
     return {"articulation_rate_per_s": rate}, "no syllable nucleus" if rate is None else None
 
 
-def _hnr(sound: parselmouth.Sound) -> Measured:
+def _hnr(sound: praat.Sound) -> Measured:
     frames = sound.to_harmonicity_cc().values[0]
     # Praat marks frames without any periodicity by -200 dB.
     periodic = frames[frames > -200]
@@ -78,7 +78,7 @@ def _hnr(sound: parselmouth.Sound) -> Measured:
     return {"hnr_mean_db": float(periodic.mean())}, None
 
 
-def _find_rhythm(sound: parselmouth.Sound) -> Rhythm | None:
+def _find_rhythm(sound: praat.Sound) -> Rhythm | None:
     """Peaks of intensity followed by a dip of 2 dB, voiced, within speech, the last never; looked up in arrays."""
     intensity = sound.to_intensity(50)
     levels = intensity.values[0]
@@ -118,16 +118,16 @@ def _inner_peaks(values: FloatArray) -> IntArray:
     return np.flatnonzero((values[1:-1] > values[:-2]) & (values[1:-1] >= values[2:])) + 1
 
 
-def _peaks(intensity: parselmouth.Intensity, above: float) -> tuple[FloatArray, FloatArray]:
+def _peaks(intensity: praat.Intensity, above: float) -> tuple[FloatArray, FloatArray]:
     """Times (s) and levels (dB) of the maxima of an intensity contour that exceed a threshold."""
-    import parselmouth
-    from parselmouth.praat import run
+    from speechcue_hf import praat
+    from speechcue_hf.praat import run
 
     levels = intensity.values[0]
     if not len(_inner_peaks(levels)):
         return np.zeros(0), np.zeros(0)
     # As `Down to Matrix` and `To Sound (slice)` make it: each call of Praat costs a tenth of a millisecond.
-    contour = parselmouth.Sound(levels, 1 / intensity.dx, intensity.x1 - intensity.dx / 2)
+    contour = praat.Sound(levels, 1 / intensity.dx, intensity.x1 - intensity.dx / 2)
     (points,) = run(contour, 'To PointProcess (extrema): 1, "yes", "no", "Sinc70"\nTo Matrix')
     times: FloatArray = points.values[0]
     heights = _cubic(levels, (times - intensity.x1) / intensity.dx)
@@ -150,7 +150,7 @@ def _cubic(values: FloatArray, positions: FloatArray) -> FloatArray:
     return interpolated
 
 
-def _dips_after(intensity: parselmouth.Intensity, times: FloatArray, levels: FloatArray) -> BoolArray:
+def _dips_after(intensity: praat.Intensity, times: FloatArray, levels: FloatArray) -> BoolArray:
     """Which peaks are followed by a dip of 2 dB before the next peak; False for the last one."""
     values = intensity.values[0]
     position = (times - intensity.x1) / intensity.dx
@@ -160,7 +160,7 @@ def _dips_after(intensity: parselmouth.Intensity, times: FloatArray, levels: Flo
     return np.append(np.abs(levels[:-1] - dips) > DIP, False)
 
 
-_MEASURES: dict[str, Callable[[parselmouth.Sound], Measured]] = {
+_MEASURES: dict[str, Callable[[praat.Sound], Measured]] = {
     "loudness": _loudness,
     "pitch": _pitch,
     "rhythm": _rhythm,

@@ -10,7 +10,7 @@ from scipy.signal import find_peaks
 from speechcue_hf.cues.levels import BoolArray, FloatArray
 
 if TYPE_CHECKING:
-    import parselmouth
+    from speechcue_hf import praat
 
 DIP = 2.0
 """In dB: how far the intensity must sink beside a peak for the peak to be a syllable of its own."""
@@ -57,7 +57,7 @@ class Rhythm(NamedTuple):
         return pauses
 
 
-def find_rhythm(sound: parselmouth.Sound, voicing: parselmouth.Pitch) -> Rhythm | None:
+def find_rhythm(sound: praat.Sound, voicing: praat.Pitch) -> Rhythm | None:
     """Find syllable nuclei: peaks of intensity with a dip of 2 dB on both sides, voiced, within speech.
 
     The criterion of de Jong & Wempe (2009), Behavior Research Methods 41, read as topographic prominence: the level
@@ -97,7 +97,7 @@ def inside(times: FloatArray, stretches: FloatArray) -> BoolArray:
     return started > ended
 
 
-def select_nuclei(times: FloatArray, sounding: FloatArray, voicing: parselmouth.Pitch) -> FloatArray:
+def select_nuclei(times: FloatArray, sounding: FloatArray, voicing: praat.Pitch) -> FloatArray:
     """The times, of shape ``(times,)`` in s, that lie within speech and next to a voiced frame."""
     voiced = voicing.selected_array["frequency"] > 0
     # Praat's pitch has a value wherever the nearest frame is voiced.
@@ -108,7 +108,7 @@ def select_nuclei(times: FloatArray, sounding: FloatArray, voicing: parselmouth.
     return nuclei
 
 
-def sounding_stretches(intensity: parselmouth.Intensity, threshold: float, shortest_pause: float) -> FloatArray:
+def sounding_stretches(intensity: praat.Intensity, threshold: float, shortest_pause: float) -> FloatArray:
     """Stretches of speech as Praat's ``To TextGrid (silences)`` finds them: short sounds go first, then short pauses.
 
     In arrays, because the four Praat commands it takes cost half a millisecond per clip.

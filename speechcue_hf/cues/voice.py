@@ -11,7 +11,7 @@ import numpy as np
 from speechcue_hf.cues.levels import FloatArray
 
 if TYPE_CHECKING:
-    import parselmouth
+    from speechcue_hf import praat
 
 _COARSE_STEP, _FINE_STEP = 0.04, 0.01
 """In s, of the first and the second pass."""
@@ -28,7 +28,7 @@ _BANDS = 315 * 2 ** (np.arange(11) / 3)
 _WINDOW = 512
 
 
-def two_pass_pitch(sound: parselmouth.Sound) -> parselmouth.Pitch | None:
+def two_pass_pitch(sound: praat.Sound) -> praat.Pitch | None:
     """F0 by autocorrelation, searched in a range that the voice itself sets.
 
     A first, coarse pass over 40–700 Hz gives the quartiles; the second looks from 0.75 q25 to 2.5 q75, the range for
@@ -57,13 +57,13 @@ def two_pass_pitch(sound: parselmouth.Sound) -> parselmouth.Pitch | None:
     return pitch if len(voiced_frequencies(pitch)) else None
 
 
-def voiced_frequencies(pitch: parselmouth.Pitch) -> FloatArray:
+def voiced_frequencies(pitch: praat.Pitch) -> FloatArray:
     """F0 of the voiced frames in Hz, shape ``(voiced frames,)``."""
     frequencies: FloatArray = pitch.selected_array["frequency"]
     return frequencies[frequencies > 0]
 
 
-def pitch_statistics(pitch: parselmouth.Pitch) -> dict[str, float | None]:
+def pitch_statistics(pitch: praat.Pitch) -> dict[str, float | None]:
     """Where the voice lies and how much it moves.
 
     Args:
@@ -90,7 +90,7 @@ def pitch_statistics(pitch: parselmouth.Pitch) -> dict[str, float | None]:
     }
 
 
-def jitter_and_shimmer(sound: parselmouth.Sound, pitch: parselmouth.Pitch) -> tuple[float | None, float | None]:
+def jitter_and_shimmer(sound: praat.Sound, pitch: praat.Pitch) -> tuple[float | None, float | None]:
     """Cycle-to-cycle variation of period and of amplitude, local, as Praat defines them.
 
     Source: the Praat manual, "Voice 2. Jitter" and "Voice 3. Shimmer"; periods by cross-correlation along ``pitch``.
@@ -102,7 +102,7 @@ def jitter_and_shimmer(sound: parselmouth.Sound, pitch: parselmouth.Pitch) -> tu
     Returns:
         Jitter and shimmer as ratios (0.01 is 1 %), each None where there are too few periods in a row.
     """
-    from parselmouth.praat import call
+    from speechcue_hf.praat import call
 
     periods = call([sound, pitch], "To PointProcess (cc)")
     limits = (0, 0, _SHORTEST_PERIOD, _LONGEST_PERIOD, _PERIOD_FACTOR)
@@ -136,7 +136,7 @@ def spectral_tilt(samples: FloatArray, rate: float) -> float | None:
     return _slope(np.log2(_BANDS), 10 * np.log10(densities)) if densities.all() else None
 
 
-def harmonics_to_noise(sound: parselmouth.Sound) -> float | None:
+def harmonics_to_noise(sound: praat.Sound) -> float | None:
     """Mean harmonics-to-noise ratio by cross-correlation, without the costly refinement of Praat's own harmonicity.
 
     The strength r of the best of three candidates is read as ``10 log10(r / (1 - r))``; on speech the mean stays within
@@ -154,7 +154,7 @@ def harmonics_to_noise(sound: parselmouth.Sound) -> float | None:
     return float(np.mean(10 * np.log10(strengths / (1 - strengths)))) if len(strengths) else None
 
 
-def _final_contour(pitch: parselmouth.Pitch) -> float | None:
+def _final_contour(pitch: praat.Pitch) -> float | None:
     """Slope of F0 over the last 300 ms of voicing: rising in questions, falling in statements."""
     frequencies = pitch.selected_array["frequency"]
     voiced = np.flatnonzero(frequencies)

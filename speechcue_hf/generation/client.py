@@ -11,7 +11,7 @@ import asyncio
 import json
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib import import_module
@@ -233,7 +233,7 @@ class ServerClient:
         """Make one request within its deadline, in a loop of this thread's own; again where the server says how."""
         while True:
             body = self.adaptions.applied(self._body(call))
-            response = asyncio.run(asyncio.wait_for(self._post(call.path, body), self._timeout))
+            response = _finished(asyncio.wait_for(self._post(call.path, body), self._timeout))
             values, problem = _parsed(response.content)
             if 200 <= response.status < 300:
                 break
@@ -319,6 +319,16 @@ class ServerClient:
     def _settings(self) -> set[str]:
         """The fields of a request that can be left out."""
         return {"max_tokens", "temperature", "top_p", "seed", *self._fields}
+
+
+def _finished(work: Coroutine[Any, Any, _Response]) -> _Response:
+    """Run a request to its end, in another thread where this one's loop runs already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def _parsed(content: bytes) -> tuple[Any, Failure | None]:

@@ -19,7 +19,7 @@ from speechcue_hf.hub.reading import read_table
 from speechcue_hf.hub.run_records import SEEDS_FILES, RunRecords, best_run, read_run, without_speaker_names
 from speechcue_hf.hub.scan import check_files
 from speechcue_hf.hub.upload import commit_files, own_file, repository
-from speechcue_hf.models.base import HUB_ID, TINY_MODEL
+from speechcue_hf.models.base import HUB_ID, TINY_MODEL, leads_elsewhere
 from speechcue_hf.records import (
     BASE_MODEL_FOLDER,
     BIOGRAPHIES_FILE,
@@ -189,7 +189,7 @@ def _model_files(run: Path) -> dict[str, Path]:
     base = read_json(run / "adapter_config.json", TrainingRecord.FIX).get("base_model_name_or_path")
     if not isinstance(base, str):
         raise PublishingError(f"{run.name}/adapter_config.json names no base_model_name_or_path: {TrainingRecord.FIX}")
-    if base == BASE_MODEL_FOLDER and not (run / base).is_symlink():
+    if base == BASE_MODEL_FOLDER and not leads_elsewhere(run / base):
         return files | {f"{base}/{name}": path for name, path in _files_of(run / base).items()}
     if base == BASE_MODEL_FOLDER or not HUB_ID.fullmatch(base):
         raise PublishingError(

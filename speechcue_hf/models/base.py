@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +47,7 @@ def place_base_model(name: str, output: Path, texts: Iterable[str], seed: int) -
         return name
     output.mkdir(parents=True, exist_ok=True)
     # A link whose model is gone counts as there: it is not replaced without a word.
-    if beside.exists() or beside.is_symlink():
+    if os.path.lexists(beside):
         if beside.resolve() != (output.resolve() / BASE_MODEL_FOLDER if name == TINY_MODEL else Path(name).resolve()):
             raise TrainingError(f"{output.name} already holds a run on another base model: give another --output_dir")
     elif name == TINY_MODEL:
@@ -55,8 +57,29 @@ def place_base_model(name: str, output: Path, texts: Iterable[str], seed: int) -
         model.save_pretrained(beside)
         tokenizer.save_pretrained(beside)
     else:
-        beside.symlink_to(Path(name).resolve(), target_is_directory=True)
+        _link(beside, Path(name).resolve())
     return str(beside)
+
+
+def leads_elsewhere(folder: Path) -> bool:
+    """Whether a folder is a link of any kind, also to a folder that is gone.
+
+    Example:
+        >>> leads_elsewhere(Path.cwd())
+        False
+    """
+    return folder.resolve() != folder.parent.resolve() / folder.name
+
+
+def _link(place: Path, folder: Path) -> None:
+    """Let a place lead to a folder."""
+    if sys.platform == "win32":
+        # A junction: few users of Windows have the right to make symbolic links.
+        import _winapi
+
+        _winapi.CreateJunction(str(folder), str(place))
+    else:
+        place.symlink_to(folder, target_is_directory=True)
 
 
 def is_gguf(name: str | Path) -> bool:

@@ -155,11 +155,9 @@ def _classes(kind: Kind) -> tuple[type, type, type]:
 
 @cache
 def packaged_recipes() -> dict[str, Path]:
-    """The recipes of this package, or of a checkout: name → file, in order."""
-    packaged = Path(str(files("speechcue_hf"))) / "recipes"
-    folder = packaged if packaged.is_dir() else packaged.parents[1] / "recipes"
-    found = sorted(path for path in folder.rglob("*.yaml") if "accelerate_configs" not in path.parts)
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
+    """The recipes of this package: name → file, in order."""
+    folder = Path(str(files("speechcue_hf"))) / "recipes"
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.yaml"))}
 
 
 def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,8 @@ from speechcue_hf.quickstart import OTHERS, OWN, TRIALS, WITHOUT, quickstart
 
 ROWS = {"train": 324, "validation": 72, "test": 108}
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

@@ -10,6 +10,8 @@ from speechcue_hf.commands import train
 from speechcue_hf.training.recipes import parse_recipe
 from tests.models.bioserc.tiny_encoders import save_tiny_encoder
 
+pytestmark = pytest.mark.slow
+
 RECIPE = """
 model_name_or_path: tiny
 num_train_epochs: 1

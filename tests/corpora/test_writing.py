@@ -14,6 +14,8 @@ from speechcue_hf.corpora.writing import PUBLISHING, STATE_FILE, UNFINISHED, joi
 from speechcue_hf.errors import CorpusError
 from speechcue_hf.records import CORPUS_FILE, CorpusIdentity, carry_records, read_record, write_json
 
+pytestmark = pytest.mark.slow
+
 COMMAND = "speechcue measure data/meld -o data/measured --shard N --num-shards 3"
 
 

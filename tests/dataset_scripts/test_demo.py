@@ -21,6 +21,8 @@ from huggingface_hub import DatasetCard
 from speechcue_hf.corpora.demo import DEMO_FOLDER
 from tests.hub.hub_server import Hub
 
+pytestmark = pytest.mark.slow
+
 MAKER = Path(__file__).parents[2] / "dataset_scripts" / "demo.py"
 TIMES = ("start", "end")
 

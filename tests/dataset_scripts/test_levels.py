@@ -12,6 +12,8 @@ import pytest
 
 from speechcue_hf.cues.measure import measure_speech
 
+pytestmark = pytest.mark.slow
+
 MAKER = Path(__file__).parents[2] / "dataset_scripts" / "levels.py"
 MEASURED = {
     "pitch": ("f0_median_hz", ("low", "normal", "high")),

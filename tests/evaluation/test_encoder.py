@@ -25,6 +25,8 @@ from speechcue_hf.training.arguments import DataSettings, EncoderSettings, Encod
 from speechcue_hf.training.recipes import Recipe, train_recipe
 from tests.models.bioserc.tiny_encoders import save_tiny_encoder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def dataset_folder(all_splits: DatasetDict, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import json
 import re
@@ -18,6 +19,7 @@ from speechcue_hf.biographies.cleaning import clean_biography
 from speechcue_hf.errors import GenerationError
 from speechcue_hf.generation.answer import ONLY_REASONING
 from speechcue_hf.generation.cleaning import STILL_REASONING
+from speechcue_hf.generation.client import ServerCall, ServerClient
 from speechcue_hf.generation.request import GenerationSettings
 from speechcue_hf.generation.server import ServerGenerator
 from speechcue_hf.generation.store import EMPTY, generate_missing, open_store
@@ -147,6 +149,16 @@ def test_one_deadline_holds_for_a_whole_request(serve, fault):
     once = RetryPolicy(retries=0)
     [answer] = write(serve(faults={QUESTIONS[0]: [fault]}), REQUESTS[:1], timeout=0.5, retries=once).values()
     assert (answer.text, answer.reason) == (None, "the server did not answer in time")
+
+
+def test_a_notebook_whose_loop_is_running_gets_answers(serve):
+    client = ServerClient("tiny", base_url=serve().base_url, timeout=10, retries=HURRIED)
+    call = ServerCall("a", "chat/completions", {"messages": [*REQUESTS[0].messages]}, lambda key, values: values)
+
+    async def cell():
+        return client.try_out(call)
+
+    assert asyncio.run(cell())["choices"]
 
 
 def test_a_redirect_is_not_followed(serve):

@@ -46,7 +46,7 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory, slow) -> Path:
     """A run: a tiny adapter after two steps. Copy it to write into it."""
     from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings
     from speechcue_hf.training.recipes import Recipe, train_recipe

@@ -19,6 +19,8 @@ from speechcue_hf.prompts.encoding import completions_as_text, encode_completion
 from speechcue_hf.prompts.specification import load_prompt
 from tests.prompts.chat_templates import KNOWN, known_tokenizer
 
+pytestmark = pytest.mark.slow
+
 MODEL = Path(__file__).parents[1] / "upgrade" / "0.1.0" / "models" / "chat"
 NAME = "speechcue_described"
 

@@ -8,6 +8,8 @@ from speechcue_hf.hub.upload import commit_files, repository
 from speechcue_hf.retries import RetryPolicy
 from tests.hub.hub_server import TOKEN, Fault, Hub
 
+pytestmark = pytest.mark.slow
+
 NAME = "tester/cues"
 FAST = RetryPolicy(retries=3, first_wait=0.0)
 FILES = {"README.md": b"# Cues\n", "cues/test-00000-of-00001.parquet": b"rows " * 1000}

@@ -13,6 +13,8 @@ from tests.tiny_chat import LABELS, LINES, make_model
 
 from ..cues import published_meld
 
+pytestmark = pytest.mark.slow
+
 MELD = ["neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"]
 
 

@@ -1,9 +1,12 @@
+import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from speechcue_hf.errors import TrainingError
-from speechcue_hf.models.base import base_model_name, original_name, place_base_model
+from speechcue_hf.models.base import base_model_name, leads_elsewhere, original_name, place_base_model
 from speechcue_hf.models.loading import load_model
 
 TEXTS = ["Ann: hello", "happy"]
@@ -30,6 +33,22 @@ def test_local_model_is_linked_and_not_mistaken_for_another(tmp_path: Path) -> N
     for other in (models[1], "tiny"):
         with pytest.raises(TrainingError, match="run already holds a run on another base model"):
             place_base_model(other, tmp_path / "run", TEXTS, seed=0)
+
+
+def test_a_link_leads_elsewhere_also_to_what_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "model")
+    (tmp_path / "broken").symlink_to(tmp_path / "gone")
+    assert [leads_elsewhere(tmp_path / name) for name in ("model", "link", "broken")] == [False, True, True]
+
+
+def test_windows_makes_a_junction_which_needs_no_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "_winapi", SimpleNamespace(CreateJunction=os.symlink))
+    monkeypatch.setattr(Path, "symlink_to", None)
+    linked = place_base_model(str(tmp_path / "model"), tmp_path / "run", TEXTS, seed=0)
+    assert Path(linked).resolve() == tmp_path / "model"
 
 
 def test_a_model_in_the_cache_of_the_hub_has_its_id(tmp_path):

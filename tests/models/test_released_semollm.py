@@ -31,6 +31,8 @@ from speechcue_hf.training.semollm_batches import AnswerCollator
 from tests.models.semollm.reference import speech_tokens
 from tests.models.sentencepiece_llama import write_sentencepiece_llama
 
+pytestmark = pytest.mark.slow
+
 PROMPT = "Please describe the pitch, speed, and volume in the audio."
 ANSWER = "The female is saying 'I like it' with high pitch, normal speed and loud volume."
 CLIP = (0.02 + 0.3 * np.sin(np.arange(8_000) * 0.1)).astype(np.float32)

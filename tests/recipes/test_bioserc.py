@@ -25,7 +25,9 @@ from speechcue_hf.provenance import Provenance
 from speechcue_hf.records import BiographiesRecord, find_record, read_record
 from speechcue_hf.training.recipes import parse_recipe, train_recipe
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "bioserc" / "smollm2-135m" / "qlora_meld.yaml"
+pytestmark = pytest.mark.slow
+
+RECIPE = Path(__file__).parents[2] / "speechcue_hf" / "recipes" / "bioserc" / "smollm2-135m" / "qlora_meld.yaml"
 SMALL = ["--model_name_or_path", "tiny", "--load_in_4bit", "false", "--num_train_epochs", "1", "--disable_tqdm", "true"]
 EMOTIONS = ["angry", "happy", "neutral"]
 

@@ -14,7 +14,8 @@ from speechcue_hf.models.bioserc import BiosErcConfig
 from speechcue_hf.training.recipes import parse_recipe
 from tests.models.bioserc.tiny_encoders import save_tiny_encoder
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+ROOT = Path(__file__).parents[2]
+RECIPES = ROOT / "speechcue_hf" / "recipes"
 CORPORA = ("iemocap", "meld", "emorynlp")
 PAPER = sorted(it for it in (RECIPES / "bioserc" / "encoder").glob("*.yaml") if it.stem.startswith(CORPORA))
 FUSION = {"": "none", "_static": "static", "_attention": "attention", "_history": "none"}
@@ -70,7 +71,7 @@ def test_recipe_trains_as_users_start_it(
     line += ["--output_dir", str(tmp_path / "run"), "--encoder", str(encoder), "--num_attention_heads", "4"]
     line += ["--frozen_layers", "1", "--num_train_epochs", "1", "--seeds", "1", "--disable_tqdm", "true"]
     monkeypatch.setattr(sys, "argv", ["encoder.py", *line])
-    runpy.run_path(str(RECIPES / "encoder.py"), run_name="__main__")
+    runpy.run_path(str(ROOT / "recipes" / "encoder.py"), run_name="__main__")
     record = json.loads((tmp_path / "run" / "seed-1" / "training.json").read_text())
     assert record["describer_sha256"] is not None
     assert (tmp_path / "run" / "seed-1" / "describer.json").is_file()

@@ -8,6 +8,8 @@ from datasets import Audio, Dataset, Features, Value, load_dataset
 from speechcue_hf.cues.measure import measure_dataset
 from tests.cues.measure_clips import as_bytes, voice
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ray")
 REPOSITORY = Path(__file__).parents[2]
 

@@ -11,7 +11,8 @@ from speechcue_hf.prompts.specification import load_prompt
 from speechcue_hf.training.arguments import ModelSettings, TrainingSettings
 from speechcue_hf.training.recipes import packaged_recipes, parse_recipe
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+ROOT = Path(__file__).parents[2]
+RECIPES = ROOT / "speechcue_hf" / "recipes"
 SPEECHCUELLM = sorted((RECIPES / "speechcuellm").rglob("*.yaml"))
 BIOSERC = sorted((RECIPES / "bioserc").glob("*/qlora_*.yaml"))
 
@@ -25,7 +26,7 @@ def settings_of(path: Path, output: Path, *more: str) -> tuple[Any, ModelSetting
 def test_every_recipe_is_found_by_its_name() -> None:
     folders = (RECIPES / "speechcuellm", RECIPES / "bioserc", RECIPES / "semollm")
     files = [RECIPES / "quickstart.yaml", *(path for folder in folders for path in folder.rglob("*.yaml"))]
-    assert {path.resolve() for path in packaged_recipes().values()} == set(files)
+    assert set(packaged_recipes().values()) == set(files)
     assert parse_recipe(["--config", "speechcuellm/llama-3.1-8b/lora_meld"]).model.model_name_or_path
 
 
@@ -94,7 +95,9 @@ def test_bioserc_has_the_settings_of_the_paper(path: Path, tmp_path: Path) -> No
     assert sizes.get(path.parent.name, "") in str(model.model_name_or_path)
 
 
-@pytest.mark.parametrize("path", sorted((RECIPES / "accelerate_configs").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "recipes" / "accelerate_configs").glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_accelerate_reads_its_configs(path: Path) -> None:
     settings = yaml.safe_load(path.read_text())
     assert ClusterConfig.from_yaml_file(str(path)).num_processes == settings["num_processes"]

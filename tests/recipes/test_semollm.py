@@ -15,8 +15,11 @@ from speechcue_hf.training.recipes import parse_recipe
 from tests.models.semollm.test_pretraining_semollm import batch, build
 from tests.training.spoken_corpus import spoken_corpus
 
-RECIPES = Path(__file__).parents[2] / "recipes"
-RECIPE = RECIPES / "semollm.py"
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+RECIPES = ROOT / "speechcue_hf" / "recipes"
+RECIPE = ROOT / "recipes" / "semollm.py"
 STAGES = sorted((RECIPES / "semollm").glob("*/stage*.yaml"))
 
 
@@ -64,7 +67,7 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_dataset(captions, folder / "captions")
     gloo = ["--multi_gpu", "--num_processes", "2", "--mixed_precision", "no", "--num_machines", "1"]
     gloo += ["--dynamo_backend", "no", "--main_process_port", "0"]
-    environment = os.environ | {"PYTHONPATH": str(RECIPES.parent), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     script = Path(__file__).with_name("two_processes.py")
     command = [sys.executable, "-m", "accelerate.commands.launch", *gloo, str(script), str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)

@@ -11,21 +11,24 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "recipes" / "sft.py"
 
 
-SETTINGS = ["--config", str(RECIPES / "quickstart.yaml"), "--disable_tqdm", "true", "--warmup_steps", "0"]
+SETTINGS = ["--config", "quickstart", "--disable_tqdm", "true", "--warmup_steps", "0"]
 SETTINGS += ["--use_peft", "true", "--lora_target_modules", "all-linear"]
 
 
 def launch(launcher: list[str], *arguments: str) -> None:
     environment = os.environ | {
-        "PYTHONPATH": str(RECIPES.parent),
+        "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
         "HF_HUB_OFFLINE": "1",
     }
-    command = [sys.executable, "-m", *launcher, str(RECIPES / "sft.py"), *SETTINGS, *arguments]
+    command = [sys.executable, "-m", *launcher, str(SCRIPT), *SETTINGS, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -50,7 +53,7 @@ def test_two_processes_train_as_one_does(
     shared = ("--dataset", str(described_folder), *overrides)
     one_process = [*shared, "--output_dir", str(runs[0]), *ONE[sharing]]
     monkeypatch.setattr(sys, "argv", ["sft.py", *SETTINGS, *one_process])
-    runpy.run_path(str(RECIPES / "sft.py"), run_name="__main__")
+    runpy.run_path(str(SCRIPT), run_name="__main__")
     gloo = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--mixed_precision", "no"]
     gloo += ["--num_machines", "1", "--dynamo_backend", "no", "--main_process_port", "0"]
     launch(gloo, *shared, "--output_dir", str(runs[1]), *TWO[sharing], "--use_cpu", "true")

@@ -25,6 +25,8 @@ from speechcue_hf.training.recipes import Recipe, train_recipe
 from tests.hub.hub_server import Hub, Repository
 from tests.models.bioserc.tiny_encoders import save_tiny_encoder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -22,6 +22,8 @@ from tests.models.semollm.tiny_model import build_tiny_semollm
 from tests.training.spoken_corpus import spoken_corpus
 from tests.training.test_augmentation import needs_torchaudio
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"num_query_tokens": 4, "classifier_proj_size": 16, "projection_dropout": 0.0}
 Run = Callable[..., Path]
 

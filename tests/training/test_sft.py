@@ -33,6 +33,8 @@ from speechcue_hf.training.recipes import Recipe, train_recipe
 from speechcue_hf.training.sft import encode_rows, fine_tune, prepare_inputs
 from tests.hub.hub_server import Hub
 
+pytestmark = pytest.mark.slow
+
 EMOTIONS = ("angry", "happy", "neutral")
 
 

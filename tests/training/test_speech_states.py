@@ -11,6 +11,8 @@ from speechcue_hf.training.speech_states import clip_inputs, keep_states, read_c
 from tests.models.semollm.tiny_model import build_tiny_semollm
 from tests.training.spoken_corpus import spoken_corpus
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 6.0
 
 

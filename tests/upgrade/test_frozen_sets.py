@@ -18,6 +18,8 @@ from datasets import load_dataset
 
 from speechcue_hf.cli import main
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 RUNS = {"chat": "chat", "encoder": "encoders/seed-1", "stage3": "stage3"}
 VERSIONS = sorted(path.name for path in HERE.iterdir() if (path / "runs").is_dir())

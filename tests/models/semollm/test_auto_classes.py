@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from transformers import (
     AutoConfig,
@@ -22,6 +23,8 @@ from speechcue_hf.models.semollm import (
 )
 from tests.models.semollm import test_pretraining_semollm
 from tests.models.semollm.conftest import PROMPTS, Built
+
+pytestmark = pytest.mark.slow
 
 ELSEWHERE = """
 import importlib.util, sys

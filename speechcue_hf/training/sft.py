@@ -287,7 +287,7 @@ def _make_trainer(
         quantization_config=get_quantization_config(model),
     )
     # What is tied to the embeddings is in no checkpoint; the trainer would warn that it is missing from the best one.
-    base._keys_to_ignore_on_save = list(base.all_tied_weights_keys)
+    base._keys_to_ignore_on_save = [*(base._keys_to_ignore_on_save or ()), *base.all_tied_weights_keys]
     shared = _shares_dialogues(base, inputs.specification, training, checkpoint)
     training.sharing = "dialogue" if shared else "none"
     training.dataset_kwargs = {"skip_prepare_dataset": True}

@@ -57,7 +57,8 @@ def run(name: str, environment: dict[str, str], seconds: int) -> NotebookNode:
     """A notebook with what its cells print; cells for Colab alone are left out of the run."""
     notebook = read(name)
     with tempfile.TemporaryDirectory() as folder:
-        client = NotebookClient(notebook, timeout=seconds, resources={"metadata": {"path": folder}})
+        place = {"metadata": {"path": folder}}
+        client = NotebookClient(notebook, timeout=seconds, resources=place, coalesce_streams=True)
         client.execute(env={**os.environ, **environment})
     return notebook
 
@@ -85,6 +86,7 @@ def surroundings() -> Iterator[dict[str, str]]:
             "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
             "HF_TOKEN": TOKEN,
             "OMP_NUM_THREADS": "1",
+            "PYTHONWARNINGS": "ignore",
             "PYTHONPATH": str(ROOT),
             "SPEECHCUE_SERVER": server.base_url,
         }

@@ -60,7 +60,7 @@ def blocks(name: str) -> list[str]:
     lines = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["printed"]
     runs = [(table, "\n".join(run).strip("\n")) for table, run in groupby(lines, key=lambda line: line.startswith("|"))]
     tables, texts = ([run for kind, run in runs if kind is table and run] for table in (True, False))
-    return [*tables, *(f"```text\n{text}\n```" for text in texts)]
+    return [*tables, *(f"```\n{text}\n```" for text in texts)]
 
 
 def rendered(page: str) -> str:

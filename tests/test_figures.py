@@ -71,7 +71,7 @@ def test_what_a_benchmark_prints_is_kept(tmp_path, monkeypatch, capsys):
         print("Some clips:\n\n| a | b |\n|---|---|\n| 1 | 2 |")
     monkeypatch.delenv("SPEECHCUE_RECORDED_BY", raising=False)
     assert json.loads((tmp_path / "a.json").read_text())["command"] == "python benchmarks/a.py --count 3"
-    assert figures.blocks("a") == ["| a | b |\n|---|---|\n| 1 | 2 |", "```text\nSome clips:\n```"]
+    assert figures.blocks("a") == ["| a | b |\n|---|---|\n| 1 | 2 |", "```\nSome clips:\n```"]
 
 
 def test_benchmarks_need_no_tests_but_those_that_start_a_server_of_theirs():

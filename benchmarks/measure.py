@@ -27,6 +27,8 @@ from scipy.signal import resample_poly
 
 from speechcue_hf import MeasurementSettings, measure_dataset, measure_speech
 from speechcue_hf.cues.analysis import RATE
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.cues import literal_praat
 from tests.cues.measure_clips import say
 

@@ -24,8 +24,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import soundfile
-from demo import RATE, VOICES, Colour, speak
+from demo import RATE, Manner, Voice, speak
 
+VOICES = {
+    "Nora": Voice("female", "en-us+f2", pitch=45, pitch_range=90, words_per_minute=170, amplitude=75),
+    "Maya": Voice("female", "en-us+f3", pitch=55, pitch_range=90, words_per_minute=185, amplitude=85),
+    "Sam": Voice("male", "en-us+m3", pitch=55, pitch_range=90, words_per_minute=175, amplitude=85),
+    "Victor": Voice("male", "en-us+m7", pitch=38, pitch_range=90, words_per_minute=160, amplitude=75),
+}
 PITCH = {"low": -26, "normal": 0, "high": 26}
 """Added to the pitch setting of the voice."""
 SPEED = {"slow": 0.72, "normal": 1.0, "fast": 1.45}
@@ -84,8 +90,8 @@ def _draw_row(draw: random.Random, split: str, place: int, sentences: Sequence[s
 
 
 def _speak_row(folder: Path, row: dict[str, str]) -> None:
-    colour = Colour(PITCH[row["pitch"]], SPEED[row["speed"]], VOLUME[row["volume"]], pitch_range=90)
-    soundfile.write(folder / row["file_name"], speak(row["text"], VOICES[row["speaker"]], colour), RATE)
+    manner = Manner(PITCH[row["pitch"]], 1.0, SPEED[row["speed"]], VOLUME[row["volume"]])
+    soundfile.write(folder / row["file_name"], speak(row["text"], VOICES[row["speaker"]], manner), RATE)
 
 
 def make(folder: Path, counts: dict[str, int], seed: int) -> None:

@@ -382,7 +382,7 @@ class SpeechDescriber(Record):
         Example:
             >>> describer = SpeechDescriber.fit(measured["train"], baseline="speaker")
             >>> describer.compared_with(measured["test"][:])
-            Counter({'speaker': 16})
+            Counter({'gender': 12})
         """
         _check_batch(batch, self.cues, self.baseline)
         values = measured_values(batch, self.cues)

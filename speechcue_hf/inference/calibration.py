@@ -56,7 +56,7 @@ def label_shares(train: Dataset | None, names: Sequence[str]) -> tuple[float, ..
         EvaluationError: If there is no training split, its labels are others, or none of its rows has one.
 
     Example:
-        >>> sum(label_shares(described["train"], described["train"].features["emotion"].names))
+        >>> round(sum(label_shares(described["train"], described["train"].features["emotion"].names)), 9)
         1.0
     """
     fix = "take --normalisation contextual, which needs none"

@@ -89,7 +89,7 @@ def build_prompts(
     Example:
         >>> rows = build_prompts(described, "speechcuellm")
         >>> rows["train"][0]["completion"]
-        [{'role': 'assistant', 'content': 'neutral'}]
+        [{'role': 'assistant', 'content': 'happy'}]
     """
     specification = load_prompt(prompt)
     splits = dataset if isinstance(dataset, DatasetDict | IterableDatasetDict) else None

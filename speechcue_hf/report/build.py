@@ -57,7 +57,7 @@ def write_report(
     Example:
         >>> described.save_to_disk("described")
         >>> write_report(["described"], "report.html")["turns"]
-        96
+        72
     """
     report, dataset = describe_report(list(map(Path, paths)), title)
     scored = [place for run in report["runs"] for place in run["places"]]

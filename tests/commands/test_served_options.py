@@ -142,12 +142,12 @@ def test_predict_asks_any_chat_model_about_recordings(tiny, conversations, tmp_p
         [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
         for name in ("here.jsonl", "there.jsonl")
     ]
-    assert len(found[0]) == len(found[1]) == 32
+    assert len(found[0]) == len(found[1]) == 24
     for here, there in zip(*found, strict=True):
         assert here["emotion"] == there["emotion"] and here["description"] == there["description"]
         assert list(here["probabilities"].values()) == pytest.approx(list(there["probabilities"].values()), abs=1e-3)
     assert any(here["description"] for here in found[0])
-    assert "32 predictions written" in capsys.readouterr().out
+    assert "24 predictions written" in capsys.readouterr().out
 
 
 def test_predict_takes_labels_of_a_corpus_and_a_describer(tiny, conversations, described_conversations, tmp_path):

@@ -168,7 +168,7 @@ def is_read(name: str, path: Path) -> bool:
 @pytest.mark.parametrize("corpus", CORPORA, ids=lambda corpus: corpus.name)
 def test_each_of_ours_has_a_script_and_is_in_the_reference(corpus) -> None:
     assert (ROOT / "dataset_scripts" / f"{corpus.name}.py").is_file()
-    assert f"| {corpus.name}" in (ROOT / "docs" / "columns.md").read_text(encoding="utf-8").lower()
+    assert f"| {corpus.name}" in (ROOT / "docs" / "reference" / "columns.md").read_text(encoding="utf-8").lower()
 
 
 def test_a_name_is_taken_once(with_cheers) -> None:

@@ -17,7 +17,7 @@ from speechcue_hf.cues.plots import plot_distributions
 from speechcue_hf.errors import RecordError
 from speechcue_hf.hub.licence import columns_that_may_leave
 
-REFERENCE = (Path(__file__).parents[2] / "docs" / "columns.md").read_text(encoding="utf-8")
+REFERENCE = (Path(__file__).parents[2] / "docs" / "reference" / "columns.md").read_text(encoding="utf-8")
 UNITS = {"_s": "s", "_db": "dB", "_hz": "Hz", "_per_s": "/s", "_per_octave": "/octave", "_semitones": "semitones"}
 
 

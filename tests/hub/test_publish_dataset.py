@@ -294,7 +294,7 @@ def test_names_in_what_is_said_are_counted(hub, described_conversations, tmp_pat
     )
     write_dataset(rows, folder)
     publish_dataset([folder], NAME)
-    assert "the column text names speakers in 32 rows" in caplog.text
+    assert "the column text names speakers in 24 rows" in caplog.text
 
 
 def test_speakers_of_a_release_keep_their_names(hub, folders, tmp_path):

@@ -18,7 +18,7 @@ SCRIPT = ROOT / "recipes" / "sft.py"
 
 
 SETTINGS = ["--config", "quickstart", "--disable_tqdm", "true", "--warmup_steps", "0"]
-SETTINGS += ["--use_peft", "true", "--lora_target_modules", "all-linear"]
+SETTINGS += ["--use_peft", "true", "--lora_target_modules", "all-linear", "--lora_dropout", "0"]
 
 
 def launch(launcher: list[str], *arguments: str) -> None:

@@ -9,7 +9,7 @@ from scipy.signal import resample_poly
 from speechcue_hf import DEMO_FOLDER
 
 RATE = 16_000
-CLIPS = ("bicycle_00", "bicycle_01", "bicycle_02", "bicycle_03")
+CLIPS = ("station_15", "keys_25", "library_03", "station_25")
 
 
 class Placed(NamedTuple):

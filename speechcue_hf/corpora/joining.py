@@ -14,14 +14,14 @@ AnyRows = TypeVar("AnyRows", Dataset, IterableDataset)
 
 
 def put_beside(rows: Dataset, columns: Dataset) -> Dataset:
-    """Put columns beside rows, whose info stays as it is; ``concatenate_datasets`` alone keeps its free texts only.
+    """Put columns beside rows, whose info and split stay; ``concatenate_datasets`` alone keeps free texts only.
 
     Args:
         rows: The rows.
         columns: As many rows of other columns, in the same order; they take the place of those of the same names.
     """
     rows = rows.remove_columns([name for name in columns.column_names if name in rows.column_names])
-    joined: Dataset = concatenate_datasets([rows, columns], axis=1)
+    joined: Dataset = concatenate_datasets([rows, columns], axis=1, split=rows.split)
     if not len(rows):  # concatenate_datasets leaves out what has no rows, columns and all.
         features = Features({**rows.features, **columns.features})
         joined = Dataset.from_dict({name: [] for name in features}, features=features, split=rows.split)

@@ -47,9 +47,9 @@ def test_a_model_that_is_told_the_voice_uses_it(made):
 
 @pytest.mark.parametrize("trial", [WITHOUT, OTHERS])
 def test_without_the_voice_there_is_nothing_to_go_by(made, trial):
-    """Of 108 guesses among six labels that are equally frequent, 31 or more are right once in a thousand times."""
+    """Of 108 guesses among six labels that are equally frequent, 32 or more are right less than once in a thousand."""
     bound = binom.ppf(0.999, ROWS["test"], 1 / 6) / ROWS["test"]
-    assert bound == pytest.approx(30 / 108)
+    assert bound == pytest.approx(31 / 108)
     assert results(made, trial)["accuracy"] <= bound and results(made, trial)["weighted_f1"] <= bound
 
 
@@ -96,7 +96,7 @@ def test_pictures_are_png(made, picture):
 def test_the_card_holds_the_score_and_no_path(made):
     card = (made / "README.md").read_text()
     assert f"{100 * results(made, OWN)['weighted_f1']:.2f} %" in card
-    for file in made.rglob("*.json"):
+    for file in [file for trial in TRIALS for file in (made / trial.folder).glob("*.json")]:
         assert str(made.parent) not in file.read_text(), file.name
     assert str(made.parent) not in card
 

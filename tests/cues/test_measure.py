@@ -239,6 +239,7 @@ def test_workers_give_the_same_numbers(folder):
     dataset = load(folder)
     one, two = measure_dataset(dataset)["train"], measure_dataset(dataset, num_proc=2)["train"]
     assert one[:] == two[:]
+    assert one.split == two.split == "train"
 
 
 def test_a_second_call_reads_the_cache(folder):

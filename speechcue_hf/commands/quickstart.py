@@ -74,10 +74,10 @@ def _say_steps_only() -> None:
     import logging
 
     import datasets
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
     from transformers.utils.logging import disable_progress_bar
 
     datasets.disable_progress_bars()
     disable_progress_bars()
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.getLogger("speechcue_hf").setLevel(logging.WARNING)

@@ -80,6 +80,7 @@ def surroundings() -> Iterator[dict[str, str]]:
         server = stack.enter_context(serving(model, tokenizer, ["top_logprobs", "json_schema"]))
         yield {
             "HF_HOME": cache,
+            "HF_HUB_OFFLINE": "0",
             "HF_ENDPOINT": Hub().endpoint,
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",

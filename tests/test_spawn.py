@@ -12,7 +12,7 @@ from speechcue_hf import MeasurementSettings, SpeechDescriber, describe_dataset,
 
 if __name__ == "__main__":
     multiprocess.set_start_method("spawn")
-    clips = load_dataset("speechcue/demo", num_proc=2)["test"]
+    clips = load_dataset("speechcue/demo", num_proc=2)["train"].select(range(60))
     alone, together = (
         measure_dataset(clips, MeasurementSettings(groups=("loudness",)), num_proc=number) for number in (None, 2)
     )

@@ -42,7 +42,7 @@ VOICE = (
 DESCRIBED = ("intensity_mean_db", "intensity_sd_db", "f0_mean_hz", "f0_sd_hz", "articulation_rate_per_s")
 PUBLISHED_CUES: dict[Representation, tuple[str, ...]] = {"z": VOICE, "level": DESCRIBED}
 """Cues of the published table: the paper's eight without the duration, and those that its description words."""
-MOST_EPOCHS = 500
+PERCEPTRON_EPOCHS = 500
 """Passes of the perceptron over the training rows, if it does not converge before."""
 
 
@@ -104,7 +104,7 @@ def probe_cues(
     classifiers: dict[str, Any] = {
         FOREST: RandomForestClassifier(n_estimators=100, random_state=seed),
         VECTOR_MACHINE: SVC(kernel="rbf"),
-        PERCEPTRON: MLPClassifier(hidden_layer_sizes=(100, 50), max_iter=MOST_EPOCHS, random_state=seed),
+        PERCEPTRON: MLPClassifier(hidden_layer_sizes=(100, 50), max_iter=PERCEPTRON_EPOCHS, random_state=seed),
     }
     probes = []
     for name, classifier in progress(list(classifiers.items()), "Probing cues", "classifiers"):

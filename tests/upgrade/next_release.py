@@ -1,8 +1,10 @@
 """The package as a later release might be: every record has one more setting, with a default.
 
-``python next_release.py evaluate …`` is ``speechcue evaluate …`` of that release.
+``python next_release.py '[["evaluate", …], ["card", …]]'`` runs ``speechcue evaluate …`` and ``speechcue card …`` of
+that release.
 """
 
+import json
 import sys
 from dataclasses import field, make_dataclass
 from importlib import import_module
@@ -38,4 +40,4 @@ if __name__ == "__main__":
     extend_all()
     from speechcue_hf.cli import main
 
-    sys.exit(main())
+    sys.exit(any(main(command) for command in json.loads(sys.argv[1])))

@@ -130,11 +130,14 @@ def test_a_setting_that_a_later_release_adds_harms_no_run(frozen: Path, tmp_path
     expected = json.loads((frozen / "expected" / f"{kind}.json").read_text(encoding="utf-8"))
     audio = ("--audio", frozen / "data" / "prepared") if kind == "stage3" else ()
     folder = frozen / "runs" / RUNS[kind]
-    command = ("evaluate", frozen / "data" / DATA[kind], *audio, "--model", folder, "-o", tmp_path / "scored")
-    later = [sys.executable, str(HERE / "next_release.py")]
-    for line in (command, ("predict", frozen / "conversations", "--model", folder), ("card", folder)):
-        done = subprocess.run([*later, *map(str, line)], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+    commands = [
+        ("evaluate", frozen / "data" / DATA[kind], *audio, "--model", folder, "-o", tmp_path / "scored"),
+        ("predict", frozen / "conversations", "--model", folder),
+        ("card", folder),
+    ]
+    later = [sys.executable, str(HERE / "next_release.py"), json.dumps(commands, default=str)]
+    done = subprocess.run(later, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "scored" / "results.json").read_text(encoding="utf-8"))
     assert results["weighted_f1"] == pytest.approx(expected["weighted_f1"], abs=1e-12)
     assert results["emphasis"] is False

@@ -1,0 +1,253 @@
+"""A sampled curve between its samples: band-limited interpolation, and the maxima of the curve.
+
+Sources: Boersma (1993), IFA Proceedings 17, equation (22), for the interpolation: sin x / x under a raised cosine; the
+Praat manual, "vector value interpolation", for what stands in for it where a curve ends too soon; Brent (1973),
+Algorithms for Minimization without Derivatives, chapter 5, for the maximum where the curve is not smooth.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from speechcue_hf.cues.levels import FloatArray
+
+jit: Any = njit(cache=True, nogil=True)
+jit_sums: Any = njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+"""For long sums, whose terms may be added in any order."""
+
+_GOLDEN = (3 - math.sqrt(5)) / 2
+_BRENT_STEPS = 60
+_BRENT_TOLERANCE = 1e-10
+_MACHINE = math.sqrt(np.finfo(float).eps)
+TABULATED = 70
+"""Samples on either side, up to which the curve is tabulated."""
+_TERMS = 12
+_SHALLOW = 24
+"""Samples on either side, up to which the corner of the curve at each sample may have a maximum on both its sides."""
+
+
+@jit_sums
+def mean_of(values: FloatArray) -> float:
+    """The mean of values, of shape ``(samples,)``."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total / len(values)
+
+
+@jit
+def interpolate(values: FloatArray, at: float, depth: int) -> float:
+    """The curve at a place between samples, from ``depth`` samples on either side, or as many as there are."""
+    left = math.floor(at)
+    fraction = at - left
+    if fraction == 0.0:
+        return values[left]
+    reach = min(depth, left + 1, len(values) - 1 - left)
+    if reach <= 0:
+        return values[min(max(math.floor(at + 0.5), 0), len(values) - 1)]
+    if reach == 1:
+        return values[left] + fraction * (values[left + 1] - values[left])
+    if reach == 2:
+        return _cubic(values, left, fraction)
+    return _windowed_sinc(values, left, fraction, reach)
+
+
+@jit
+def _cubic(values: FloatArray, left: int, fraction: float) -> float:
+    """Through the two nearest samples, with the slopes that their neighbours give them."""
+    rise = values[left + 1] - values[left]
+    slope_left, slope_right = (values[left + 1] - values[left - 1]) / 2, (values[left + 2] - values[left]) / 2
+    bend = (slope_right - slope_left) / 2 + (fraction - 0.5) * (slope_left + slope_right - 2 * rise)
+    return values[left] + fraction * rise - fraction * (1 - fraction) * bend
+
+
+@jit_sums
+def _windowed_sinc(values: FloatArray, left: int, fraction: float, reach: int) -> float:
+    """Equation (22)."""
+    rest = 1 - fraction
+    before, after = math.pi / 2 / (fraction + reach), math.pi / 2 / (rest + reach)
+    total = 0.0
+    for i in range(reach):
+        sign = 1.0 - 2.0 * (i & 1)
+        one = _squared_cosine(before * (fraction + i)) / (fraction + i)
+        other = _squared_cosine(after * (rest + i)) / (rest + i)
+        total += sign * (values[left - i] * one + values[left + 1 + i] * other)
+    return total * math.sin(math.pi * fraction) / math.pi
+
+
+@jit_sums
+def _squared_cosine(angle: float) -> float:
+    """Of an angle from 0 to a right one, by its power series, which compilers turn into vector instructions."""
+    x = angle * angle
+    cosine = 1 - x * (1 / 240) * (1 - x * (1 / 306) * (1 - x * (1 / 380)))
+    cosine = 1 - x * (1 / 90) * (1 - x * (1 / 132) * (1 - x * (1 / 182) * cosine))
+    cosine = 1 - x * (1 / 2) * (1 - x * (1 / 12) * (1 - x * (1 / 30) * (1 - x * (1 / 56) * cosine)))
+    return cosine * cosine
+
+
+@cache
+def interpolation_tables() -> FloatArray:
+    """Equation (22) between two samples as a polynomial, for 1 to ``TABULATED`` samples on either side.
+
+    Between the samples left and right of it the curve is a polynomial of degree 11, to ten digits even where it is
+    noise: 12 values at Chebyshev's nodes determine it, so each of its coefficients is a weighted sum of the samples.
+
+    Returns:
+        Weights, ``2 * reach`` rows of 12 for each ``reach`` in turn; the powers are of a variable from -1 to 1.
+    """
+    nodes = np.cos(np.pi * (np.arange(_TERMS) + 0.5) / _TERMS)
+    powers = np.linalg.inv(np.vander(nodes, increasing=True))
+    tables = []
+    for reach in range(1, TABULATED + 1):
+        # From the sample left of the place to the left, then from the one right of it to the right.
+        fractions = 0.5 + 0.5 * nodes[:, np.newaxis]
+        distances = np.stack([fractions, 1 - fractions], axis=1) + np.arange(reach)
+        window = 0.5 + 0.5 * np.cos(np.pi * distances / (distances[:, :, :1] + reach))
+        signs = np.where(np.arange(reach) % 2, -1.0, 1.0)
+        weights = signs * np.sin(np.pi * fractions)[:, np.newaxis] / (np.pi * distances) * window
+        in_order = np.concatenate([weights[:, 0, ::-1], weights[:, 1]], axis=1)
+        tables.append((powers @ in_order).T.ravel())
+    return np.concatenate(tables)
+
+
+@jit
+def maximum(values: FloatArray, peak: int, depth: int, tables: FloatArray) -> tuple[float, float]:
+    """Place and height of the maximum of the curve next to a sample that is larger than its neighbours.
+
+    Args:
+        values: Shape ``(samples,)``.
+        peak: Index of that sample, not the first or the last.
+        depth: Samples on either side that each value is interpolated from.
+        tables: Those of :func:`interpolation_tables`.
+
+    Returns:
+        The place, counted in samples, and the height.
+    """
+    rise = values[peak + 1] - values[peak - 1]
+    guess = rise / (2 * (2 * values[peak] - values[peak - 1] - values[peak + 1]))
+    # How many samples a value comes from changes at each sample, so the two sides of the peak are two curves.
+    left = peak if guess >= 0 else peak - 1
+    reach = min(depth, left + 1, len(values) - 1 - left)
+    if reach <= _SHALLOW:
+        return brent_maximum(values, peak, depth)
+    if reach <= TABULATED:
+        fraction, height, found = _tabulated_maximum(values, left, guess % 1.0, reach, tables)
+    else:
+        fraction, height, found = _smooth_maximum(values, left, guess % 1.0, reach)
+    return (left + fraction, height) if found else brent_maximum(values, peak, depth)
+
+
+@jit_sums
+def _tabulated_maximum(
+    values: FloatArray, left: int, fraction: float, reach: int, tables: FloatArray
+) -> tuple[float, float, bool]:
+    """Newton's method on the polynomial; whether it settles at a maximum between the two samples."""
+    terms = np.zeros(_TERMS)
+    at = _TERMS * reach * (reach - 1)
+    first = left - reach + 1
+    for i in range(2 * reach):
+        for j in range(_TERMS):
+            terms[j] += values[first + i] * tables[at + i * _TERMS + j]
+    x = 2 * fraction - 1
+    step = 1.0
+    for _ in range(8):
+        slope = bend = 0.0
+        for j in range(_TERMS - 1, 0, -1):
+            bend = bend * x + slope
+            slope = slope * x + j * terms[j]
+        if bend >= 0:
+            return fraction, 0.0, False
+        step = slope / bend
+        x -= step
+        if abs(x) > 1:
+            return fraction, 0.0, False
+        if abs(step) < 1e-9:
+            break
+    height = 0.0
+    for j in range(_TERMS - 1, -1, -1):
+        height = height * x + terms[j]
+    return 0.5 + 0.5 * x, height, abs(step) < 1e-6
+
+
+@jit
+def _smooth_maximum(values: FloatArray, left: int, fraction: float, reach: int) -> tuple[float, float, bool]:
+    """The vertex of parabolas through ever closer points; whether it settles between the two samples."""
+    spread = 0.05
+    for _ in range(8):
+        middle = min(max(fraction, spread), 1 - spread)
+        offset = 0.999 * spread
+        lower = _windowed_sinc(values, left, middle - offset, reach)
+        here = _windowed_sinc(values, left, middle, reach)
+        upper = _windowed_sinc(values, left, middle + offset, reach)
+        bend = 2 * here - lower - upper
+        if bend <= 0:
+            break
+        vertex = middle + offset * (upper - lower) / (2 * bend)
+        if vertex < 0 or vertex > 1:
+            break
+        if spread < 0.01 and abs(vertex - middle) < 1e-4:
+            return vertex, here + (upper - lower) ** 2 / (8 * bend), True
+        fraction = vertex
+        spread = 0.002
+    return fraction, 0.0, False
+
+
+@jit
+def brent_maximum(values: FloatArray, peak: int, depth: int) -> tuple[float, float]:
+    """The maximum between the neighbours of a sample by Brent's method, which ends somewhere on any curve."""
+    low, high = peak - 1.0, peak + 1.0
+    best = second = third = low + _GOLDEN * (high - low)
+    at_best = at_second = at_third = -interpolate(values, best, depth)
+    step = before = 0.0
+    for _ in range(_BRENT_STEPS):
+        middle = 0.5 * (low + high)
+        close = _MACHINE * abs(best) + _BRENT_TOLERANCE / 3
+        if abs(best - middle) <= 2 * close - 0.5 * (high - low):
+            break
+        parabolic = False
+        if abs(before) > close:
+            r = (best - second) * (at_best - at_third)
+            q = (best - third) * (at_best - at_second)
+            p = (best - third) * q - (best - second) * r
+            q = 2 * (q - r)
+            p, q = (-p, q) if q > 0 else (p, -q)
+            earlier, before = before, step
+            if abs(p) < abs(0.5 * q * earlier) and q * (low - best) < p < q * (high - best):
+                step = p / q
+                parabolic = True
+                if best + step - low < 2 * close or high - best - step < 2 * close:
+                    step = close if best < middle else -close
+        if not parabolic:
+            before = high - best if best < middle else low - best
+            step = _GOLDEN * before
+        trial = best + (step if abs(step) >= close else math.copysign(close, step))
+        at_trial = -interpolate(values, trial, depth)
+        if at_trial <= at_best:
+            low, high = (low, best) if trial < best else (best, high)
+            third, second, best = second, best, trial
+            at_third, at_second, at_best = at_second, at_best, at_trial
+        else:
+            low, high = (trial, high) if trial < best else (low, trial)
+            if at_trial <= at_second or second == best:
+                third, second, at_third, at_second = second, trial, at_second, at_trial
+            elif at_trial <= at_third or third in (best, second):
+                third, at_third = trial, at_trial
+    # Where the curve has a corner at the sample itself, no step meets it.
+    return (best, -at_best) if -at_best > values[peak] else (float(peak), values[peak])
+
+
+@jit
+def maxima_of(values: FloatArray) -> FloatArray:
+    """Places of all maxima of a curve, counted in samples, shape ``(maxima,)``."""
+    places = np.empty(len(values))
+    found = 0
+    for i in range(1, len(values) - 1):
+        if values[i - 1] < values[i] >= values[i + 1]:
+            places[found], _ = brent_maximum(values, i, TABULATED)
+            found += 1
+    return places[:found]

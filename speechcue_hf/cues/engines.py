@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from speechcue_hf.cues.contours import Contour, PitchSettings
@@ -32,6 +33,11 @@ class Engine(NamedTuple):
     harmonicity: Callable[[FloatArray, float, bool], FloatArray]
     maxima: Callable[[FloatArray], FloatArray]
     jitter_and_shimmer: Callable[[FloatArray, float, Contour], tuple[float | None, float | None]]
+
+
+def installed_engines() -> tuple[str, ...]:
+    """The names of the engines that can be loaded here."""
+    return ENGINES if find_spec("numba") else ("praat",)
 
 
 def load_engine(name: str) -> Engine:

@@ -8,17 +8,36 @@ Algorithms for Minimization without Derivatives, chapter 5, for the maximum wher
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numba import njit
 
 from speechcue_hf.cues.levels import FloatArray
 
-jit: Any = njit(cache=True, nogil=True)
-jit_sums: Any = njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-"""For long sums, whose terms may be added in any order."""
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def jit(function: Kernel) -> Kernel:
+    """Compile a function that Python calls: kept on disk, and run without holding other threads up."""
+    compiled: Kernel = njit(cache=True, nogil=True)(function)
+    return compiled
+
+
+def jit_inner(function: Kernel) -> Kernel:
+    """Compile a function that compiled ones call."""
+    compiled: Kernel = njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return compiled
+
+
+def jit_sums(function: Kernel) -> Kernel:
+    """Compile a function that compiled ones call, whose sums may be taken in any order."""
+    inner = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiled: Kernel = njit(cache=True, nogil=True, fastmath={"reassoc", "contract"}, **inner)(function)
+    return compiled
+
 
 _GOLDEN = (3 - math.sqrt(5)) / 2
 _BRENT_STEPS = 60
@@ -33,14 +52,14 @@ _SHALLOW = 24
 
 @jit_sums
 def mean_of(values: FloatArray) -> float:
-    """The mean of values, of shape ``(samples,)``."""
+    """The mean of values, of shape ``(samples,)``: exactly their value where they are all the same."""
     total = 0.0
     for value in values:
-        total += value
-    return total / len(values)
+        total += value - values[0]
+    return values[0] + total / len(values)
 
 
-@jit
+@jit_inner
 def interpolate(values: FloatArray, at: float, depth: int) -> float:
     """The curve at a place between samples, from ``depth`` samples on either side, or as many as there are."""
     left = math.floor(at)
@@ -57,7 +76,7 @@ def interpolate(values: FloatArray, at: float, depth: int) -> float:
     return _windowed_sinc(values, left, fraction, reach)
 
 
-@jit
+@jit_inner
 def _cubic(values: FloatArray, left: int, fraction: float) -> float:
     """Through the two nearest samples, with the slopes that their neighbours give them."""
     rise = values[left + 1] - values[left]
@@ -115,7 +134,7 @@ def interpolation_tables() -> FloatArray:
     return np.concatenate(tables)
 
 
-@jit
+@jit_inner
 def maximum(values: FloatArray, peak: int, depth: int, tables: FloatArray) -> tuple[float, float]:
     """Place and height of the maximum of the curve next to a sample that is larger than its neighbours.
 
@@ -174,7 +193,7 @@ def _tabulated_maximum(
     return 0.5 + 0.5 * x, height, abs(step) < 1e-6
 
 
-@jit
+@jit_inner
 def _smooth_maximum(values: FloatArray, left: int, fraction: float, reach: int) -> tuple[float, float, bool]:
     """The vertex of parabolas through ever closer points; whether it settles between the two samples."""
     spread = 0.05
@@ -197,7 +216,7 @@ def _smooth_maximum(values: FloatArray, left: int, fraction: float, reach: int) 
     return fraction, 0.0, False
 
 
-@jit
+@jit_inner
 def brent_maximum(values: FloatArray, peak: int, depth: int) -> tuple[float, float]:
     """The maximum between the neighbours of a sample by Brent's method, which ends somewhere on any curve."""
     low, high = peak - 1.0, peak + 1.0

@@ -15,7 +15,7 @@ from scipy.fft import dct, irfft, next_fast_len, rfft
 
 from speechcue_hf.cues.contours import Contour, PitchSettings
 from speechcue_hf.cues.fast.frames import frame_times, sample_positions
-from speechcue_hf.cues.fast.interpolation import interpolate, interpolation_tables, jit, maximum, mean_of
+from speechcue_hf.cues.fast.interpolation import interpolate, interpolation_tables, jit, jit_inner, maximum, mean_of
 from speechcue_hf.cues.levels import BoolArray, FloatArray, IntArray
 
 _BLOCK = 64
@@ -275,7 +275,7 @@ def _normalised(later: FloatArray, products: FloatArray, length: int) -> FloatAr
     return shares
 
 
-@jit
+@jit_inner
 def _product(row: FloatArray, lag: int, length: int) -> float:
     total = 0.0
     for i in range(length):
@@ -325,7 +325,7 @@ def _candidates_of(
     return frequencies, strengths, counts
 
 
-@jit
+@jit_inner
 def _chosen(
     values: FloatArray, last: int, longest: int, rate: float, places: int, voicing: float, octave: float
 ) -> IntArray:
@@ -353,7 +353,7 @@ def _chosen(
     return chosen
 
 
-@jit
+@jit_inner
 def _vertex(values: FloatArray, peak: int) -> float:
     """Place of the vertex of the parabola through a peak and its neighbours."""
     rise = 0.5 * (values[peak + 1] - values[peak - 1])
@@ -418,7 +418,7 @@ def _strongest_of(
     return strongest
 
 
-@jit
+@jit_inner
 def _strongest(values: FloatArray, last: int, rate: float, depth: int, tables: FloatArray) -> float:
     """The strongest of all peaks; only those are interpolated from more samples that may be it."""
     bounds = np.zeros(last + 1)

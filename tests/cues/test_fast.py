@@ -73,7 +73,7 @@ def test_harmonicity_is_praats(clip, accurate):
 
 def test_maxima_are_praats():
     for length in (1, 2, 3, 5, 40, 200):
-        values = RNG.normal(60, 10, length)
+        values = np.convolve(RNG.normal(60, 10, length), np.hanning(5), "same")
         ours, theirs = FAST.maxima(values), praat.maxima(values)
         assert ours == pytest.approx(theirs, abs=1e-5)
 

@@ -162,16 +162,34 @@ def maximum(values: FloatArray, peak: int, depth: int, tables: FloatArray) -> tu
 
 
 @jit_sums
-def _tabulated_maximum(
-    values: FloatArray, left: int, fraction: float, reach: int, tables: FloatArray
-) -> tuple[float, float, bool]:
-    """Newton's method on the polynomial; whether it settles at a maximum between the two samples."""
+def _polynomial(values: FloatArray, left: int, reach: int, tables: FloatArray) -> FloatArray:
+    """The curve between a sample and the next, lowest power first, shape ``(12,)``."""
     terms = np.zeros(_TERMS)
     at = _TERMS * reach * (reach - 1)
     first = left - reach + 1
     for i in range(2 * reach):
         for j in range(_TERMS):
             terms[j] += values[first + i] * tables[at + i * _TERMS + j]
+    return terms
+
+
+@jit_inner
+def tabulated(values: FloatArray, at: float, reach: int, tables: FloatArray) -> float:
+    """As :func:`interpolate` in less time, where there are so many samples on either side."""
+    left = math.floor(at)
+    terms = _polynomial(values, left, reach, tables)
+    height = 0.0
+    for j in range(_TERMS - 1, -1, -1):
+        height = height * (2 * (at - left) - 1) + terms[j]
+    return height
+
+
+@jit_inner
+def _tabulated_maximum(
+    values: FloatArray, left: int, fraction: float, reach: int, tables: FloatArray
+) -> tuple[float, float, bool]:
+    """Newton's method on the polynomial; whether it settles at a maximum between the two samples."""
+    terms = _polynomial(values, left, reach, tables)
     x = 2 * fraction - 1
     step = 1.0
     for _ in range(8):

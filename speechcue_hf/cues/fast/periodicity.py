@@ -15,7 +15,7 @@ from scipy.fft import dct, irfft, next_fast_len, rfft
 
 from speechcue_hf.cues.contours import Contour, PitchSettings
 from speechcue_hf.cues.fast.frames import frame_times, sample_positions
-from speechcue_hf.cues.fast.interpolation import interpolate, interpolation_tables, jit, jit_inner, maximum, mean_of
+from speechcue_hf.cues.fast.interpolation import interpolation_tables, jit, jit_inner, maximum, mean_of, tabulated
 from speechcue_hf.cues.levels import BoolArray, FloatArray, IntArray
 
 _BLOCK = 64
@@ -27,6 +27,8 @@ _SHORTEST = 0.3
 """Periods per sample, from which on a candidate takes the finest interpolation."""
 _DEEPER = 0.02
 """How much higher a maximum may be that is interpolated from all samples, and not from 70 on either side."""
+_ROUGHNESS = 6
+"""How far a maximum may rise above its sample, in second differences next to it; noise was found to rise by 3."""
 _ROUNDING = 1e-12
 """Rise in a correlation below which it is level: digital silence resembles itself at every lag."""
 _UNEVEN = 1e-9
@@ -312,7 +314,7 @@ def _candidates_of(
         for lag in range(last + 1):
             # Equation (9): the window's own correlation is divided out.
             values[last + lag] = values[last - lag] = correlations[row, lag] / (correlations[row, 0] * own[lag])
-        chosen = _chosen(values, last, longest, rate, places, voicing, octave)
+        chosen = _chosen(values, last, longest, rate, places, voicing, octave, tables)
         for peak in chosen:
             if peak - last < 0.7 * rate / ceiling:
                 continue
@@ -327,7 +329,14 @@ def _candidates_of(
 
 @jit_inner
 def _chosen(
-    values: FloatArray, last: int, longest: int, rate: float, places: int, voicing: float, octave: float
+    values: FloatArray,
+    last: int,
+    longest: int,
+    rate: float,
+    places: int,
+    voicing: float,
+    octave: float,
+    tables: FloatArray,
 ) -> IntArray:
     """Peaks of a correlation whose lag 0 is at ``last``; of too many the strongest, by equation (24)."""
     peaks = np.empty(longest, np.int64)
@@ -342,7 +351,8 @@ def _chosen(
     chosen, gains = np.empty(room, np.int64), np.empty(room)
     for i in range(found):
         lag = _vertex(values, peaks[i]) - last
-        height = interpolate(values, lag + last, _COARSE)
+        right = len(values) - 1 - math.floor(lag + last)
+        height = tabulated(values, lag + last, min(_COARSE, right), tables)
         gain = (height if height <= 1 else 1 / height) - octave * math.log2(lag / rate)
         place = i
         if i >= room:
@@ -421,10 +431,17 @@ def _strongest_of(
 @jit_inner
 def _strongest(values: FloatArray, last: int, rate: float, depth: int, tables: FloatArray) -> float:
     """The strongest of all peaks; only those are interpolated from more samples that may be it."""
-    bounds = np.zeros(last + 1)
+    bounds, rough = np.zeros(last + 1), np.zeros(last + 1)
+    surely = 0.0
     for lag in range(2, last):
         here, before, after = values[last + lag], values[last + lag - 1], values[last + lag + 1]
         if here > 0 and here - before > _ROUNDING and here >= after:
+            further = values[last + lag + 2] if lag + 2 <= last else after
+            steepest = max(2 * here - before - after, abs(2 * after - here - further))
+            rough[lag] = here + _ROUGHNESS * max(steepest, abs(2 * before - here - values[last + lag - 2]))
+            surely = max(surely, min(here, 1 / rough[lag]))
+    for lag in range(2, last):
+        if rough[lag] > surely:
             _, height = maximum(values, last + lag, _FINE, tables)
             bounds[lag] = (height if height <= 1 else 1 / height) + _DEEPER
     strongest = 0.0

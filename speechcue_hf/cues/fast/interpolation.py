@@ -117,7 +117,7 @@ def interpolation_tables() -> FloatArray:
     noise: 12 values at Chebyshev's nodes determine it, so each of its coefficients is a weighted sum of the samples.
 
     Returns:
-        Weights, ``2 * reach`` rows of 12 for each ``reach`` in turn; the powers are of a variable from -1 to 1.
+        Weights, 12 rows of ``2 * reach`` for each ``reach`` in turn; the powers are of a variable from -1 to 1.
     """
     nodes = np.cos(np.pi * (np.arange(_TERMS) + 0.5) / _TERMS)
     powers = np.linalg.inv(np.vander(nodes, increasing=True))
@@ -130,7 +130,7 @@ def interpolation_tables() -> FloatArray:
         signs = np.where(np.arange(reach) % 2, -1.0, 1.0)
         weights = signs * np.sin(np.pi * fractions)[:, np.newaxis] / (np.pi * distances) * window
         in_order = np.concatenate([weights[:, 0, ::-1], weights[:, 1]], axis=1)
-        tables.append((powers @ in_order).T.ravel())
+        tables.append((powers @ in_order).ravel())
     return np.concatenate(tables)
 
 
@@ -164,12 +164,15 @@ def maximum(values: FloatArray, peak: int, depth: int, tables: FloatArray) -> tu
 @jit_sums
 def _polynomial(values: FloatArray, left: int, reach: int, tables: FloatArray) -> FloatArray:
     """The curve between a sample and the next, lowest power first, shape ``(12,)``."""
-    terms = np.zeros(_TERMS)
+    terms = np.empty(_TERMS)
     at = _TERMS * reach * (reach - 1)
     first = left - reach + 1
-    for i in range(2 * reach):
-        for j in range(_TERMS):
-            terms[j] += values[first + i] * tables[at + i * _TERMS + j]
+    for j in range(_TERMS):
+        total = 0.0
+        for i in range(2 * reach):
+            total += values[first + i] * tables[at + i]
+        terms[j] = total
+        at += 2 * reach
     return terms
 
 

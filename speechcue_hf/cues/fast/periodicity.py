@@ -25,7 +25,7 @@ _COARSE, _FINE, _FINEST = 30, 70, 700
 and for those with fewer than 10/3 samples in a period."""
 _SHORTEST = 0.3
 """Periods per sample, from which on a candidate takes the finest interpolation."""
-_DEEPER = 0.02
+_DEEPER = 0.01
 """How much higher a maximum may be that is interpolated from all samples, and not from 70 on either side."""
 _ROUGHNESS = 6
 """How far a maximum may rise above its sample, in second differences next to it; noise was found to rise by 3."""
@@ -439,7 +439,9 @@ def _strongest(values: FloatArray, last: int, rate: float, depth: int, tables: F
             further = values[last + lag + 2] if lag + 2 <= last else after
             steepest = max(2 * here - before - after, abs(2 * after - here - further))
             rough[lag] = here + _ROUGHNESS * max(steepest, abs(2 * before - here - values[last + lag - 2]))
-            surely = max(surely, min(here, 1 / rough[lag]))
+            # What lies next to a lag of 2 may turn out to be shorter, and then it is none.
+            if lag > 2:
+                surely = max(surely, min(here, 1 / rough[lag]))
     for lag in range(2, last):
         if rough[lag] > surely:
             _, height = maximum(values, last + lag, _FINE, tables)

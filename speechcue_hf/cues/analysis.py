@@ -37,7 +37,7 @@ from speechcue_hf.cues.voice import (
 from speechcue_hf.errors import AudioError
 
 if TYPE_CHECKING:
-    import parselmouth
+    from speechcue_hf import praat
 
 Values: TypeAlias = dict[str, float | None]
 Measured: TypeAlias = tuple[Values, str | None]
@@ -72,11 +72,11 @@ class Speech:
         return channel
 
     @cached_property
-    def sound(self) -> parselmouth.Sound:
+    def sound(self) -> praat.Sound:
         """The same as an object of Praat's."""
-        import parselmouth
+        from speechcue_hf import praat
 
-        return parselmouth.Sound(self.samples, RATE)
+        return praat.Sound(self.samples, RATE)
 
     @property
     def seconds(self) -> float:
@@ -197,14 +197,14 @@ def measure_all(
     Returns:
         All values, and the reasons of those that lack some.
     """
-    import parselmouth
+    from speechcue_hf import praat
 
     values: Values = {}
     reasons = []
     for name, measure in measures:
         try:
             measured, reason = measure(subject)
-        except parselmouth.PraatError as error:
+        except praat.PraatError as error:
             # The first line says what was wrong, the others what to click.
             measured, reason = {}, str(error).splitlines()[0].rstrip(".")
         values.update(measured)

@@ -17,7 +17,7 @@ class Engine(NamedTuple):
     """The analyses that the cues are made of.
 
     Samples have the shape ``(samples,)`` or ``(channels, samples)``, rates are in Hz. Where a clip is too short for an
-    analysis, or otherwise none for Praat, ``parselmouth.PraatError`` is raised.
+    analysis, or otherwise none for Praat, ``speechcue_hf.praat.PraatError`` is raised.
 
     Attributes:
         intensity: Samples, rate and lowest pitch in Hz → intensity in dB.

@@ -1,4 +1,4 @@
-"""The analyses by Praat itself, through parselmouth."""
+"""The analyses by Praat itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from speechcue_hf.cues.contours import Contour, PitchSettings
 from speechcue_hf.cues.levels import FloatArray
 
 if TYPE_CHECKING:
-    import parselmouth
+    from speechcue_hf.praat import Pitch, Sound
 
 _SHORTEST_PERIOD, _LONGEST_PERIOD, _PERIOD_FACTOR, _AMPLITUDE_FACTOR = 0.0001, 0.02, 1.3, 1.6
 """Praat's standard limits (s, s, ratio, ratio): what lies beyond them is no period of the voice."""
@@ -56,7 +56,7 @@ def harmonicity(samples: FloatArray, rate: float, accurate: bool) -> FloatArray:
 
 def maxima(values: FloatArray) -> FloatArray:
     """Praat's ``To PointProcess (extrema)`` with its finer interpolation."""
-    from parselmouth.praat import run
+    from speechcue_hf.praat import run
 
     if not ((values[1:-1] > values[:-2]) & (values[1:-1] >= values[2:])).any():
         return np.zeros(0)
@@ -67,7 +67,7 @@ def maxima(values: FloatArray) -> FloatArray:
 
 def jitter_and_shimmer(samples: FloatArray, rate: float, pitch: Contour) -> tuple[float | None, float | None]:
     """Praat's ``To PointProcess (cc)``, ``Get jitter (local)`` and ``Get shimmer (local)``."""
-    from parselmouth.praat import call
+    from speechcue_hf.praat import call
 
     sound = _sound(samples, rate)
     periods = call([sound, _pitch_of(pitch)], "To PointProcess (cc)")
@@ -77,15 +77,15 @@ def jitter_and_shimmer(samples: FloatArray, rate: float, pitch: Contour) -> tupl
     return _none_if_nan(jitter), _none_if_nan(shimmer)
 
 
-def _sound(samples: FloatArray, rate: float) -> parselmouth.Sound:
-    import parselmouth
+def _sound(samples: FloatArray, rate: float) -> Sound:
+    from speechcue_hf.praat import Sound
 
-    return parselmouth.Sound(samples, rate)
+    return Sound(samples, rate)
 
 
-def _pitch_of(contour: Contour) -> parselmouth.Pitch:
+def _pitch_of(contour: Contour) -> Pitch:
     """A contour as Praat's object."""
-    from parselmouth.praat import call
+    from speechcue_hf.praat import call
 
     frames = (contour.start, contour.end, len(contour.values), contour.step, contour.first)
     matrix = call("Create Matrix", "pitch", *frames, 1, 1, 1, 1, 1, "0")

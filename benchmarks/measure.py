@@ -193,8 +193,8 @@ def main() -> None:
         paths = make_clips(max(arguments.count, arguments.parallel), Path(folder))
         one_core(paths[: arguments.count])
         two_cores(paths[: arguments.parallel])
-        threads(paths[: arguments.parallel])
         memory(Path(folder), (250, 1000))
+        threads(paths[: arguments.parallel])
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from speechcue_hf.cues.levels import FloatArray
 
 _RATES = (8000, 48000)
 """In Hz."""
-_QUIETEST, _LOUDEST = 1e-4, 1e5
-"""Largest amplitude: below the one is no clip of 16 bits, beyond the other no clip at any scale."""
+_QUIETEST, _LOUDEST = 1e-2, 1e5
+"""From the lowest sample to the highest: below the one, clips are of few quantisation steps, whose correlations are all
+corners; beyond the other they are at no scale that is known."""
 _FLOORS = (28.0, 400.0)
 """In Hz: beyond them windows hold too few samples, or too many."""
 

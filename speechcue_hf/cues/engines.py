@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 
-from speechcue_hf.cues.contours import Contour, PitchSettings
-from speechcue_hf.cues.levels import FloatArray
+if TYPE_CHECKING:
+    from speechcue_hf.cues.contours import Contour, PitchSettings
+    from speechcue_hf.cues.levels import FloatArray
 
 EngineName: TypeAlias = Literal["praat", "fast"]
 ENGINES: tuple[str, ...] = get_args(EngineName)

@@ -2,6 +2,7 @@
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from speechcue_hf.cues.engines import load_engine
 from speechcue_hf.cues.measure import measure_speech
 from speechcue_hf.cues.settings import MeasurementSettings
 from tests.cues.measure_clips import as_bytes, voice
+from tests.records import simple_describer
 
 pytest.importorskip("numba")
 
@@ -126,3 +128,13 @@ def test_without_numba_the_extra_is_named(monkeypatch):
     monkeypatch.delattr("speechcue_hf.cues.fast.engine", raising=False)
     with pytest.raises(ImportError, match=r"pip install 'speechcue_hf\[fast\]'"):
         load_engine("fast")
+
+
+def test_without_numba_praat_measures_and_stands_in_for_a_describer_of_the_fast_engine(monkeypatch):
+    describer = replace(simple_describer(), settings=MeasurementSettings(engine="fast").to_values())
+    row = {"audio": as_bytes(voice(120, 0.5))}
+    measured = measure_speech(row)
+    assert describer.measurement_settings().engine == "fast"
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert describer.measurement_settings() == MeasurementSettings()
+    assert measure_speech(row) == measured

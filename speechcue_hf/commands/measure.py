@@ -117,8 +117,8 @@ def run(arguments: argparse.Namespace) -> None:
 def _join_published(arguments: argparse.Namespace) -> None:
     """Write the rows with published measurements, and the record of the files that they are from."""
     given = {"--preset default": arguments.preset == "default", "--groups": arguments.groups is not None}
-    given |= {"--engine": arguments.engine != "praat"}
-    given |= {"--num-proc": arguments.num_proc is not None, "--num-shards": arguments.num_shards != 1}
+    given |= {"--engine": arguments.engine != "praat", "--num-proc": arguments.num_proc is not None}
+    given |= {"--num-shards": arguments.num_shards != 1}
     if refused := [name for name, is_given in given.items() if is_given]:
         raise ValueError(f"--published takes the paper's numbers as they are: leave {refused[0]} out")
     files = [Path(name) for name in arguments.published]

@@ -43,8 +43,10 @@ _GOLDEN = (3 - math.sqrt(5)) / 2
 _BRENT_STEPS = 60
 _BRENT_TOLERANCE = 1e-10
 _MACHINE = math.sqrt(np.finfo(float).eps)
-TABULATED = 70
+TABULATED = 256
 """Samples on either side, up to which the curve is tabulated."""
+_EXTREMA = 70
+"""Samples on either side that the maxima of a whole curve are interpolated from."""
 _TERMS = 12
 _SHALLOW = 24
 """Samples on either side, up to which the corner of the curve at each sample may have a maximum on both its sides."""
@@ -115,22 +117,22 @@ def interpolation_tables() -> FloatArray:
 
     Between the samples left and right of it the curve is a polynomial of degree 11, to ten digits even where it is
     noise: 12 values at Chebyshev's nodes determine it, so each of its coefficients is a weighted sum of the samples.
+    The powers are of a variable that goes from -1 to 1, so that a sample on the right weighs in them what its mirror
+    image weighs on the left, but for the sign in odd powers.
 
     Returns:
-        Weights, 12 rows of ``2 * reach`` for each ``reach`` in turn; the powers are of a variable from -1 to 1.
+        For each ``reach`` in turn 12 rows of ``reach`` weights, from the nearest sample to the furthest.
     """
     nodes = np.cos(np.pi * (np.arange(_TERMS) + 0.5) / _TERMS)
     powers = np.linalg.inv(np.vander(nodes, increasing=True))
+    fractions = 0.5 + 0.5 * nodes[:, np.newaxis]
+    distances = fractions + np.arange(TABULATED)
+    signs = np.where(np.arange(TABULATED) % 2, -1.0, 1.0)
+    sines = signs * np.sin(np.pi * fractions) / (np.pi * distances)
     tables = []
     for reach in range(1, TABULATED + 1):
-        # From the sample left of the place to the left, then from the one right of it to the right.
-        fractions = 0.5 + 0.5 * nodes[:, np.newaxis]
-        distances = np.stack([fractions, 1 - fractions], axis=1) + np.arange(reach)
-        window = 0.5 + 0.5 * np.cos(np.pi * distances / (distances[:, :, :1] + reach))
-        signs = np.where(np.arange(reach) % 2, -1.0, 1.0)
-        weights = signs * np.sin(np.pi * fractions)[:, np.newaxis] / (np.pi * distances) * window
-        in_order = np.concatenate([weights[:, 0, ::-1], weights[:, 1]], axis=1)
-        tables.append((powers @ in_order).ravel())
+        window = 0.5 + 0.5 * np.cos(np.pi * distances[:, :reach] / (fractions + reach))
+        tables.append((powers @ (sines[:, :reach] * window)).ravel())
     return np.concatenate(tables)
 
 
@@ -164,14 +166,18 @@ def maximum(values: FloatArray, peak: int, depth: int, tables: FloatArray) -> tu
 @jit_sums
 def _polynomial(values: FloatArray, left: int, reach: int, tables: FloatArray) -> FloatArray:
     """The curve between a sample and the next, lowest power first, shape ``(12,)``."""
+    sums, differences = np.empty(reach), np.empty(reach)
+    for i in range(reach):
+        sums[i] = values[left - i] + values[left + 1 + i]
+        differences[i] = values[left - i] - values[left + 1 + i]
     terms = np.empty(_TERMS)
-    at = _TERMS * reach * (reach - 1)
-    first = left - reach + 1
-    for j in range(_TERMS):
-        total = 0.0
-        for i in range(2 * reach):
-            total += values[first + i] * tables[at + i]
-        terms[j] = total
+    at = _TERMS // 2 * reach * (reach - 1)
+    for j in range(0, _TERMS, 2):
+        even = odd = 0.0
+        for i in range(reach):
+            even += sums[i] * tables[at + i]
+            odd += differences[i] * tables[at + reach + i]
+        terms[j], terms[j + 1] = even, odd
         at += 2 * reach
     return terms
 
@@ -288,6 +294,6 @@ def maxima_of(values: FloatArray) -> FloatArray:
     found = 0
     for i in range(1, len(values) - 1):
         if values[i - 1] < values[i] >= values[i + 1]:
-            places[found], _ = brent_maximum(values, i, TABULATED)
+            places[found], _ = brent_maximum(values, i, _EXTREMA)
             found += 1
     return places[:found]

@@ -206,10 +206,7 @@ def _surroundings(samples: FloatArray, right: IntArray, half: int, period: int) 
 
 def _smooth_length(least: int) -> int:
     """The next even length without prime factors above 5, whose transforms are the fastest."""
-    length = least + least % 2
-    while (rest := next_fast_len(length, real=False)) != length or any(length % prime == 0 for prime in (7, 11)):
-        length = max(rest, length + 1)
-        length += length % 2
+    length: int = 2 * next_fast_len((least + 1) // 2, real=True)
     return length
 
 

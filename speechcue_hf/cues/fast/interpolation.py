@@ -48,6 +48,8 @@ TABULATED = 256
 _EXTREMA = 70
 """Samples on either side that the maxima of a whole curve are interpolated from."""
 _TERMS = 12
+_FEW = 2
+"""Samples on either side, up to which the manual has other formulas than the equation."""
 _SHALLOW = 24
 """Samples on either side, up to which the corner of the curve at each sample may have a maximum on both its sides."""
 
@@ -93,11 +95,12 @@ def _windowed_sinc(values: FloatArray, left: int, fraction: float, reach: int) -
     rest = 1 - fraction
     before, after = math.pi / 2 / (fraction + reach), math.pi / 2 / (rest + reach)
     total = 0.0
+    following = values[left + 1 : left + 1 + reach]
     for i in range(reach):
         sign = 1.0 - 2.0 * (i & 1)
         one = _squared_cosine(before * (fraction + i)) / (fraction + i)
         other = _squared_cosine(after * (rest + i)) / (rest + i)
-        total += sign * (values[left - i] * one + values[left + 1 + i] * other)
+        total += sign * (values[left - i] * one + following[i] * other)
     return total * math.sin(math.pi * fraction) / math.pi
 
 
@@ -152,31 +155,65 @@ def maximum(values: FloatArray, peak: int, depth: int, tables: FloatArray) -> tu
     rise = values[peak + 1] - values[peak - 1]
     guess = rise / (2 * (2 * values[peak] - values[peak - 1] - values[peak + 1]))
     # How many samples a value comes from changes at each sample, so the two sides of the peak are two curves.
-    left = peak if guess >= 0 else peak - 1
-    reach = min(depth, left + 1, len(values) - 1 - left)
-    if reach <= _SHALLOW:
-        return brent_maximum(values, peak, depth)
-    if reach <= TABULATED:
-        fraction, height, found = _tabulated_maximum(values, left, guess % 1.0, reach, tables)
-    else:
+    left, other = (peak, peak - 1) if guess >= 0 else (peak - 1, peak)
+    reach, other_reach = _reach(values, left, depth), _reach(values, other, depth)
+    if reach > TABULATED:
         fraction, height, found = _smooth_maximum(values, left, guess % 1.0, reach)
+        return (left + fraction, height) if found else brent_maximum(values, peak, depth)
+    if min(reach, other_reach) <= _FEW or other_reach > TABULATED:
+        return brent_maximum(values, peak, depth)
+    terms = _polynomial(values, left, reach, tables)
+    here = _rises(terms, left == peak)
+    if reach <= _SHALLOW or not here:
+        # The curves meet in a corner at the sample, which may be the maximum itself.
+        other_terms = _polynomial(values, other, other_reach, tables)
+        there = _rises(other_terms, other == peak)
+        if not (here or there):
+            return float(peak), values[peak]
+        if here and there:
+            return brent_maximum(values, peak, depth)
+        if there:
+            terms, left = other_terms, other
+    fraction, height, found = _polynomial_maximum(terms, min(max(guess % 1.0, 0.01), 0.99))
     return (left + fraction, height) if found else brent_maximum(values, peak, depth)
+
+
+@jit_inner
+def _reach(values: FloatArray, left: int, depth: int) -> int:
+    """Samples on either side of a place between a sample and the next that its value is interpolated from."""
+    return min(depth, left + 1, len(values) - 1 - left)
+
+
+@jit_inner
+def _rises(terms: FloatArray, before: bool) -> bool:
+    """Whether the curve rises from the peak, which lies before the curve, or else after it."""
+    return _slope_at(terms, -1.0) > 0 if before else _slope_at(terms, 1.0) < 0
+
+
+@jit_inner
+def _slope_at(terms: FloatArray, x: float) -> float:
+    slope = 0.0
+    for j in range(_TERMS - 1, 0, -1):
+        slope = slope * x + j * terms[j]
+    return slope
 
 
 @jit_sums
 def _polynomial(values: FloatArray, left: int, reach: int, tables: FloatArray) -> FloatArray:
     """The curve between a sample and the next, lowest power first, shape ``(12,)``."""
     sums, differences = np.empty(reach), np.empty(reach)
+    after = values[left + 1 : left + 1 + reach]
     for i in range(reach):
-        sums[i] = values[left - i] + values[left + 1 + i]
-        differences[i] = values[left - i] - values[left + 1 + i]
+        sums[i] = values[left - i] + after[i]
+        differences[i] = values[left - i] - after[i]
     terms = np.empty(_TERMS)
     at = _TERMS // 2 * reach * (reach - 1)
     for j in range(0, _TERMS, 2):
+        evens, odds = tables[at : at + reach], tables[at + reach : at + 2 * reach]
         even = odd = 0.0
         for i in range(reach):
-            even += sums[i] * tables[at + i]
-            odd += differences[i] * tables[at + reach + i]
+            even += sums[i] * evens[i]
+            odd += differences[i] * odds[i]
         terms[j], terms[j + 1] = even, odd
         at += 2 * reach
     return terms
@@ -194,30 +231,28 @@ def tabulated(values: FloatArray, at: float, reach: int, tables: FloatArray) -> 
 
 
 @jit_inner
-def _tabulated_maximum(
-    values: FloatArray, left: int, fraction: float, reach: int, tables: FloatArray
-) -> tuple[float, float, bool]:
-    """Newton's method on the polynomial; whether it settles at a maximum between the two samples."""
-    terms = _polynomial(values, left, reach, tables)
+def _polynomial_maximum(terms: FloatArray, fraction: float) -> tuple[float, float, bool]:
+    """Newton's method on the polynomial, kept between the two samples; whether it has a maximum there."""
+    low, high = -1.0, 1.0
+    if _slope_at(terms, low) <= 0 or _slope_at(terms, high) >= 0:
+        return fraction, 0.0, False
     x = 2 * fraction - 1
-    step = 1.0
-    for _ in range(8):
+    for _ in range(60):
         slope = bend = 0.0
         for j in range(_TERMS - 1, 0, -1):
             bend = bend * x + slope
             slope = slope * x + j * terms[j]
-        if bend >= 0:
-            return fraction, 0.0, False
-        step = slope / bend
-        x -= step
-        if abs(x) > 1:
-            return fraction, 0.0, False
+        low, high = (x, high) if slope > 0 else (low, x)
+        trial = x - slope / bend if bend < 0 else high
+        if not low < trial < high:
+            trial = 0.5 * (low + high)
+        step, x = trial - x, trial
         if abs(step) < 1e-9:
             break
     height = 0.0
     for j in range(_TERMS - 1, -1, -1):
         height = height * x + terms[j]
-    return 0.5 + 0.5 * x, height, abs(step) < 1e-6
+    return 0.5 + 0.5 * x, height, True
 
 
 @jit_inner

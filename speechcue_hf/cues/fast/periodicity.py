@@ -184,12 +184,10 @@ def _windowed(samples: FloatArray, right: IntArray, window: FloatArray, period: 
     parts, peaks = np.empty((len(right), len(window))), np.zeros(len(right))
     for frame in range(len(right)):
         mean = mean_of(samples[max(right[frame] - period, 0) : right[frame] + period])
-        part = parts[frame]
-        first = right[frame] - half
+        part, taken = parts[frame], samples[right[frame] - half : right[frame] + half]
         for i in range(len(window)):
-            part[i] = (samples[first + i] - mean) * window[i]
-        for i in range(max(half - near, 0), min(half + near, len(window))):
-            peaks[frame] = max(peaks[frame], abs(part[i]))
+            part[i] = (taken[i] - mean) * window[i]
+        peaks[frame] = _largest(part[max(half - near, 0) : half + near], 0.0)
     return parts, peaks
 
 
@@ -199,9 +197,17 @@ def _surroundings(samples: FloatArray, right: IntArray, half: int, period: int) 
     means, peaks = np.empty(len(right)), np.zeros(len(right))
     for frame in range(len(right)):
         means[frame] = mean_of(samples[max(right[frame] - period, 0) : right[frame] + period])
-        for i in range(max(right[frame] - half, 0), min(right[frame] + half, len(samples))):
-            peaks[frame] = max(peaks[frame], abs(samples[i] - means[frame]))
+        peaks[frame] = _largest(samples[max(right[frame] - half, 0) : right[frame] + half], means[frame])
     return means, peaks
+
+
+@jit_inner
+def _largest(values: FloatArray, mean: float) -> float:
+    """The largest distance from the mean."""
+    lowest, highest = mean, mean
+    for value in values:
+        lowest, highest = min(lowest, value), max(highest, value)
+    return max(highest - mean, mean - lowest)
 
 
 def _smooth_length(least: int) -> int:
@@ -247,8 +253,8 @@ def _two_windows(
     now, later = np.zeros((len(starts), whole)), np.zeros((len(starts), whole))
     for frame in range(len(starts)):
         start = max(starts[frame], 0)
-        for i in range(min(2 * length, len(samples) - start)):
-            later[frame, i] = samples[start + i] - means[frame]
+        taken = samples[start : start + 2 * length]
+        later[frame, : len(taken)] = taken - means[frame]
         now[frame, :length] = later[frame, :length]
     return now, later
 
@@ -277,8 +283,8 @@ def _normalised(later: FloatArray, products: FloatArray, length: int) -> FloatAr
 @jit_inner
 def _product(row: FloatArray, lag: int, length: int) -> float:
     total = 0.0
-    for i in range(length):
-        total += row[i] * row[i + lag]
+    for one, other in zip(row[:length], row[lag : lag + length]):  # noqa: B905  numba knows no strict
+        total += one * other
     return total
 
 

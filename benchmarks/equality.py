@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from figures import recorded
 from scipy.signal import resample_poly
 
 from speechcue_hf import MeasurementSettings, measure_speech
@@ -100,9 +101,13 @@ def recordings(folder: Path, count: int) -> Iterator[Row]:
         yield {"path": str(path), "bytes": None}
 
 
-def compare(clips: Iterator[Row]) -> None:
-    """Print one row of the table for each preset."""
-    rows = list(clips)
+def compare(kind: str, rows: list[Row]) -> list[str]:
+    """Print the rows of the table for clips of one kind.
+
+    Returns:
+        What is unequal, in words.
+    """
+    apart = []
     for title, settings in SETTINGS.items():
         numbers = missing = unequal = 0
         largest = 0.0
@@ -118,12 +123,12 @@ def compare(clips: Iterator[Row]) -> None:
                 largest = max(largest, abs(other - value) / max(abs(value), 1.0))
                 if abs(other - value) > max(RELATIVE * abs(value), ABSOLUTE):
                     unequal += 1
-                    print(f"<!-- {column}: {other!r} for {value!r}, {audio['path']} -->")
-        print(f"| {title} | {len(rows)} | {numbers:,} | {unequal} | {missing} | {largest:.1e} |", flush=True)
-    frames, flipped, apart = _pitch_frames(rows)
-    print(
-        f"| pitch frame by frame | {len(rows)} | {frames:,} | {flipped[1]} | {flipped[0]} | {apart:.1e} |", flush=True
-    )
+                    apart.append(f"{kind}, {title}: {column} is {other!r} and not {value!r}")
+        print(f"| {kind} | {title} | {len(rows)} | {numbers:,} | {unequal} | {missing} | {largest:.1e} |", flush=True)
+    frames, flipped, apart_by = _pitch_frames(rows)
+    counts = f"{len(rows)} | {frames:,} | {flipped[1]} | {flipped[0]}"
+    print(f"| {kind} | pitch frame by frame | {counts} | {apart_by:.1e} |", flush=True)
+    return apart
 
 
 def _pitch_frames(rows: list[Row]) -> tuple[int, tuple[int, int], float]:
@@ -145,7 +150,7 @@ def _pitch_frames(rows: list[Row]) -> tuple[int, tuple[int, int], float]:
 
 
 def main() -> None:
-    """Print all tables."""
+    """Print the table, and what is unequal."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("folders", nargs="*", type=Path, help="folders of recordings")
     parser.add_argument("--made", type=int, default=510, help="clips that are made")
@@ -160,11 +165,12 @@ def main() -> None:
     }
     for folder in arguments.folders:
         kinds[folder.name] = lambda folder=folder: recordings(folder, arguments.recordings)
-    for kind, clips in kinds.items():
-        print(f"\n{kind}:\n\n| numbers | clips | compared | unequal | missing in one | furthest apart |")
-        print("|---|---:|---:|---:|---:|---:|", flush=True)
-        compare(clips())
+    print("| clips | numbers | clips | compared | unequal | missing in one | furthest apart |")
+    print("|---|---|---:|---:|---:|---:|---:|", flush=True)
+    apart = [line for kind, clips in kinds.items() for line in compare(kind, list(clips()))]
+    print("", *apart, sep="\n")
 
 
 if __name__ == "__main__":
-    main()
+    with recorded("equality"):
+        main()

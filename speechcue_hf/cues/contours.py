@@ -31,7 +31,7 @@ class Contour:
     @property
     def times(self) -> FloatArray:
         """Time of each frame in s, shape ``(frames,)``."""
-        return self.first + self.step * np.arange(len(self.values))
+        return self.first + self.step * np.arange(len(self.values), dtype=np.float64)
 
 
 class PitchSettings(NamedTuple):

@@ -26,7 +26,7 @@ def frame_times(samples: int, rate: float, window: float, step: float) -> FloatA
     duration = samples * (1 / rate)
     frames = math.floor((duration - window) / step) + 1 if duration >= window else 0
     first = 0.5 * duration - 0.5 * frames * step + 0.5 * step
-    return first + step * np.arange(frames)
+    return first + step * np.arange(frames, dtype=np.float64)
 
 
 def sample_positions(times: FloatArray, rate: float) -> FloatArray:

@@ -16,7 +16,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +88,7 @@ def one_core(paths: Sequence[Path]) -> None:
         "our default (21 cues)": MeasurementSettings(),
         "our default with HNR": MeasurementSettings(groups=(*MeasurementSettings().groups, "hnr")),
     }
+    ours |= {f"{name}, fast engine": replace(settings, engine="fast") for name, settings in ours.items()}
     procedures: dict[str, Callable[[Path], object]] = {"literal procedure": literal_praat.measure}
     for name, settings in ours.items():
         procedures[name] = lambda path, settings=settings: measure_speech(_row(path), settings)
@@ -113,6 +116,25 @@ def two_cores(paths: Sequence[Path]) -> None:
     print(
         f"| measure_dataset(num_proc=2), our default | {min(ours):.1f} | {min(literal) / min(ours):.2f} |", flush=True
     )
+
+
+def threads(paths: Sequence[Path]) -> None:
+    """Print wall time of the fast engine in one process by one thread and by two; the best of ``ROUNDS`` for both."""
+    print(f"\nWall time of the fast engine in one process, {len(paths)} clips:\n")
+    print("| procedure | threads | s | times faster |\n|---|---:|---:|---:|")
+    for name, settings in {"the paper's eight": PAPER, "our default": MeasurementSettings()}.items():
+        fast = replace(settings, engine="fast")
+        alone = None
+        for count in (1, 2):
+            with ThreadPoolExecutor(count) as pool:
+                work = partial(_in_pool, pool, paths, fast)
+                seconds = min(_wall_seconds(work) for _ in range(ROUNDS))
+            alone = alone or seconds
+            print(f"| {name} | {count} | {seconds:.2f} | {alone / seconds:.2f} |", flush=True)
+
+
+def _in_pool(pool: ThreadPoolExecutor, paths: Sequence[Path], settings: MeasurementSettings) -> None:
+    list(pool.map(lambda path: measure_speech(_row(path), settings), paths))
 
 
 def memory(folder: Path, counts: Sequence[int]) -> None:
@@ -172,6 +194,7 @@ def main() -> None:
         one_core(paths[: arguments.count])
         two_cores(paths[: arguments.parallel])
         memory(Path(folder), (250, 1000))
+        threads(paths[: arguments.parallel])
 
 
 if __name__ == "__main__":

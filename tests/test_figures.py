@@ -77,4 +77,4 @@ def test_what_a_benchmark_prints_is_kept(tmp_path, monkeypatch, capsys):
 def test_benchmarks_need_no_tests_but_those_that_start_a_server_of_theirs():
     programs = (ROOT / "benchmarks").glob("*.py")
     using = {path.stem for path in programs if re.search(r"^(?:from|import) tests", path.read_text(), re.MULTILINE)}
-    assert using <= {"loading", "server", "measure", "probe"}
+    assert using <= {"loading", "server", "measure", "probe", "equality"}

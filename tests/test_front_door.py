@@ -17,8 +17,8 @@ NAMES = [
     alias.name for node in ast.parse(STUB.read_text()).body if isinstance(node, ast.ImportFrom) for alias in node.names
 ]
 LIGHT = {
-    "measure_speech": {"torch", "transformers", "matplotlib", "sklearn"},
-    "MeasurementSettings": {"datasets", "torch", "numpy", "parselmouth"},
+    "measure_speech": {"torch", "transformers", "matplotlib", "sklearn", "numba"},
+    "MeasurementSettings": {"datasets", "torch", "numpy", "parselmouth", "numba"},
     "SpeechDescriber": {"torch", "transformers", "parselmouth", "matplotlib"},
     "Corpus": {"datasets", "numpy", "torch"},
     "register_corpus": {"datasets", "numpy", "torch"},

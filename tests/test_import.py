@@ -7,7 +7,7 @@ import speechcue_hf
 
 HEAVY = {
     *("datasets", "numpy", "pandas", "pyarrow", "huggingface_hub", "jinja2", "yaml", "torch", "transformers", "trl"),
-    *("peft", "accelerate", "parselmouth", "matplotlib", "scipy", "sklearn", "av", "detect_secrets"),
+    *("peft", "accelerate", "parselmouth", "matplotlib", "scipy", "sklearn", "av", "detect_secrets", "numba"),
 }
 
 

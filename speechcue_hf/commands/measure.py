@@ -18,6 +18,7 @@ from speechcue_hf.corpora.catalogue import corpus_of_rows
 from speechcue_hf.corpora.joining import with_utterance_ids
 from speechcue_hf.corpora.parquet import carry_identity, read_dataset, shard_name, write_dataset, write_shard
 from speechcue_hf.corpora.writing import UNFINISHED, check_splits_of, end_writing, join_writing, whole_folder
+from speechcue_hf.cues.engines import ENGINES
 from speechcue_hf.cues.measure import clip_columns, measure_clips
 from speechcue_hf.cues.paper import PAPER_CORPORA
 from speechcue_hf.cues.published import join_measurements
@@ -38,7 +39,7 @@ from speechcue_hf.values import meant
 
 EXAMPLES = """examples:
   speechcue measure data/demo -o data/measured
-  speechcue measure data/meld -o data/measured --num-proc 8
+  speechcue measure data/meld -o data/measured --num-proc 8 --engine fast
   speechcue measure data/meld -o data/paper --preset speechcuellm
   speechcue measure data/iemocap -o data/paper --published iemocap_audio_features.csv
   speechcue measure data/meld -o data/measured --groups loudness pitch rhythm
@@ -62,6 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="csv files that SpeechCueLLM published: their numbers are joined by utterance, and nothing is measured",
     )
     add_list(parser, "--groups", metavar="GROUP", help=f"of {', '.join(groups())} (default: the preset's)")
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="praat",
+        help="Praat itself, or kernels with the same numbers in less time, which need numba (default: %(default)s)",
+    )
     parser.add_argument("--num-proc", type=positive_int, help="worker processes (default: work in this one)")
     parser.add_argument("--shard", type=int, default=0, help="which shard this job measures, from 0")
     parser.add_argument("--num-shards", type=int, default=1, help="into how many shards the corpus is divided")
@@ -110,7 +117,8 @@ def run(arguments: argparse.Namespace) -> None:
 def _join_published(arguments: argparse.Namespace) -> None:
     """Write the rows with published measurements, and the record of the files that they are from."""
     given = {"--preset default": arguments.preset == "default", "--groups": arguments.groups is not None}
-    given |= {"--num-proc": arguments.num_proc is not None, "--num-shards": arguments.num_shards != 1}
+    given |= {"--engine": arguments.engine != "praat", "--num-proc": arguments.num_proc is not None}
+    given |= {"--num-shards": arguments.num_shards != 1}
     if refused := [name for name, is_given in given.items() if is_given]:
         raise ValueError(f"--published takes the paper's numbers as they are: leave {refused[0]} out")
     files = [Path(name) for name in arguments.published]
@@ -150,12 +158,13 @@ def _settings(arguments: argparse.Namespace) -> MeasurementSettings:
     for name in arguments.groups or ():
         if name not in groups():
             raise ValueError(f"the group of measurements {name!r} {meant(name, groups())}")
-    return preset if arguments.groups is None else replace(preset, groups=tuple(arguments.groups))
+    chosen = preset.groups if arguments.groups is None else tuple(arguments.groups)
+    return replace(preset, groups=chosen, engine=arguments.engine)
 
 
 def _check_settings(settings: MeasurementSettings, there: MeasurementSettings | None, folder: Path) -> None:
-    """Shards of other settings must not mix with those that are there."""
-    if there is not None and there != settings:
+    """Shards of other settings must not mix with those that are there; those of the other engine may."""
+    if there is not None and replace(there, engine=settings.engine) != settings:
         raise SpeechcueError(
             f"{folder} holds measurements by other settings ({MEASUREMENT_FILE}): choose another folder"
         )

@@ -7,7 +7,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -17,6 +17,7 @@ from datasets import Dataset, DatasetDict, Features, Value
 
 import speechcue_hf
 from speechcue_hf.corpora.joining import put_beside
+from speechcue_hf.cues.engines import installed_engines
 from speechcue_hf.cues.levels import LEVEL_NAMES, FloatArray, level_indices, level_quantiles, named
 from speechcue_hf.cues.normalisation import (
     BASELINES,
@@ -273,7 +274,9 @@ class SpeechDescriber(Record):
                 "this describer does not know how its training clips were measured: fit it with "
                 "settings=MeasurementSettings(...), the settings of the train split"
             )
-        return parse_record(MeasurementSettings, self.settings, f"the settings in {DESCRIBER_FILE}")
+        settings = parse_record(MeasurementSettings, self.settings, f"the settings in {DESCRIBER_FILE}")
+        # Either engine gives the same levels, and the fast one is not installed everywhere.
+        return settings if settings.engine in installed_engines() else replace(settings, engine="praat")
 
     @property
     def fingerprint(self) -> str:

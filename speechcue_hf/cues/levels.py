@@ -37,6 +37,10 @@ DEGREES: dict[int, tuple[int, ...]] = {
 }
 """Number of levels → how far each lies from the middle half of the training values (0); 2 is the outer tenth."""
 
+_SAME = 1e-6
+"""Share of a threshold (at least of 0.001 of its unit) within which a value counts as equal to it: engines agree in
+that many digits, and a threshold is often the value of a row."""
+
 MISSING = -1
 """Level index of a value that is missing or has no statistics to compare with."""
 
@@ -108,7 +112,7 @@ def level_quantiles(levels: int) -> tuple[float, ...]:
 
 
 def level_indices(values: FloatArray, thresholds: FloatArray) -> IntArray:
-    """Level of each value. A value equal to a threshold takes the lower level.
+    """Level of each value. A value equal to a threshold in six digits takes the lower level.
 
     Args:
         values: Shape ``(rows, cues)``; NaN where not measured.
@@ -121,7 +125,8 @@ def level_indices(values: FloatArray, thresholds: FloatArray) -> IntArray:
         >>> level_indices(np.array([[2.0, np.nan]]), np.array([[[1.0, 2.0], [1.0, 2.0]]]))
         array([[ 1, -1]])
     """
-    indices: IntArray = (values[..., np.newaxis] > thresholds).sum(axis=-1)
+    above = thresholds + _SAME * np.maximum(np.abs(thresholds), 1e-3)
+    indices: IntArray = (values[..., np.newaxis] > above).sum(axis=-1)
     known = np.isfinite(values) & np.isfinite(thresholds).all(axis=-1)
     return np.where(known, indices, MISSING)
 

@@ -15,6 +15,7 @@ from datasets import Audio, Dataset, DatasetDict, Features, IterableDataset, Val
 from speechcue_hf.audio import as_file, decode
 from speechcue_hf.corpora.joining import put_beside, with_utterance_ids
 from speechcue_hf.cues import analysis, speechcuellm
+from speechcue_hf.cues.engines import load_engine
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.cues.table import Cue, added_cues, measurement_columns
 from speechcue_hf.cues.turns import TURN_COLUMNS, TurnFollower, add_turn_taking, has_turns
@@ -77,12 +78,13 @@ def measure_speech(row: Mapping[str, Any], settings: MeasurementSettings = _DEFA
         200
     """
     procedure, longest = _PROCEDURES[settings.preset]
+    engine = load_engine(settings.engine)
     values: Mapping[str, float | None] = {}
     reasons = ["audio missing"]
     if row["audio"] is not None:
         try:
             clip = decode(as_file(row["audio"]), limit=longest)
-            values, reasons = procedure(clip, settings.groups)
+            values, reasons = procedure(clip, settings.groups, engine)
             reasons = [*clip.notes, *reasons]
         except AudioError as error:
             reasons = [str(error)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from speechcue_hf import __version__
+from speechcue_hf.cues.engines import ENGINES, EngineName
 from speechcue_hf.cues.table import ALWAYS, PAPER_CUES, columns_of, groups, measurement_columns
 from speechcue_hf.records import MEASUREMENT_FILE, Record
 
@@ -29,10 +30,12 @@ class MeasurementSettings(Record):
         preset: ``default`` (see ``speechcue_hf.cues.analysis``) or ``speechcuellm``, the paper's procedure
             (see ``speechcue_hf.cues.speechcuellm``), which knows its eight numbers only.
         release: The release of this package that measures; the datasets cache does not reuse what another one measured.
+        engine: Who analyses: ``praat``, or ``fast``, kernels that give Praat's numbers in less time (extra ``fast``).
+            Levels and words are the same, so that both may be mixed.
         published: SHA-256 of the files that the numbers were taken from; empty where clips were measured here.
 
     Raises:
-        ValueError: If the preset or a group is unknown.
+        ValueError: If the preset, a group or the engine is unknown.
 
     Example:
         >>> MeasurementSettings(groups=("loudness",)).columns
@@ -43,6 +46,7 @@ class MeasurementSettings(Record):
     preset: str = "default"
     release: str = __version__
     published: tuple[str, ...] = ()
+    engine: EngineName = "praat"
 
     FILE: ClassVar[str] = MEASUREMENT_FILE
     FIX: ClassVar[str] = "measure again with `speechcue measure`"
@@ -50,6 +54,8 @@ class MeasurementSettings(Record):
     def __post_init__(self) -> None:
         if self.preset not in _PRESET_GROUPS:
             raise ValueError(f"preset {self.preset!r} is unknown; the presets are {', '.join(_PRESET_GROUPS)}")
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine {self.engine!r} is unknown; the engines are {', '.join(ENGINES)}")
         known = tuple(groups()) if self.preset == "default" else _PRESET_GROUPS[self.preset]
         for group in self.groups:
             if group not in known:

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 
 from speechcue_hf.audio import Clip
 from speechcue_hf.cues.analysis import Measured, Values, measure_all
+from speechcue_hf.cues.contours import Contour, PitchSettings
+from speechcue_hf.cues.engines import Engine
 from speechcue_hf.cues.levels import BoolArray, FloatArray, IntArray
 from speechcue_hf.cues.loudness import energy_mean
 from speechcue_hf.cues.syllables import BELOW_PEAK, DIP, Rhythm, select_nuclei, sounding_stretches
 from speechcue_hf.cues.voice import voiced_frequencies
 
-if TYPE_CHECKING:
-    from speechcue_hf import praat
-
 LONGEST = 600.0
 """In s. The longest clip of MELD lasts 305; each minute of a file at 16 kHz takes Praat 2 s and tens of MB."""
 _SHORTEST_PAUSE = 0.3
 """In s."""
-_VOICING = (0.02, 30, 4, False, 0.03, 0.25, 0.01, 0.35, 0.25, 450)
-"""Step in s, floor in Hz, candidates, very accurate, silence and voicing thresholds, octave cost, octave jump cost,
-voiced/unvoiced cost, ceiling in Hz."""
+_LEVEL_PITCH, _SYLLABLE_PITCH = 100.0, 50.0
+"""In Hz: lowest pitch for the intensity of levels and of syllables."""
+_PITCH = PitchSettings()
+_VOICING = PitchSettings(
+    step=0.02, floor=30.0, ceiling=450.0, candidates=4, voicing=0.25, octave_jump=0.35, voiced_unvoiced=0.25
+)
 
 
-def measure_like_paper(clip: Clip, groups: tuple[str, ...]) -> tuple[Values, list[str]]:
+@dataclass(frozen=True)
+class _Speech:
+    """A clip as it is, and who analyses it."""
+
+    samples: FloatArray
+    rate: int
+    engine: Engine
+
+
+def measure_like_paper(clip: Clip, groups: tuple[str, ...], engine: Engine) -> tuple[Values, list[str]]:
     """Measure a clip by the procedure of SpeechCueLLM.
 
     Source: Wu et al. (2025), Beyond Silent Letters: Amplifying LLMs in Emotion Recognition with Vocal Nuances, NAACL
@@ -36,63 +47,61 @@ def measure_like_paper(clip: Clip, groups: tuple[str, ...]) -> tuple[Values, lis
     Args:
         clip: All channels, at the file's own sampling rate; of a file beyond ``LONGEST`` only the start need be there.
         groups: Which of ``loudness``, ``pitch``, ``rhythm``, ``hnr`` to measure.
+        engine: Who analyses.
 
     Returns:
         The paper's numbers (``PAPER_COLUMNS``), None where it has none, and the reasons for those. Without a voiced
         frame, pitch range and variation are 0, as published. A file beyond ``LONGEST`` has its duration only, because
         the numbers of a part of it would not be the paper's.
     """
-    from speechcue_hf import praat
-
     if clip.duration > LONGEST:
         return {"duration_s": clip.duration}, [f"longer than {LONGEST:g} s: not measured"]
-    sound = praat.Sound(clip.samples, clip.rate)
-    values, reasons = measure_all([(group, _MEASURES[group]) for group in groups], sound)
-    return {"duration_s": sound.duration, **values}, reasons
+    speech = _Speech(clip.samples, clip.rate, engine)
+    values, reasons = measure_all([(group, _MEASURES[group]) for group in groups], speech)
+    return {"duration_s": clip.samples.shape[1] / clip.rate, **values}, reasons
 
 
-def _loudness(sound: praat.Sound) -> Measured:
-    levels = sound.to_intensity().values[0]
+def _loudness(speech: _Speech) -> Measured:
+    levels = speech.engine.intensity(speech.samples, speech.rate, _LEVEL_PITCH).values
     return {"intensity_mean_db": energy_mean(levels), "intensity_sd_db": float(levels.std())}, None
 
 
-def _pitch(sound: praat.Sound) -> Measured:
-    f0 = voiced_frequencies(sound.to_pitch())
+def _pitch(speech: _Speech) -> Measured:
+    f0 = voiced_frequencies(speech.engine.pitch(speech.samples, speech.rate, _PITCH))
     if not len(f0):
         return {"f0_mean_hz": None, "f0_sd_hz": 0.0, "f0_range_hz": 0.0}, "no voiced frames"
     return {"f0_mean_hz": float(f0.mean()), "f0_sd_hz": float(f0.std()), "f0_range_hz": float(np.ptp(f0))}, None
 
 
-def _rhythm(sound: praat.Sound) -> Measured:
-    rhythm = _find_rhythm(sound)
+def _rhythm(speech: _Speech) -> Measured:
+    rhythm = _find_rhythm(speech)
     rate = rhythm.articulation_rate if rhythm else None
     return {"articulation_rate_per_s": rate}, "no syllable nucleus" if rate is None else None
 
 
-def _hnr(sound: praat.Sound) -> Measured:
-    frames = sound.to_harmonicity_cc().values[0]
-    # Praat marks frames without any periodicity by -200 dB.
-    periodic = frames[frames > -200]
+def _hnr(speech: _Speech) -> Measured:
+    periodic = speech.engine.harmonicity(speech.samples, speech.rate, True)
     if not len(periodic):
         return {"hnr_mean_db": None}, "no periodic frames"
     return {"hnr_mean_db": float(periodic.mean())}, None
 
 
-def _find_rhythm(sound: praat.Sound) -> Rhythm | None:
+def _find_rhythm(speech: _Speech) -> Rhythm | None:
     """Peaks of intensity followed by a dip of 2 dB, voiced, within speech, the last never; looked up in arrays."""
-    intensity = sound.to_intensity(50)
-    levels = intensity.values[0]
+    intensity = speech.engine.intensity(speech.samples, speech.rate, _SYLLABLE_PITCH)
+    levels = intensity.values
     quantile = _quantile(levels, 0.99)
     lowest, highest = -_parabolic_maximum(-levels), _parabolic_maximum(levels)
-    times, heights = _peaks(intensity, above=max(quantile - BELOW_PEAK, lowest))
+    times, heights = _peaks(intensity, speech.engine.maxima(levels), above=max(quantile - BELOW_PEAK, lowest))
     if not len(times):
         return None
     # The script gives the threshold below the maximum, and Praat takes it off again.
     sounding = sounding_stretches(intensity, highest - abs(quantile - BELOW_PEAK - highest), _SHORTEST_PAUSE)
     times = times[_dips_after(intensity, times, heights)]
     # The pitch is half of all the cost, and clips of one syllable have no peak left to ask it about.
-    nuclei = select_nuclei(times, sounding, sound.to_pitch_ac(*_VOICING)) if len(times) else times
-    return Rhythm(nuclei, sounding)
+    if len(times):
+        times = select_nuclei(times, sounding, speech.engine.pitch(speech.samples, speech.rate, _VOICING))
+    return Rhythm(times, sounding)
 
 
 def _quantile(values: FloatArray, share: float) -> float:
@@ -118,19 +127,10 @@ def _inner_peaks(values: FloatArray) -> IntArray:
     return np.flatnonzero((values[1:-1] > values[:-2]) & (values[1:-1] >= values[2:])) + 1
 
 
-def _peaks(intensity: praat.Intensity, above: float) -> tuple[FloatArray, FloatArray]:
+def _peaks(intensity: Contour, places: FloatArray, above: float) -> tuple[FloatArray, FloatArray]:
     """Times (s) and levels (dB) of the maxima of an intensity contour that exceed a threshold."""
-    from speechcue_hf import praat
-    from speechcue_hf.praat import run
-
-    levels = intensity.values[0]
-    if not len(_inner_peaks(levels)):
-        return np.zeros(0), np.zeros(0)
-    # As `Down to Matrix` and `To Sound (slice)` make it: each call of Praat costs a tenth of a millisecond.
-    contour = praat.Sound(levels, 1 / intensity.dx, intensity.x1 - intensity.dx / 2)
-    (points,) = run(contour, 'To PointProcess (extrema): 1, "yes", "no", "Sinc70"\nTo Matrix')
-    times: FloatArray = points.values[0]
-    heights = _cubic(levels, (times - intensity.x1) / intensity.dx)
+    times = intensity.first + intensity.step * places
+    heights = _cubic(intensity.values, places)
     return times[heights > above], heights[heights > above]
 
 
@@ -150,17 +150,17 @@ def _cubic(values: FloatArray, positions: FloatArray) -> FloatArray:
     return interpolated
 
 
-def _dips_after(intensity: praat.Intensity, times: FloatArray, levels: FloatArray) -> BoolArray:
+def _dips_after(intensity: Contour, times: FloatArray, levels: FloatArray) -> BoolArray:
     """Which peaks are followed by a dip of 2 dB before the next peak; False for the last one."""
-    values = intensity.values[0]
-    position = (times - intensity.x1) / intensity.dx
+    values = intensity.values
+    position = (times - intensity.first) / intensity.step
     first = np.ceil(position[:-1]).astype(int)
     last = np.floor(position[1:]).astype(int)
     dips = np.array([values[i : j + 1].min() for i, j in zip(first, last, strict=True)])
     return np.append(np.abs(levels[:-1] - dips) > DIP, False)
 
 
-_MEASURES: dict[str, Callable[[praat.Sound], Measured]] = {
+_MEASURES: dict[str, Callable[[_Speech], Measured]] = {
     "loudness": _loudness,
     "pitch": _pitch,
     "rhythm": _rhythm,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.signal import find_peaks
 
+from speechcue_hf.cues.contours import Contour
 from speechcue_hf.cues.levels import BoolArray, FloatArray
-
-if TYPE_CHECKING:
-    from speechcue_hf import praat
 
 DIP = 2.0
 """In dB: how far the intensity must sink beside a peak for the peak to be a syllable of its own."""
@@ -19,9 +17,9 @@ BELOW_PEAK = 25.0
 _SHORTEST_SOUNDING = 0.1
 _SHORTEST_PAUSE = 0.25
 """In s, after de Jong & Bosker (2013), DiSS: shorter silences belong to articulation."""
-_MINIMUM_PITCH = 75.0
+MINIMUM_PITCH = 75.0
 """In Hz: the intensity window (43 ms) is short enough for fast syllables, long enough not to follow single periods."""
-SHORTEST_RHYTHM = 6.4 / _MINIMUM_PITCH
+SHORTEST_RHYTHM = 6.4 / MINIMUM_PITCH
 """In s: a clip must hold one whole window."""
 
 
@@ -57,7 +55,7 @@ class Rhythm(NamedTuple):
         return pauses
 
 
-def find_rhythm(sound: praat.Sound, voicing: praat.Pitch) -> Rhythm | None:
+def find_rhythm(intensity: Contour, voicing: Contour) -> Rhythm | None:
     """Find syllable nuclei: peaks of intensity with a dip of 2 dB on both sides, voiced, within speech.
 
     The criterion of de Jong & Wempe (2009), Behavior Research Methods 41, read as topographic prominence: the level
@@ -65,14 +63,13 @@ def find_rhythm(sound: praat.Sound, voicing: praat.Pitch) -> Rhythm | None:
     the last syllable counts like any other, so that one-syllable clips have a rate.
 
     Args:
-        sound: At least ``SHORTEST_RHYTHM`` long, else Praat raises an error.
-        voicing: Pitch of the same sound.
+        intensity: Intensity of a clip of at least ``SHORTEST_RHYTHM``, for ``MINIMUM_PITCH``.
+        voicing: Pitch of the same clip.
 
     Returns:
         The rhythm; None when no stretch is loud and long enough to be speech.
     """
-    intensity = sound.to_intensity(_MINIMUM_PITCH)
-    levels = intensity.values[0]
+    levels = intensity.values
     threshold = np.quantile(levels, 0.99) - BELOW_PEAK
     # A syllable cut off by an end of the clip has its peak there: beyond the ends it is silent.
     walled = np.concatenate([[-300.0], levels, [-300.0]])
@@ -80,7 +77,7 @@ def find_rhythm(sound: praat.Sound, voicing: praat.Pitch) -> Rhythm | None:
     sounding = sounding_stretches(intensity, threshold, _SHORTEST_PAUSE)
     if not len(sounding):
         return None
-    return Rhythm(select_nuclei(intensity.xs()[peaks - 1], sounding, voicing), sounding)
+    return Rhythm(select_nuclei(intensity.times[peaks - 1], sounding, voicing), sounding)
 
 
 def inside(times: FloatArray, stretches: FloatArray) -> BoolArray:
@@ -97,18 +94,18 @@ def inside(times: FloatArray, stretches: FloatArray) -> BoolArray:
     return started > ended
 
 
-def select_nuclei(times: FloatArray, sounding: FloatArray, voicing: praat.Pitch) -> FloatArray:
+def select_nuclei(times: FloatArray, sounding: FloatArray, voicing: Contour) -> FloatArray:
     """The times, of shape ``(times,)`` in s, that lie within speech and next to a voiced frame."""
-    voiced = voicing.selected_array["frequency"] > 0
+    voiced = voicing.values > 0
     # Praat's pitch has a value wherever the nearest frame is voiced.
-    nearest = np.floor((times - voicing.x1) / voicing.dx + 0.5).astype(int)
+    nearest = np.floor((times - voicing.first) / voicing.step + 0.5).astype(int)
     known = (nearest >= 0) & (nearest < len(voiced))
     is_voiced = known & voiced[np.clip(nearest, 0, len(voiced) - 1)]
     nuclei: FloatArray = times[inside(times, sounding) & is_voiced]
     return nuclei
 
 
-def sounding_stretches(intensity: praat.Intensity, threshold: float, shortest_pause: float) -> FloatArray:
+def sounding_stretches(intensity: Contour, threshold: float, shortest_pause: float) -> FloatArray:
     """Stretches of speech as Praat's ``To TextGrid (silences)`` finds them: short sounds go first, then short pauses.
 
     In arrays, because the four Praat commands it takes cost half a millisecond per clip.
@@ -121,10 +118,10 @@ def sounding_stretches(intensity: praat.Intensity, threshold: float, shortest_pa
     Returns:
         Start and end of each stretch in s, shape ``(stretches, 2)``; none where everything is silent.
     """
-    start, end = intensity.xmin, intensity.xmax
-    loud = np.concatenate([[False], intensity.values[0] >= threshold, [False]])
+    start, end = intensity.start, intensity.end
+    loud = np.concatenate([[False], intensity.values >= threshold, [False]])
     # A change of state lies at the first frame of the new one, the ends of the clip where the clip ends.
-    edges = np.concatenate([[start], intensity.xs()[1:], [end]])
+    edges = np.concatenate([[start], intensity.times[1:], [end]])
     sounding = edges[np.diff(loud)].reshape(-1, 2)
     # A clip that sounds throughout does so however short it is.
     sounding = _at_least(min(_SHORTEST_SOUNDING, end - start), sounding)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from speechcue_hf.cues.contours import Contour, PitchSettings
+from speechcue_hf.cues.engines import Engine
 from speechcue_hf.cues.levels import FloatArray
-
-if TYPE_CHECKING:
-    from speechcue_hf import praat
 
 _COARSE_STEP, _FINE_STEP = 0.04, 0.01
 """In s, of the first and the second pass."""
@@ -21,14 +18,12 @@ _LOWEST, _HIGHEST = 40.0, 700.0
 """In Hz: from creaky low voices to screams."""
 _FINAL = 0.3
 """In s: the end of the utterance whose slope is the final contour."""
-_SHORTEST_PERIOD, _LONGEST_PERIOD, _PERIOD_FACTOR, _AMPLITUDE_FACTOR = 0.0001, 0.02, 1.3, 1.6
-"""Praat's standard limits (s, s, ratio, ratio): what lies beyond them is no period of the voice."""
 _BANDS = 315 * 2 ** (np.arange(11) / 3)
 """Third-octave centres in Hz up to 3.2 kHz, within the band of every corpus, telephone included."""
 _WINDOW = 512
 
 
-def two_pass_pitch(sound: praat.Sound) -> praat.Pitch | None:
+def two_pass_pitch(samples: FloatArray, rate: float, engine: Engine) -> Contour | None:
     """F0 by autocorrelation, searched in a range that the voice itself sets.
 
     A first, coarse pass over 40–700 Hz gives the quartiles; the second looks from 0.75 q25 to 2.5 q75, the range for
@@ -39,31 +34,33 @@ def two_pass_pitch(sound: praat.Sound) -> praat.Pitch | None:
     and De Looze & Hirst (2008), Speech Prosody, for the two passes.
 
     Args:
-        sound: One channel.
+        samples: One channel, shape ``(samples,)``.
+        rate: Sampling rate in Hz.
+        engine: Who searches.
 
     Returns:
         The pitch in steps of 10 ms, or None when no frame is voiced. A clip too short for the lowest floor is searched
         from the lowest frequency of which three periods fit into it.
     """
     # Praat wants three periods of the floor in the clip; the margin keeps rounding from refusing it.
-    lowest = max(_LOWEST, 3.01 / sound.duration)
-    first = voiced_frequencies(sound.to_pitch_ac(_COARSE_STEP, lowest, pitch_ceiling=_HIGHEST))
+    lowest = max(_LOWEST, 3.01 * rate / len(samples))
+    coarse = PitchSettings(_COARSE_STEP, lowest, _HIGHEST)
+    first = voiced_frequencies(engine.pitch(samples, rate, coarse))
     if not len(first):
         return None
     q25, q75 = np.quantile(first, [0.25, 0.75])
-    floor = max(lowest, 0.75 * q25)
-    ceiling = min(_HIGHEST, 2.5 * q75)
-    pitch = sound.to_pitch_ac(_FINE_STEP, floor, _CANDIDATES, pitch_ceiling=ceiling)
+    floor = max(lowest, 0.75 * float(q25))
+    ceiling = min(_HIGHEST, 2.5 * float(q75))
+    pitch = engine.pitch(samples, rate, PitchSettings(_FINE_STEP, floor, ceiling, _CANDIDATES))
     return pitch if len(voiced_frequencies(pitch)) else None
 
 
-def voiced_frequencies(pitch: praat.Pitch) -> FloatArray:
+def voiced_frequencies(pitch: Contour) -> FloatArray:
     """F0 of the voiced frames in Hz, shape ``(voiced frames,)``."""
-    frequencies: FloatArray = pitch.selected_array["frequency"]
-    return frequencies[frequencies > 0]
+    return pitch.values[pitch.values > 0]
 
 
-def pitch_statistics(pitch: praat.Pitch) -> dict[str, float | None]:
+def pitch_statistics(pitch: Contour) -> dict[str, float | None]:
     """Where the voice lies and how much it moves.
 
     Args:
@@ -86,29 +83,8 @@ def pitch_statistics(pitch: praat.Pitch) -> dict[str, float | None]:
         "f0_q90_semitones": float(q90),
         "f0_sd_semitones": float(semitones.std()),
         "final_contour_semitones_per_s": _final_contour(pitch),
-        "voiced_s": len(f0) * pitch.dx,
+        "voiced_s": len(f0) * pitch.step,
     }
-
-
-def jitter_and_shimmer(sound: praat.Sound, pitch: praat.Pitch) -> tuple[float | None, float | None]:
-    """Cycle-to-cycle variation of period and of amplitude, local, as Praat defines them.
-
-    Source: the Praat manual, "Voice 2. Jitter" and "Voice 3. Shimmer"; periods by cross-correlation along ``pitch``.
-
-    Args:
-        sound: One channel.
-        pitch: Its F0 contour.
-
-    Returns:
-        Jitter and shimmer as ratios (0.01 is 1 %), each None where there are too few periods in a row.
-    """
-    from speechcue_hf.praat import call
-
-    periods = call([sound, pitch], "To PointProcess (cc)")
-    limits = (0, 0, _SHORTEST_PERIOD, _LONGEST_PERIOD, _PERIOD_FACTOR)
-    jitter = call(periods, "Get jitter (local)", *limits)
-    shimmer = call([sound, periods], "Get shimmer (local)", *limits, _AMPLITUDE_FACTOR)
-    return _none_if_nan(jitter), _none_if_nan(shimmer)
 
 
 def spectral_tilt(samples: FloatArray, rate: float) -> float | None:
@@ -136,40 +112,16 @@ def spectral_tilt(samples: FloatArray, rate: float) -> float | None:
     return _slope(np.log2(_BANDS), 10 * np.log10(densities)) if densities.all() else None
 
 
-def harmonics_to_noise(sound: praat.Sound) -> float | None:
-    """Mean harmonics-to-noise ratio by cross-correlation, without the costly refinement of Praat's own harmonicity.
-
-    The strength r of the best of three candidates is read as ``10 log10(r / (1 - r))``; on speech the mean stays within
-    0.1 dB of Praat's ``To Harmonicity (cc)``. Source: Boersma (1993), IFA Proceedings 17.
-
-    Args:
-        sound: One channel; the ratio depends on the sampling rate.
-
-    Returns:
-        Mean over frames with any periodicity in dB; None when there are none.
-    """
-    pitch = sound.to_pitch_cc(0.01, 75, 3, False, 0.1, 0, 0, 0, 0, sound.sampling_frequency / 2)
-    strengths = pitch.selected_array["strength"]
-    strengths = np.clip(strengths[strengths > 0], 1e-15, 1 - 1e-15)
-    return float(np.mean(10 * np.log10(strengths / (1 - strengths)))) if len(strengths) else None
-
-
-def _final_contour(pitch: praat.Pitch) -> float | None:
+def _final_contour(pitch: Contour) -> float | None:
     """Slope of F0 over the last 300 ms of voicing: rising in questions, falling in statements."""
-    frequencies = pitch.selected_array["frequency"]
-    voiced = np.flatnonzero(frequencies)
-    last = voiced[voiced > voiced[-1] - _FINAL / pitch.dx]
+    voiced = np.flatnonzero(pitch.values)
+    last = voiced[voiced > voiced[-1] - _FINAL / pitch.step]
     if len(last) < 5:
         return None
-    return _slope(last * pitch.dx, 12 * np.log2(frequencies[last]))
+    return _slope(last * pitch.step, 12 * np.log2(pitch.values[last]))
 
 
 def _slope(x: FloatArray, y: FloatArray) -> float:
     """Least-squares slope of ``y`` on ``x``, both of shape ``(points,)``."""
     centred = x - x.mean()
     return float(centred @ y / (centred @ centred))
-
-
-def _none_if_nan(value: float) -> float | None:
-    """Praat's "undefined" as None."""
-    return None if math.isnan(value) else float(value)

@@ -79,6 +79,16 @@ def test_settings_are_written_and_not_mixed(folder, capsys):
     assert "other settings" in capsys.readouterr().err
 
 
+def test_shards_of_both_engines_mix(folder):
+    pytest.importorskip("numba")
+    measure(folder, "whole")
+    for shard, engine in enumerate(("fast", "praat")):
+        assert measure(folder, "parts", "--shard", str(shard), "--num-shards", "2", "--engine", engine) == 0
+    whole, parts = (read_dataset(folder / name)["train"] for name in ("whole", "parts"))
+    assert parts["f0_mean_hz"][:4] == pytest.approx(whole["f0_mean_hz"][:4], rel=1e-6)
+    assert json.loads((folder / "parts" / "measurement.json").read_text())["engine"] == "fast"
+
+
 def test_what_was_not_measured_is_printed(folder, capsys):
     measure(folder, "out")
     assert "1 x audio missing" in capsys.readouterr().out

@@ -78,3 +78,9 @@ def test_tables_of_levels_agree(levels):
     for upper, degree in zip(uppers, DEGREES[levels], strict=True):
         assert (degree == 0) == (0.25 < upper <= 0.75)
         assert (degree == -2) == (upper == 0.1)
+
+
+def test_last_digits_move_no_level():
+    thresholds = np.array([[[0.0, 123.456]]])
+    for value, level in [(123.456 + 1e-5, 1), (123.457, 2), (1e-10, 0), (1e-6, 1)]:
+        assert level_indices(np.array([[value]]), thresholds) == level

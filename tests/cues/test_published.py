@@ -188,7 +188,9 @@ def test_a_file_of_another_kind_is_refused(release, tmp_path, name, content, say
         join_measurements(load(release), [tmp_path / name])
 
 
-@pytest.mark.parametrize("option", [["--preset", "default"], ["--groups", "pitch"], ["--num-shards", "2"]])
+@pytest.mark.parametrize(
+    "option", [["--preset", "default"], ["--groups", "pitch"], ["--num-shards", "2"], ["--engine", "fast"]]
+)
 def test_options_that_measure_are_refused_beside_published_numbers(release, tmp_path, option, capsys):
     load(release).save_to_disk(tmp_path / "prepared")
     line = ["measure", str(tmp_path / "prepared"), "-o", str(tmp_path / "out"), "--published", str(publish(release))]

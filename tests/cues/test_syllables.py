@@ -8,6 +8,7 @@ import pytest
 from parselmouth.praat import call
 
 from speechcue_hf.cues import syllables
+from speechcue_hf.cues.contours import Contour
 
 PERIOD = 0.8 / 75
 """In s: Praat's step between frames for a minimum pitch of 75 Hz."""
@@ -46,5 +47,6 @@ def test_stretches_of_speech_are_those_of_praat(frames):
         below = float(rng.choice([0.001, 1, 3, 10, 25, 60, rng.uniform(0, 40)]))
         shortest_pause = float(rng.choice([0.25, 0.3]))
         highest = call(intensity, "Get maximum", 0, 0, "Parabolic")
-        ours = syllables.sounding_stretches(intensity, highest - below, shortest_pause)
+        levels = Contour(intensity.values[0], intensity.x1, intensity.dx, intensity.xmin, intensity.xmax)
+        ours = syllables.sounding_stretches(levels, highest - below, shortest_pause)
         assert ours.tolist() == by_praat(intensity, -below, shortest_pause)

@@ -1,0 +1,140 @@
+"""The fast engine against Praat, analysis by analysis, on clips of every kind."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from speechcue_hf.cues import praat
+from speechcue_hf.cues.contours import PitchSettings
+from speechcue_hf.cues.engines import load_engine
+from speechcue_hf.cues.measure import measure_speech
+from speechcue_hf.cues.settings import MeasurementSettings
+from tests.cues.measure_clips import as_bytes, voice
+from tests.records import simple_describer
+
+pytest.importorskip("numba")
+
+FAST = load_engine("fast")
+DEMO = Path(__file__).parents[2] / "speechcue_hf/corpora/demo_data/audio"
+RNG = np.random.default_rng(0)
+GLIDE = voice(np.linspace(90, 220, 32000), 2, noise=5e-3)
+CLIPS = {
+    "speech": lambda: soundfile.read(DEMO / "bicycle_00.ogg"),
+    "low": lambda: (voice(62, 1.5), 16000),
+    "high": lambda: (voice(380, 1.5, noise=1e-2), 16000),
+    "glide": lambda: (GLIDE, 16000),
+    "8k": lambda: (voice(130, 1.5, 8000, noise=1e-2), 8000),
+    "22.05k": lambda: (voice(150, 1.5, 22050, noise=3e-3), 22050),
+    "48k": lambda: (voice(200, 1, 48000, noise=3e-3), 48000),
+    "pause": lambda: (np.concatenate([voice(110, 1), np.zeros(12000), voice(150, 1)]), 16000),
+    "padded": lambda: (np.concatenate([np.zeros(8000), voice(110, 1), np.full(8000, 1e-5)]), 16000),
+    "noise": lambda: (RNG.normal(0, 0.1, 16000), 16000),
+    "clipped": lambda: (np.clip(voice(120, 1, level=2), -1, 1), 16000),
+    "offset": lambda: (voice(120, 1) + 0.3, 16000),
+}
+SEARCHES = (
+    PitchSettings(),
+    PitchSettings(0.02, 30.0, 450.0, 4, voicing=0.25, voiced_unvoiced=0.25),
+    PitchSettings(0.01, 61.3, 411.0, 6),
+    PitchSettings(0.04, 40.0, 700.0),
+)
+ALL = (*MeasurementSettings().groups, "hnr")
+
+
+@pytest.fixture(params=CLIPS)
+def clip(request):
+    return CLIPS[request.param]()
+
+
+@pytest.mark.parametrize("floor", [50.0, 75.0, 100.0])
+def test_intensity_is_praats(clip, floor):
+    ours, theirs = FAST.intensity(*clip, floor), praat.intensity(*clip, floor)
+    assert (ours.first, ours.step, ours.end) == (theirs.first, theirs.step, theirs.end)
+    assert ours.values == pytest.approx(theirs.values, abs=1e-6)
+
+
+@pytest.mark.parametrize("search", SEARCHES, ids=lambda search: f"from {search.floor:g} Hz")
+def test_pitch_is_praats_frame_by_frame(clip, search):
+    ours, theirs = FAST.pitch(*clip, search), praat.pitch(*clip, search)
+    assert (ours.first, ours.step, ours.end) == (theirs.first, theirs.step, theirs.end)
+    assert ((ours.values > 0) == (theirs.values > 0)).all()
+    assert ours.values == pytest.approx(theirs.values, rel=1e-4)
+
+
+@pytest.mark.parametrize("accurate", [True, False])
+def test_harmonicity_is_praats(clip, accurate):
+    ours, theirs = FAST.harmonicity(*clip, accurate), praat.harmonicity(*clip, accurate)
+    assert ours == pytest.approx(theirs, abs=1e-3)
+    assert ours.mean() == pytest.approx(theirs.mean(), rel=1e-6)
+
+
+def test_maxima_are_praats():
+    for length in (1, 2, 3, 5, 40, 200):
+        values = np.convolve(RNG.normal(60, 10, length), np.hanning(5), "same")
+        ours, theirs = FAST.maxima(values), praat.maxima(values)
+        assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+@pytest.mark.parametrize("settings", [MeasurementSettings.speechcuellm(), MeasurementSettings(groups=ALL)])
+def test_all_cues_are_praats(clip, settings):
+    samples, rate = clip
+    row = {"audio": as_bytes(samples, rate, "FLOAT")}
+    theirs = measure_speech(row, settings)
+    ours = measure_speech(row, MeasurementSettings(settings.groups, settings.preset, engine="fast"))
+    for column, value in theirs.items():
+        numeric = isinstance(value, float)
+        assert ours[column] == (pytest.approx(value, rel=1e-6, abs=1e-5) if numeric else value), column
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate"),
+    [(np.stack([GLIDE, GLIDE[::-1]]), 16000), (voice(120, 0.5, 96000), 96000), (1e-6 * GLIDE, 16000)],
+    ids=["stereo", "96 kHz", "faint"],
+)
+def test_praat_measures_what_was_not_shown_to_be_equal(samples, rate):
+    ours, theirs = FAST.pitch(samples, rate, SEARCHES[0]), praat.pitch(samples, rate, SEARCHES[0])
+    assert (ours.values == theirs.values).all()
+    assert (FAST.intensity(samples, rate, 100.0).values == praat.intensity(samples, rate, 100.0).values).all()
+    assert (FAST.harmonicity(samples, rate, True) == praat.harmonicity(samples, rate, True)).all()
+
+
+def test_threads_of_one_process_give_the_same_numbers():
+    settings = MeasurementSettings(engine="fast")
+    rows = [{"audio": as_bytes(voice(100 + 10 * i, 1.0, seed=i))} for i in range(6)]
+    alone = [measure_speech(row, settings) for row in rows]
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(lambda row: measure_speech(row, settings), rows)) == alone
+
+
+def test_the_engine_is_recorded_and_the_default_leaves_fingerprints_as_they_were():
+    fast = MeasurementSettings(engine="fast")
+    assert MeasurementSettings.from_values(fast.to_values()) == fast
+    old = {name: value for name, value in MeasurementSettings().to_values().items() if name != "engine"}
+    assert MeasurementSettings.from_values(old).fingerprint == MeasurementSettings().fingerprint
+    assert fast.fingerprint != MeasurementSettings().fingerprint
+    with pytest.raises(ValueError, match="engine 'quick' is unknown"):
+        MeasurementSettings(engine="quick")
+
+
+def test_without_numba_the_extra_is_named(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith(("numba", "speechcue_hf.cues.fast"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delattr("speechcue_hf.cues.fast.engine", raising=False)
+    with pytest.raises(ImportError, match=r"pip install 'speechcue_hf\[fast\]'"):
+        load_engine("fast")
+
+
+def test_without_numba_praat_measures_and_stands_in_for_a_describer_of_the_fast_engine(monkeypatch):
+    describer = replace(simple_describer(), settings=MeasurementSettings(engine="fast").to_values())
+    row = {"audio": as_bytes(voice(120, 0.5))}
+    measured = measure_speech(row)
+    assert describer.measurement_settings().engine == "fast"
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert describer.measurement_settings() == MeasurementSettings()
+    assert measure_speech(row) == measured

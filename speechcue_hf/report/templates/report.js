@@ -184,17 +184,18 @@ const rowsOf = runs.map((run) => new Map(run.places.map((turn, row) => [turn, ro
 const state = { dialogue: "", split: "", speaker: "", label: "", run: 0, answer: "", verdict: "", other: "", text: "", order: "", page: 0 };
 let shown = [];
 
-/** What a run says of a turn: label numbers, probabilities in thousandths, and whether it is right; null if not asked. */
+/** What a run says of a turn: label numbers, probabilities in thousandths, and whether it is right (null where nobody knows); null if not asked. */
 function judged(number, turn) {
   const row = rowsOf[number]?.get(turn);
   if (row === undefined) return null;
   const run = runs[number];
-  return { row, truth: run.true[row], answer: run.answers[row], chances: run.probabilities?.[row] ?? null, right: run.true[row] === run.answers[row] };
+  const truth = run.true?.[row] ?? null;
+  return { row, truth, answer: run.answers[row], chances: run.probabilities?.[row] ?? null, right: truth === null ? null : truth === run.answers[row] };
 }
 
 function verdictOf(turn) {
   const found = judged(state.run, turn);
-  return found === null ? "none" : found.answer < 0 ? "invalid" : found.right ? "right" : "wrong";
+  return found === null ? "none" : found.answer < 0 ? "invalid" : found.right === null ? "none" : found.right ? "right" : "wrong";
 }
 
 function matches(turn) {
@@ -241,15 +242,18 @@ function showTurns() {
     ? element("label", {}, caption, element("select", { name, onchange: changed }, all === null ? null : element("option", { value: "" }, all), options.map(([value, text]) => element("option", { value }, text))))
     : null;
   const runNames = runs.map((run, number) => [String(number), run.name]);
+  const scored = runs.some((run) => run.true);
+  // One conversation that nobody scored is not searched, it is read.
+  const searched = scored || turns.count > TURNS_PER_PAGE || column("dialogue").length > 1;
   filled(section, {}, [
     element("h2", { id: "turns-head" }, "Turns"),
-    element("form", { class: "filters", role: "search", "aria-label": "Filter the turns", onsubmit: (event) => event.preventDefault() },
+    searched && element("form", { class: "filters", role: "search", "aria-label": "Filter the turns", onsubmit: (event) => event.preventDefault() },
       choice("dialogue", "dialogue", column("dialogue")), choice("split", "split", column("split")), choice("speaker", "speaker", column("speaker")), choice("label", "label", column("label")),
       choice("run", "answers of", runNames, null),
       runs.length ? choice("answer", "answer", [...runs[0].labels.map((label, number) => [String(number), label]), ["-1", "invalid"]]) : null,
-      runs.length ? choice("verdict", "judged", [["right", "right"], ["wrong", "wrong"], ["invalid", "without a valid answer"]]) : null,
+      scored ? choice("verdict", "judged", [["right", "right"], ["wrong", "wrong"], ["invalid", "without a valid answer"]]) : null,
       runs.length > 1 ? choice("other", "differs from", runNames, NOTHING) : null,
-      runs.length ? choice("order", "order", [["", "as spoken"], ["worst", "worst mistakes first"]], null) : null,
+      scored ? choice("order", "order", [["", "as spoken"], ["worst", "worst mistakes first"]], null) : null,
       element("label", {}, "words or id", element("input", { name: "text", type: "search", oninput: changed })),
       element("button", { type: "button", onclick: () => filterTurns({}) }, "Show all")),
     element("p", { id: "found", role: "status", tabindex: -1 }),
@@ -277,6 +281,7 @@ function showPage() {
   const last = Math.max(0, Math.ceil(shown.length / TURNS_PER_PAGE) - 1);
   const start = state.page * TURNS_PER_PAGE;
   document.getElementById("found").textContent = `${shown.length.toLocaleString("en")} of ${turns.count.toLocaleString("en")} turns`;
+  document.querySelectorAll(".pages").forEach((pages) => { pages.hidden = last === 0; });
   document.querySelectorAll(".where").forEach((place) => { place.textContent = `page ${state.page + 1} of ${last + 1}`; });
   document.querySelectorAll(".previous").forEach((button) => { button.disabled = state.page === 0; });
   document.querySelectorAll(".next").forEach((button) => { button.disabled = state.page === last; });
@@ -293,7 +298,7 @@ function turnOf(turn) {
       element("h3", { dir: "auto" }, turnCell("speaker", turn) ?? "(speaker not known)"),
       label === null ? element("span", { class: "soft" }, "no label") : element("span", {}, "label ", element("strong", {}, label)),
       runs.map((_, number) => answerOf(number, turn)),
-      element("span", { class: "soft" }, `${id} · ${turnCell("dialogue", turn)} · ${turnCell("split", turn)}`)),
+      element("span", { class: "soft" }, unique([id, turnCell("dialogue", turn), turnCell("split", turn)]).join(" · "))),
     element("p", { class: "said", dir: "auto" }, turnCell("text", turn) || "(no words)"),
     player, curve ? curvesOf(curve, player) : null,
     fault || !["ok", null].includes(turnCell("status", turn)) ? element("p", { class: "soft" }, `Clip: ${fault ?? turnCell("status", turn)}`) : null,
@@ -318,8 +323,9 @@ function answerOf(number, turn) {
   const found = judged(number, turn);
   if (found === null) return null;
   const run = runs[number];
-  const said = found.answer < 0 ? "no valid answer" : run.labels[found.answer];
-  return element("span", { class: found.right ? "right" : "wrong" }, `${found.right ? "✓" : "✗"} ${runs.length > 1 ? `${run.name}: ` : ""}${said}${found.chances && found.answer >= 0 ? ` ${(found.chances[found.answer] / 1000).toFixed(2)}` : ""}`,
+  const said = `${runs.length > 1 ? `${run.name}: ` : ""}${found.answer < 0 ? "no valid answer" : run.labels[found.answer]}${found.chances && found.answer >= 0 ? ` ${(found.chances[found.answer] / 1000).toFixed(2)}` : ""}`;
+  if (found.right === null) return element("strong", {}, said);
+  return element("span", { class: found.right ? "right" : "wrong" }, `${found.right ? "✓" : "✗"} ${said}`,
     element("span", { class: "soft" }, found.right ? " (right)" : " (wrong)"));
 }
 
@@ -328,7 +334,9 @@ function moreOf(run, number, turn) {
   if (found === null) return null;
   const of = runs.length > 1 ? ` (${run.name})` : "";
   const [output, explanation, note, prompt] = ["outputs", "explanations", "notes", "prompts"].map((name) => cell(run[name], found.row));
+  const claims = run.claims?.[found.row];
   return [
+    claims && element("p", { class: "explanation", dir: "auto" }, claimsOf(explanation, claims)),
     folded(`Probabilities${of}`, () => element("div", { class: "chances" }, run.labels.map((label, place) => {
       const chance = found.chances[place] / 1000;
       return [element("span", {}, label), element("meter", { min: 0, max: 1, value: chance, "aria-label": label }), element("span", {}, chance.toFixed(3))];
@@ -336,6 +344,18 @@ function moreOf(run, number, turn) {
     folded(`Answer${of}`, () => element("pre", {}, [output, explanation, note].filter(Boolean).join("\n")), output || explanation || note),
     folded(`Prompt${of}`, () => element("div", {}, JSON.parse(prompt).map((message) => [element("p", { class: "soft" }, message.role), element("pre", { dir: "auto" }, message.content)])), prompt),
   ];
+}
+
+/** An explanation, with what was measured behind each level that it states. */
+function claimsOf(text, claims) {
+  let done = 0;
+  const parts = claims.map(({ end, measured, contradicted }) => {
+    const before = text.slice(done, end);
+    done = end;
+    const said = measured === null ? "? not measured" : contradicted ? `✗ measured: ${measured}` : "✓ as measured";
+    return [before, " ", element("span", { class: measured === null ? "soft" : contradicted ? "wrong" : "right" }, `[${said}]`)];
+  });
+  return [parts, text.slice(done)];
 }
 
 function levelsOf(turn) {
@@ -444,10 +464,11 @@ function showPageOfReport() {
   document.getElementById("licence").append(...report.licence.map((note) => element("p", { class: note.kind }, note.text)));
   if (report.clips_left_out) document.getElementById("licence").append(element("p", { class: "note" }, `${report.clips_left_out.toLocaleString("en")} clips are not in this page, which holds ${Object.keys(clips).length.toLocaleString("en")}.`));
   if (report.data) showData(report.data);
-  if (runs.length) showRuns();
+  if (report.table) showRuns();
   showTurns();
   findTurns();
   const parts = [["data", "Data"], ["runs", "Runs"], ["turns", "Turns"]].filter(([id]) => !document.getElementById(id).hidden);
+  document.querySelector("nav").hidden = parts.length < 2;
   document.querySelector("nav").append(...parts.map(([id, name]) => element("a", { href: `#${id}` }, name)));
   document.querySelector("footer").append(element("p", { class: "soft" }, `Made by speechcue_hf ${report.version}. This file holds all that it shows and asks no other computer for anything.`));
 }

@@ -28,7 +28,7 @@ from speechcue_hf.transcription.transcribe import Transcript
 
 logger = logging.getLogger(__name__)
 
-NO_MODEL = "no model: measurements and words only"
+NO_MODEL = "none"
 NO_DESCRIBER = "the turns with one another"
 
 TAKES = ("First take", "Second take")
@@ -84,7 +84,7 @@ def build_app(choices: Choices, folder: Path) -> gr.Blocks:
         gr.Markdown(template_source("app/templates", "introduction.md"))
         reference = gr.State(None)
         with gr.Row():
-            model = gr.Dropdown([NO_MODEL, *choices.models], value=[NO_MODEL, *choices.models][-1], label="Model")
+            model = gr.Dropdown([NO_MODEL, *choices.models], value=[NO_MODEL, *choices.models][-1], label="Model", info="None: measurements and words only.")
             describer = gr.Dropdown(
                 [NO_DESCRIBER, *choices.describers],
                 value=[NO_DESCRIBER, *choices.describers][-1],
@@ -124,10 +124,24 @@ def serve(app: gr.Blocks, port: int | None, *, in_space: bool) -> str:
         run_history=False,
         footer_links=[],
         max_file_size=MOST_UPLOADED,
-        theme=gr.themes.Default(font=_FONTS, font_mono=_CODE_FONTS),
+        theme=_theme(),
         css=template_source("app/templates", "app.css"),
     )
     return str(address)
+
+
+def _theme() -> gr.themes.Base:
+    """Gradio's own, with fonts of the machine, and the little texts and buttons dark enough to be read."""
+    return gr.themes.Default(font=_FONTS, font_mono=_CODE_FONTS).set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_800",
+    )
 
 
 def wait_for_end(app: gr.Blocks, ended: threading.Event) -> None:
@@ -159,13 +173,14 @@ def _conversation_tab(choices: Choices, folder: Path, chosen: tuple[Any, ...], r
         files = gr.File(
             label="Clips or recordings", file_count="multiple", type="filepath", file_types=["audio", "video"]
         )
-        recorded = gr.Audio(label="Record", sources=["microphone"], type="filepath")
+        recorded = gr.Audio(label="Record", sources=["microphone"], type="filepath", buttons=[])
     cut = gr.Checkbox(
         label="Cut each into its turns", info="For a recording of several turns; without this each file is one turn."
     )
     with gr.Row():
         add = gr.Button("Add to the conversation")
         clear = gr.Button("Begin a new one")
+    listed = gr.HTML(label="Turns")
     lines = gr.Textbox(
         label="Who says what",
         info="A line for each turn, in speaking order, such as “Ann: I got the job!”. Both may be missing.",
@@ -173,7 +188,7 @@ def _conversation_tab(choices: Choices, folder: Path, chosen: tuple[Any, ...], r
     )
     show = gr.Button("Listen", variant="primary")
     page = gr.HTML(label="The conversation")
-    made = gr.File(label="To keep: a table, and this conversation as a page", file_count="multiple", interactive=False)
+    made = _files_to_keep("To keep: a table, and this conversation as a page")
 
     @_told
     def add_turns(
@@ -183,7 +198,7 @@ def _conversation_tab(choices: Choices, folder: Path, chosen: tuple[Any, ...], r
         if not new:
             raise ValueError("choose files or record something first")
         found = [*with_lines(known, text), *(turn for path in new for turn in _turns_of(choices, path, several))]
-        return found, as_lines(found), None, None
+        return found, _listed(found), as_lines(found), None, None
 
     @_told
     def show_turns(
@@ -198,16 +213,20 @@ def _conversation_tab(choices: Choices, folder: Path, chosen: tuple[Any, ...], r
     add.click(
         add_turns,
         [turns, lines, files, recorded, cut],
-        [turns, lines, files, recorded],
+        [turns, listed, lines, files, recorded],
         api_name="add",
         concurrency_id=_LISTENING,
     )
     clear.click(
-        lambda: ([], "", None, None, "", None), None, [turns, lines, files, recorded, page, made], api_name="clear"
+        lambda: ([], "", "", None, None, "", gr.update(value=None, visible=False)),
+        None,
+        [turns, listed, lines, files, recorded, page, made],
+        api_name="clear",
     )
-    show.click(
+    shown = show.click(
         show_turns, [turns, lines, *chosen], [page, made, reference], api_name="listen", concurrency_id=_LISTENING
     )
+    shown.success(_visible, None, made, api_visibility="private")
 
 
 def _takes_tab(choices: Choices, folder: Path, chosen: tuple[Any, ...], reference: gr.State) -> None:
@@ -217,12 +236,12 @@ def _takes_tab(choices: Choices, folder: Path, chosen: tuple[Any, ...], referenc
         clips, texts = [], []
         for name, info in zip(TAKES, (None, "Empty: as in the first."), strict=True):
             with gr.Column():
-                clips.append(gr.Audio(label=name, sources=["upload", "microphone"], type="filepath"))
+                clips.append(gr.Audio(label=name, sources=["upload", "microphone"], type="filepath", buttons=[]))
                 texts.append(gr.Textbox(label=f"Words of the {name.lower()}", info=info))
     compare = gr.Button("Compare", variant="primary")
     changed = gr.HTML(label="What changed")
     page = gr.HTML(label="Both takes")
-    made = gr.File(label="To keep: a table, and both takes as a page", file_count="multiple", interactive=False)
+    made = _files_to_keep("To keep: a table, and both takes as a page")
 
     @_told
     def compare_takes(
@@ -246,13 +265,23 @@ def _takes_tab(choices: Choices, folder: Path, chosen: tuple[Any, ...], referenc
         report = both.page("Two takes")
         return changes_table(*both.takes()), _framed(report, "Two takes"), _kept(folder, both.table(), report)
 
-    compare.click(
+    compared = compare.click(
         compare_takes,
         [*clips, *texts, reference, *chosen],
         [changed, page, made],
         api_name="compare",
         concurrency_id=_LISTENING,
     )
+    compared.success(_visible, None, made, api_visibility="private")
+
+
+def _files_to_keep(label: str) -> gr.File:
+    """Out of sight until there are some."""
+    return gr.File(label=label, file_count="multiple", interactive=False, visible=False)
+
+
+def _visible() -> Any:
+    return gr.update(visible=True)
 
 
 def _turns_of(choices: Choices, path: str, several: bool) -> list[ClipTurn]:
@@ -279,6 +308,12 @@ def _reference(heard: Heard) -> SpeechDescriber | None:
         return heard.describer() if heard.compared_with_itself and len(heard.rows) > 1 else None
     except DescriberError:
         return None
+
+
+def _listed(turns: Sequence[ClipTurn]) -> str:
+    """The turns by their files and times."""
+    named = [{**turn, "name": Path(turn["audio"]).name} for turn in turns]
+    return own_templates("app/templates", escaped=True).get_template("turns.html.jinja").render(turns=named)
 
 
 def _framed(page: str, title: str) -> str:

@@ -296,7 +296,7 @@ function turnOf(turn) {
   const article = element("article", { class: "turn", tabindex: 0, "data-turn": turn, "aria-label": `${turnCell("speaker", turn) ?? "speaker not known"}, ${id}` },
     element("header", {},
       element("h3", { dir: "auto" }, turnCell("speaker", turn) ?? "(speaker not known)"),
-      label === null ? element("span", { class: "soft" }, "no label") : element("span", {}, "label ", element("strong", {}, label)),
+      label === null ? turns.columns.label && element("span", { class: "soft" }, "no label") : element("span", {}, "label ", element("strong", {}, label)),
       runs.map((_, number) => answerOf(number, turn)),
       element("span", { class: "soft" }, unique([id, turnCell("dialogue", turn), turnCell("split", turn)]).join(" · "))),
     element("p", { class: "said", dir: "auto" }, turnCell("text", turn) || "(no words)"),

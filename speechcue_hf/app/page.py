@@ -84,7 +84,12 @@ def build_app(choices: Choices, folder: Path) -> gr.Blocks:
         gr.Markdown(template_source("app/templates", "introduction.md"))
         reference = gr.State(None)
         with gr.Row():
-            model = gr.Dropdown([NO_MODEL, *choices.models], value=[NO_MODEL, *choices.models][-1], label="Model", info="None: measurements and words only.")
+            model = gr.Dropdown(
+                [NO_MODEL, *choices.models],
+                value=[NO_MODEL, *choices.models][-1],
+                label="Model",
+                info="None: measurements and words only.",
+            )
             describer = gr.Dropdown(
                 [NO_DESCRIBER, *choices.describers],
                 value=[NO_DESCRIBER, *choices.describers][-1],

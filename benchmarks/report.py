@@ -75,7 +75,7 @@ def _times(browser: Browser, path: Path) -> Iterator[tuple[float, float, float, 
         opened, busy = time.perf_counter() - start, _busy(session)
         start = time.perf_counter()
         page.locator(".next").first.click()
-        page.wait_for_function("document.querySelector('.where').textContent.startsWith('page 2 ')")
+        page.locator(".where", has_text="page 2 of").first.wait_for()
         yield busy, opened, _busy(session) - busy, time.perf_counter() - start
         page.close()
 

@@ -31,7 +31,7 @@ def add_recognition(
         dest="recognizer",
         default=default,
         metavar="DIR_OR_ID",
-        help=f"that turns speech into text, such as a Whisper of any size (default: {default or 'words are not heard'})",
+        help=f"that turns speech into text, such as a Whisper of any size (default: {default or 'none'})",
     )
     parser.add_argument(
         "--revision" if model == "--model" else f"{model}-revision",

@@ -44,7 +44,7 @@ function table(caption, heads, rows, attributes = {}) {
   return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
     element("table", attributes,
       element("caption", {}, caption),
-      element("thead", {}, element("tr", {}, heads.map((head) => element("th", { scope: "col" }, head)))),
+      element("thead", {}, element("tr", {}, heads.map((head) => (head === "" ? element("td") : element("th", { scope: "col" }, head))))),
       element("tbody", {}, rows.map(([first, ...rest]) =>
         element("tr", {}, element("th", { scope: "row" }, first), rest.map((value) => (value instanceof Node && value.tagName === "TD" ? value : element("td", {}, value))))))));
 }
@@ -124,6 +124,9 @@ function pairOf(pair) {
     pair.warning ? element("p", { class: "note" }, pair.warning) : null);
 }
 
+/** What tells the parts of several runs apart. */
+const ofRun = (run) => (runs.length > 1 ? ` (${run.name})` : "");
+
 function runOf(run, number) {
   const invalid = run.answers.filter((answer) => answer < 0).length;
   return element("details", { open: runs.length === 1 || number === 0 },
@@ -134,8 +137,8 @@ function runOf(run, number) {
       element("button", { type: "button", disabled: !invalid, onclick: () => filterTurns({ run: number, verdict: "invalid" }) }, `Without a valid answer: ${invalid}`)),
     element("div", { class: "cards" },
       run.calibration ? reliabilityOf(run.calibration) : null,
-      table("Labels", ["", "precision", "recall", "F1", "n"], Object.entries(run.per_class).map(([label, row]) => [label, percent(row.precision), percent(row.recall), percent(row.f1), row.support])),
-      run.intervention ? table("Intervention: the same utterances with other cues", ["cues", "weighted F1", "answers changed"], run.intervention.map((it) => [it.name, percent(it.weighted_f1), percent(it.changed)])) : null),
+      table(`Labels${ofRun(run)}`, ["", "precision", "recall", "F1", "n"], Object.entries(run.per_class).map(([label, row]) => [label, percent(row.precision), percent(row.recall), percent(row.f1), row.support])),
+      run.intervention ? table(`Intervention${ofRun(run)}: the same utterances with other cues`, ["cues", "weighted F1", "answers changed"], run.intervention.map((it) => [it.name, percent(it.weighted_f1), percent(it.changed)])) : null),
     run.prompts_note ? element("p", { class: "soft" }, run.prompts_note) : null);
 }
 
@@ -145,7 +148,7 @@ function matrixOf(run, number) {
   const counts = new Map();
   run.true.forEach((label, row) => counts.set(`${label} ${run.answers[row]}`, (counts.get(`${label} ${run.answers[row]}`) ?? 0) + 1));
   const named = (answer) => (answer < 0 ? "invalid" : run.labels[answer]);
-  return table("Confusion: true labels down, answers across. A cell shows its utterances below.", ["", ...columns.map(named)],
+  return table(`Confusion${ofRun(run)}: true labels down, answers across. A cell shows its utterances below.`, ["", ...columns.map(named)],
     run.labels.map((label, truth) => {
       const sum = columns.reduce((total, answer) => total + (counts.get(`${truth} ${answer}`) ?? 0), 0);
       return [label, ...columns.map((answer) => {
@@ -153,8 +156,8 @@ function matrixOf(run, number) {
         const button = element("button", {
           type: "button", "aria-pressed": "false", "aria-label": `true ${label}, answered ${named(answer)}: ${count} of ${sum}`, disabled: !count,
           onclick: (event) => {
-            document.querySelectorAll(".matrix button").forEach((other) => other.setAttribute("aria-pressed", String(other === event.currentTarget)));
             filterTurns({ run: number, label, answer: String(answer) });
+            event.currentTarget.setAttribute("aria-pressed", "true");
           },
         }, `${count}`);
         button.style.setProperty("--share", sum ? count / sum : 0);
@@ -230,6 +233,7 @@ function findTurns() {
 function filterTurns(wanted) {
   Object.assign(state, { dialogue: "", split: "", speaker: "", label: "", answer: "", verdict: "", other: "", text: "", order: "", page: 0 }, wanted);
   document.querySelectorAll(".filters [name]").forEach((control) => { control.value = state[control.name]; });
+  releaseCells();
   findTurns();
   document.getElementById("turns").scrollIntoView();
   document.getElementById("found").focus({ preventScroll: true });
@@ -262,10 +266,16 @@ function showTurns() {
   ]);
 }
 
+/** The turns are no longer those of a cell of a matrix. */
+function releaseCells() {
+  document.querySelectorAll(".matrix button").forEach((cell) => cell.setAttribute("aria-pressed", "false"));
+}
+
 function changed(event) {
   const { name, value } = event.target;
   state[name] = name === "run" ? Number(value) : value;
   state.page = 0;
+  releaseCells();
   findTurns();
 }
 
@@ -332,7 +342,7 @@ function answerOf(number, turn) {
 function moreOf(run, number, turn) {
   const found = judged(number, turn);
   if (found === null) return null;
-  const of = runs.length > 1 ? ` (${run.name})` : "";
+  const of = ofRun(run);
   const [output, explanation, note, prompt] = ["outputs", "explanations", "notes", "prompts"].map((name) => cell(run[name], found.row));
   const claims = run.claims?.[found.row];
   return [
@@ -364,7 +374,7 @@ function levelsOf(turn) {
 }
 
 function measuredOf(turn) {
-  return table("Measured", ["cue", "value", "level"], Object.keys(turns.cues).map((cue) => [
+  return table(`Measured: ${turnCell("id", turn)}`, ["cue", "value", "level"], Object.keys(turns.cues).map((cue) => [
     turns.units[cue]?.label ?? cue, `${short(cell(turns.cues[cue], turn))} ${turns.units[cue]?.unit ?? ""}`, words(cell(turns.levels[cue], turn) ?? NOTHING)]));
 }
 

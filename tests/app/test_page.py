@@ -198,7 +198,7 @@ def test_a_conversation_in_a_browser(app, browser, scheme):
         assert report.locator(".turn:focus").get_attribute("data-turn") == "1"
         page.get_by_text("turns").last.wait_for()
         assert barriers(page) == [] and barriers(page.frames[1]) == []
-        page.get_by_role("tab", name="Two takes").click()
+        page.get_by_role("tab", name="Two takes").press("Enter")
         page.get_by_role("button", name="Compare").wait_for()
         for clip in CLIPS[:2]:
             page.locator("input[type=file]").last.set_input_files(clip)

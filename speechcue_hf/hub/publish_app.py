@@ -89,7 +89,8 @@ def _pinned(name: str) -> str:
 
 
 def _package_files() -> Iterator[tuple[str, bytes]]:
-    """The files of this package: path in the Space → content."""
+    """The files of this package, but for hidden ones and what Python keeps: path in the Space → content."""
     for path in sorted(PACKAGE.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            yield path.relative_to(PACKAGE.parent).as_posix(), path.read_bytes()
+        inside = path.relative_to(PACKAGE.parent)
+        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in inside.parts):
+            yield inside.as_posix(), path.read_bytes()

@@ -12,8 +12,6 @@ from speechcue_hf.cli import main
 from speechcue_hf.errors import PublishingError
 from speechcue_hf.hub.publish_app import publish_app
 
-pytest.importorskip("gradio")
-
 
 @pytest.fixture
 def space(hub):

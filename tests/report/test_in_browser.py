@@ -1,15 +1,27 @@
 """A report of the frozen corpus and runs of 0.1.0, in a browser."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
+from datasets import Dataset, DatasetDict
 
-from speechcue_hf.corpora.parquet import read_dataset
+from speechcue_hf import build_prompts
+from speechcue_hf.corpora.parquet import read_dataset, write_dataset
+from speechcue_hf.inference.explain import Explanation, check_claims
+from speechcue_hf.inference.recognizer import RecognizedEmotion
 from speechcue_hf.report.build import write_report
+from speechcue_hf.report.conversation import Answers, conversation_page
 from tests.browsing import barriers, chromium, opened, wait_until_heard
 
+pytestmark = pytest.mark.slow
+
 FROZEN = Path(__file__).parent.parent / "upgrade" / "0.1.0"
-RUNS = [FROZEN / "runs" / name for name in ("chat", "encoders")]
+BIOGRAPHIES, PREPARED = FROZEN / "data" / "biographies", FROZEN / "data" / "prepared"
+CHAT, ENCODER = FROZEN / "runs" / "chat", FROZEN / "runs" / "encoders" / "seed-1"
+SHUFFLED = {"shuffled cues": {"weighted_f1": 0.5, "changed": 0.25, "transitions": []}}
+NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)> {{7*7}} &amp;"
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +32,18 @@ def browser():
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report([FROZEN / "data" / "described", FROZEN / "data" / "prepared", *RUNS], path)
-    return path.as_uri()
+    place = tmp_path_factory.mktemp("report")
+    chat = shutil.copytree(CHAT, place / "chat")
+    (chat / "intervention.json").write_text(json.dumps({"variants": SHUFFLED}))
+    write_report([BIOGRAPHIES, PREPARED, chat, ENCODER], place / "report.html")
+    return (place / "report.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def answers():
+    """Utterance id → what each run answered, beside the label and how likely it was."""
+    tables = [Dataset.from_parquet(str(run / "predictions.parquet")) for run in (CHAT, ENCODER)]
+    return [{row["utterance_id"]: row for row in table} for table in tables]
 
 
 @pytest.fixture
@@ -40,7 +61,7 @@ def test_a_clip_is_played_and_seen_to_be(page):
     wait_until_heard(turn)
     assert turn.locator(".playhead").get_attribute("visibility") == "visible"
     length = turn.locator("audio").evaluate("player => player.duration")
-    first = read_dataset(FROZEN / "data" / "described")["train"][0]
+    first = read_dataset(BIOGRAPHIES)["train"][0]
     assert length == pytest.approx(first["duration_s"], abs=0.05)
     page.keyboard.press("j")
     page.keyboard.press("p")
@@ -82,10 +103,77 @@ def test_a_conversation_is_walked_by_keyboard(page):
     assert all(dialogue in text for text in turns.locator("header .soft").all_inner_texts() if "·" in text)
 
 
-def test_a_phrase_lights_up_its_curve(page):
+def ids(page):
+    """Of the turns that are shown."""
+    return [text.split(" · ")[0] for text in page.locator(".turn header > .soft:last-child").all_inner_texts()]
+
+
+def test_the_turns_where_two_runs_differ(page, answers):
+    page.get_by_label("differs from").select_option("seed-1")
+    chat, encoder = answers
+    differ = {name for name, row in chat.items() if row["prediction"] != encoder[name]["prediction"]}
+    assert {*ids(page)} == differ and differ
+
+
+def test_the_worst_mistakes_come_first(page, answers):
+    page.get_by_role("button", name="Worst mistakes first").first.click()
+    labels = json.loads((CHAT / "results.json").read_text())["labels"]
+    rows = [row for row in answers[0].values() if row["prediction"] != row["label"]]
+    rows.sort(key=lambda row: round(1000 * row["probabilities"][labels.index(row["label"])]))
+    assert ids(page) == [row["utterance_id"] for row in rows]
+
+
+def test_what_the_model_saw_and_what_other_cues_changed(page, answers):
+    page.get_by_label("words or id").fill(next(iter(answers[0])))
+    turn = page.locator(".turn").first
+    turn.get_by_text("Prompt (chat)").click()
+    built = build_prompts(read_dataset(BIOGRAPHIES)["test"], str(CHAT / "prompt.json"))
+    [prompt] = [row["prompt"] for row in built if row["utterance_id"] == ids(page)[0]]
+    assert turn.locator("pre").all_text_contents() == [message["content"] for message in prompt]
+    turn.get_by_text("Biography").click()
+    [row] = [row for row in read_dataset(BIOGRAPHIES)["test"] if row["utterance_id"] == ids(page)[0]]
+    assert row["biography"] in turn.locator("details").first.inner_text()
+    assert page.get_by_role("row", name="shuffled cues").inner_text().split("\t")[1:] == ["50.00 %", "25.00 %"]
+
+
+def test_turns_come_in_pages_and_no_two_levels_by_one_name(page):
+    turns = page.locator(".turn")
+    levels = [text.split(":")[0] for text in turns.first.locator(".levels li").all_inner_texts()]
+    assert len({*levels}) == len(levels) > 3
+    assert turns.count() == 25
+    turns.last.focus()
+    page.keyboard.press("j")
+    assert turns.count() == 15 and page.locator(".where").first.inner_text() == "page 2 of 2"
+    assert page.locator(".turn:focus").get_attribute("data-turn") == "25"
+
+
+@pytest.mark.parametrize("way", ["hover", "focus"])
+def test_a_phrase_lights_up_its_curve(page, way):
     turn = page.locator(".turn", has=page.locator(".phrase")).first
-    turn.locator(".phrase").first.focus()
-    assert "lit-" in turn.get_attribute("class")
+    phrase = turn.locator(".phrase", has_text="pitch").first
+    shown = "path => getComputedStyle(path).opacity"
+    assert turn.locator(".loudness").evaluate(shown) == "1"
+    getattr(phrase, way)()
+    assert float(turn.locator(".loudness").evaluate(shown)) < 0.2 and turn.locator(".pitch").evaluate(shown) == "1"
+
+
+def test_it_prints_what_is_read_and_nothing_to_press(page):
+    assert page.pdf().startswith(b"%PDF")
+    assert page.locator("#runs > details").evaluate_all("parts => parts.every((part) => part.open)")
+    page.emulate_media(media="print")
+    assert page.locator(".said").first.is_visible() and page.locator(".matrix").first.is_visible()
+    assert not any(page.locator(part).first.is_visible() for part in ("nav", ".filters", ".pages", "audio"))
+
+
+def test_nothing_that_a_corpus_says_becomes_markup(browser, tmp_path):
+    names = ("text", "speaker", "speech_description", "biography", "dialogue_id")
+    rows = read_dataset(BIOGRAPHIES)["test"].map(lambda row: dict.fromkeys(names, NASTY))
+    write_dataset(DatasetDict(test=rows), tmp_path / "data")
+    write_report([tmp_path / "data"], tmp_path / "report.html", title=NASTY)
+    with opened(browser, (tmp_path / "report.html").as_uri()) as (page, seen):
+        assert page.title() == NASTY and page.locator("img").count() == 0
+        assert page.locator(".said").first.text_content() == page.locator(".turn h3").first.text_content() == NASTY
+    assert seen.hosts <= {""} and not seen.complaints
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -95,3 +183,15 @@ def test_nothing_keeps_anybody_out(browser, address, scheme):
             if summary.is_visible():
                 summary.click()
         assert barriers(page) == []
+
+
+def test_each_claim_of_an_explanation_is_marked(browser, tmp_path):
+    said = "A high pitch, spoken loudly and with a fast pace."
+    explained = Explanation("a", explanation=said, claims=check_claims(said, {"pitch": "high", "volume": "low"}))
+    emotion = RecognizedEmotion("d", "u", None, "Hi.", "sad", {"sad": 1.0}, None, None)
+    rows = read_dataset(BIOGRAPHIES)["test"].select([0])
+    page = conversation_page(rows, Answers("mine", [emotion], [explained]))
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    with opened(browser, (tmp_path / "page.html").as_uri()) as (page, seen):
+        marked = "A high pitch [✓ as measured], spoken loudly [✗ measured: low] and with a fast pace [? not measured]."
+        assert page.locator(".explanation").inner_text() == marked and not seen.complaints

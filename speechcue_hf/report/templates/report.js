@@ -368,9 +368,15 @@ function claimsOf(text, claims) {
   return [parts, text.slice(done)];
 }
 
+/** What a cue is called; with its unit where another has the same name. */
+function nameOf(cue) {
+  const { label = cue, unit } = turns.units[cue] ?? {};
+  return Object.values(turns.units).filter((other) => other.label === label).length > 1 ? `${label} (${unit})` : label;
+}
+
 function levelsOf(turn) {
   const levels = Object.keys(turns.levels).map((cue) => [cue, cell(turns.levels[cue], turn)]).filter(([, level]) => level !== null);
-  return levels.length ? element("ul", { class: "levels", "aria-label": "Levels" }, levels.map(([cue, level]) => element("li", {}, `${turns.units[cue]?.label ?? cue}: ${words(level)}`))) : null;
+  return levels.length ? element("ul", { class: "levels", "aria-label": "Levels" }, levels.map(([cue, level]) => element("li", {}, `${nameOf(cue)}: ${words(level)}`))) : null;
 }
 
 function measuredOf(turn) {

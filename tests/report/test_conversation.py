@@ -10,7 +10,6 @@ from speechcue_hf.inference.explain import Explanation, check_claims
 from speechcue_hf.inference.recognizer import RecognizedEmotion
 from speechcue_hf.inference.recordings import described_turns
 from speechcue_hf.report.conversation import Answers, conversation_page
-from tests.records import simple_describer
 
 CLIPS = [DEMO_FOLDER / "audio" / f"{name}.ogg" for name in ("keys_25", "library_03")]
 
@@ -18,11 +17,13 @@ CLIPS = [DEMO_FOLDER / "audio" / f"{name}.ogg" for name in ("keys_25", "library_
 @pytest.fixture(scope="module")
 def rows():
     turns = [{"audio": str(clip), "speaker": None, "text": "</script>Hi."} for clip in CLIPS]
-    return described_turns(turns, describer=simple_describer())
+    return described_turns(turns)
 
 
 def contents(page):
-    return [json.loads(part) for part in re.findall(r'<script type="application/json" id="\w+">(.*?)</script>', page)]
+    return [
+        json.loads(part) for part in re.findall(r'<script type="application/json" id="[\w-]+">(.*?)</script>', page)
+    ]
 
 
 def test_without_a_model_there_are_turns_words_and_clips(rows):

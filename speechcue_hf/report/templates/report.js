@@ -95,7 +95,7 @@ function distribution(cue, missing) {
       drawn("text", { x: width, y: height + 13, "text-anchor": "end" }, `${short(cue.high)} ${cue.unit}`)),
     element("figcaption", {}, cue.label, element("br"),
       element("span", { class: "soft" }, `${cue.n.toLocaleString("en")} measured, ${missing.toLocaleString("en")} not; median ${short(cue.median)} ${cue.unit}`,
-        cue.thresholds.length ? `; levels part at ${cue.thresholds.map(short).join(", ")}` : "", cue.below + cue.above ? `; ${cue.below + cue.above} further out` : "")));
+        cue.thresholds.length ? `; levels part at ${unique(cue.thresholds.map(short)).join(", ")}` : "", cue.below + cue.above ? `; ${cue.below + cue.above} further out` : "")));
 }
 
 // --- runs ---------------------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ function reliabilityOf(calibration) {
   const bins = calibration.bins.filter((bin) => bin.n);
   return element("figure", {},
     element("h3", {}, `Expected calibration error ${error === null ? NOTHING : error.toFixed(3)}`),
-    drawn("svg", { viewBox: `-30 -6 ${size + 40} ${size + 40}`, role: "img", "aria-label": `Reliability: ${bins.map((bin) => `answers given with ${bin.confidence.toFixed(2)} are right in ${percent(bin.accuracy, 0)} of ${bin.n}`).join("; ")}` },
+    drawn("svg", { class: "reliability", viewBox: `-30 -6 ${size + 40} ${size + 40}`, role: "img", "aria-label": `Reliability: ${bins.map((bin) => `answers given with ${bin.confidence.toFixed(2)} are right in ${percent(bin.accuracy, 0)} of ${bin.n}`).join("; ")}` },
       bins.map((bin) => drawn("rect", { class: "bar", x: size * bin.low + 1, width: size * (bin.high - bin.low) - 2, y: size * (1 - bin.accuracy), height: size * bin.accuracy }, drawn("title", {}, `${bin.n} answers, mean confidence ${bin.confidence.toFixed(2)}, right ${percent(bin.accuracy)}`))),
       drawn("line", { class: "diagonal", x1: 0, y1: size, x2: size, y2: 0 }),
       drawn("text", { x: size / 2, y: size + 28, "text-anchor": "middle" }, "probability of the answer"),

@@ -133,7 +133,7 @@ def listen(
         DescriberError: If no clip could be measured.
         ValueError: If a turn does not fit its recording.
     """
-    recognizer = model and model.with_describer(describer)
+    recognizer = None if model is None else model.with_describer(describer)
     rows = described_turns(turns, recognizer=recognizer, describer=describer)
     answers = None
     if model is not None and recognizer is not None:

@@ -80,6 +80,7 @@ def build_app(choices: Choices, folder: Path) -> gr.Blocks:
     Returns:
         The app, for :func:`serve`.
     """
+    app: gr.Blocks
     with gr.Blocks(title="speechcue", analytics_enabled=False, delete_cache=(3600, 86400)) as app:
         gr.Markdown(template_source("app/templates", "introduction.md"))
         reference = gr.State(None)

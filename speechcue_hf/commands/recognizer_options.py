@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.commands.arguments import add_list
 from speechcue_hf.commands.served_options import add_served_arguments, runs_elsewhere, served_classifier
@@ -24,7 +24,7 @@ def add_recognizer_arguments(parser: argparse.ArgumentParser, *, several_describ
     """
     parser.add_argument("--sharing", choices=("prefix", "none"), default="prefix", help="run common beginnings once")
     add_list(parser, "--labels", metavar="WORD", help="emotions for a model that was not trained: words, or a corpus")
-    several = {"nargs": "+", "action": "extend", "default": []} if several_describers else {}
+    several: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []} if several_describers else {}
     parser.add_argument(
         "--describer", metavar="DIR_OR_ID", help="puts voices in words where the model brings no describer", **several
     )

@@ -67,9 +67,11 @@ def repository(repo_id: str, kind: Kind, *, private: bool, retries: RetryPolicy 
             the Hub does not answer.
     """
     api = HfApi()
-    sdk = {"space_sdk": "gradio"} if kind == "space" else {}
+    sdk = "gradio" if kind == "space" else None
     made = _persist(
-        lambda: api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True, **sdk), repo_id, retries
+        lambda: api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True, space_sdk=sdk),
+        repo_id,
+        retries,
     )
     info = _persist(lambda: api.repo_info(made.repo_id, repo_type=kind), repo_id, retries)
     restricted = _is_restricted(info)

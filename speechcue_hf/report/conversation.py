@@ -72,7 +72,7 @@ def _answers_entry(answers: Answers) -> dict[str, Any]:
     found = answers.emotions
     labels = list(dict.fromkeys(label for one in found for label in one.probabilities or {} if label))
     labels += [one.emotion for one in found if one.emotion is not None and one.emotion not in labels]
-    likely = [one.probabilities and [one.probabilities[label] for label in labels] for one in found]
+    likely = [[one.probabilities[label] for label in labels] if one.probabilities else None for one in found]
     explained = answers.explanations
     return {
         "name": answers.model,

@@ -6,7 +6,8 @@ Two reports: MELD's 13,708 turns with the published measurements in words (the f
 and ``meld/*_audio_features.csv``; no clips), and the demo corpus with sound. ``--browser`` needs Playwright
 (``pip install playwright``), which drives the browser that is named; "opens" is from the navigation until the first
 turns can be used, "next page" from the click until the next 25 turns are drawn: CPU time of the page's main thread, and
-time on the clock, which depends on what else the machine does.
+time on the clock, which depends on what else the machine does. "Scrolling" is the CPU time of the main thread for one
+step of a mouse wheel, of which a smooth screen shows one every 16 ms.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ from speechcue_hf.cues.published import join_measurements
 from speechcue_hf.report.build import write_report
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, CDPSession
+    from playwright.sync_api import Browser, CDPSession, Page
 
 REPEATS = 5
+WHEEL_STEPS, STEP_PIXELS = 40, 100
 
 
 def meld() -> DatasetDict:
@@ -54,17 +56,18 @@ def demo() -> DatasetDict:
 
 
 def opening(page: Path, browser: str) -> list[str]:
-    """Median CPU time and time on the clock until the page can be used, and until its second page of turns is there."""
+    """Medians: until the page can be used, until its second page of turns is there, and of a step of scrolling."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         times = list(_times(started, page))
         started.close()
-    return [f"{median(column):.2f} s" for column in zip(*times, strict=True)]
+    *seconds, step = (median(column) for column in zip(*times, strict=True))
+    return [*(f"{value:.2f} s" for value in seconds), f"{1000 * step:.1f} ms"]
 
 
-def _times(browser: Browser, path: Path) -> Iterator[tuple[float, float, float, float]]:
+def _times(browser: Browser, path: Path) -> Iterator[tuple[float, ...]]:
     for _ in range(REPEATS):
         page = browser.new_page()
         session = page.context.new_cdp_session(page)
@@ -75,9 +78,20 @@ def _times(browser: Browser, path: Path) -> Iterator[tuple[float, float, float, 
         opened, busy = time.perf_counter() - start, _busy(session)
         start = time.perf_counter()
         page.locator(".next").first.click()
-        page.wait_for_function("document.querySelector('.where').textContent.startsWith('page 2 ')")
-        yield busy, opened, _busy(session) - busy, time.perf_counter() - start
+        page.locator(".where", has_text="page 2 of").first.wait_for()
+        turned, turned_busy = time.perf_counter() - start, _busy(session)
+        yield busy, opened, turned_busy - busy, turned, _scrolling(page, session)
         page.close()
+
+
+def _scrolling(page: Page, session: CDPSession) -> float:
+    """CPU seconds of the main thread for a step of a mouse wheel."""
+    page.mouse.move(300, 300)
+    before = _busy(session)
+    for _ in range(WHEEL_STEPS):
+        page.mouse.wheel(0, STEP_PIXELS)
+        page.wait_for_timeout(16)
+    return (_busy(session) - before) / WHEEL_STEPS
 
 
 def _busy(session: CDPSession) -> float:
@@ -98,8 +112,10 @@ def main() -> None:
         sys.exit("set SPEECHCUE_CORPORA to the folder that holds meld/")
     disable_progress_bars()
     print(f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n")
-    print("| report | turns | clips | size | written (CPU s) | opens: CPU | clock | next page: CPU | clock |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print(
+        "| report | turns | clips | size | written (CPU s) | opens: CPU | clock | next page: CPU | clock | scrolling |"
+    )
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as folder:
         for name, made in (("MELD, text and published measurements", meld), ("demo corpus, with sound", demo)):
             data, page = Path(folder) / made.__name__, (arguments.output or Path(folder)) / f"{made.__name__}.html"
@@ -107,7 +123,7 @@ def main() -> None:
             start = time.process_time()
             said = write_report([data], page)
             written = time.process_time() - start
-            times = opening(page, arguments.browser) if arguments.browser else ["–"] * 4
+            times = opening(page, arguments.browser) if arguments.browser else ["–"] * 5
             figures = [f"{said['turns']:,}", said["clips"], f"{said['megabytes']:.1f} MB", f"{written:.1f}", *times]
             print(f"| {' | '.join(map(str, [name, *figures]))} |")
 

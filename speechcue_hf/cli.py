@@ -34,6 +34,7 @@ COMMANDS = {
     "intervene": "score a model again with other cues, to see whether it listens",
     "probe": "see what measurements alone tell, with small classifiers",
     "report": "show a corpus and runs on it, with sound, as one page that opens in a browser",
+    "app": "record or upload a conversation and see it as in a report, on a page of this machine",
     "card": "write the model card of a run",
     "publish": "put a dataset or a model on the Hub, as far as its licence lets it",
     "export": "write prompts or captions for other fine-tuning tools",

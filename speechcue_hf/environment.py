@@ -92,9 +92,9 @@ def extra_finding(extra: str) -> Finding:
     return Finding("note", f"extra [{extra}] lacks {', '.join(missing)}", f"pip install 'speechcue_hf[{extra}]'")
 
 
-def extra_requirements(extra: str) -> list[str]:
-    """Names of the distributions that an extra of this package asks for."""
-    marked = re.compile(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]")
+def extra_requirements(extra: str | None) -> list[str]:
+    """Names of the distributions that an extra of this package asks for, or that all of it does (None)."""
+    marked = re.compile(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]" if extra else r"^(?!.*\bextra\s*==)")
     return [re.split(r"[^\w.-]", line)[0] for line in requires("speechcue_hf") or [] if marked.search(line)]
 
 

@@ -11,15 +11,18 @@ if TYPE_CHECKING:
 
 
 @cache
-def own_templates(folder: str, *, documents: bool = False) -> Environment:
+def own_templates(folder: str, *, documents: bool = False, escaped: bool = False) -> Environment:
     """The templates of a folder of this package, such as ``captions/templates``; names that are not set are errors.
 
-    In documents, such as cards and programs, a line with nothing but a tag leaves no line.
+    In documents, such as cards and programs, a line with nothing but a tag leaves no line. Escaped ones are HTML, in
+    which no value is markup.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("speechcue_hf", folder)
-    return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=documents, lstrip_blocks=documents)
+    return Environment(
+        loader=loader, undefined=StrictUndefined, trim_blocks=documents, lstrip_blocks=documents, autoescape=escaped
+    )
 
 
 def template_source(folder: str, name: str) -> str:

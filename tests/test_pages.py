@@ -76,6 +76,14 @@ def test_links_into_the_repository_lead_somewhere(name):
     assert all(((ROOT / name).parent / link).exists() for link in links), links
 
 
+def test_pictures_of_the_readme_are_seen_outside_the_repository_too():
+    """PyPI shows the README alone: addresses are those at which the project's host shows files of this repository."""
+    source = re.search(r"Source = https://github\.com/(\S+)", (ROOT / "setup.cfg").read_text(encoding="utf-8"))[1]
+    shown = re.findall(r"!\[[^\]]+\]\((\S+?)\)", README)
+    places = [address.removeprefix(f"https://raw.githubusercontent.com/{source}/main/") for address in shown]
+    assert len(shown) >= 3 and all((ROOT / place).is_file() for place in places), shown
+
+
 def test_there_are_two_commands_for_a_fresh_machine():
     for marker, job in (("main-job", "bin/speechcue quickstart"), ("test-command", "bin/pytest")):
         command = block_after(marker)

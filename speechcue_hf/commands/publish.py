@@ -17,6 +17,7 @@ EXAMPLES = """examples:
       f0_mean_hz f0_mean_hz_level f0_mean_hz_z speech_description speech_impression
   speechcue publish dataset data/described --repo-id lab/iemocap --private --everybody-is-licensed
   speechcue publish model runs/cues --repo-id me/demo-cues --licence apache-2.0
+  speechcue publish app --repo-id me/listen --model me/demo-cues --describer me/demo
 
 Log in with `hf auth login` before. What fails leaves the repository as it was; the same command goes on where it stood.
 """
@@ -24,7 +25,7 @@ Log in with `hf auth login` before. What fails leaves the repository as it was; 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    kinds = parser.add_subparsers(dest="kind", metavar="dataset | model", required=True)
+    kinds = parser.add_subparsers(dest="kind", metavar="dataset | model | app", required=True)
     dataset = kinds.add_parser(
         "dataset", help="dataset folders, each as a config of one repository", allow_abbrev=False
     )
@@ -34,9 +35,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_clips_term(dataset)
     model = kinds.add_parser("model", help="the folder of a run, with its card", allow_abbrev=False)
     model.add_argument("folder", type=Path, metavar="DIR", help="folder that training wrote")
-    for kind in (dataset, model):
+    app = kinds.add_parser("app", help="the app of `speechcue app`, as a Space", allow_abbrev=False)
+    add_list(app, "--model", metavar="ID", default=[], help="models on the Hub to choose from")
+    add_list(app, "--describer", metavar="ID", default=[], help="describers on the Hub to choose from")
+    add_list(
+        app,
+        "--labels",
+        metavar="WORD",
+        default=[],
+        help="emotions for models that were not trained: words, or a corpus",
+    )
+    for kind in (dataset, model, app):
         kind.add_argument("--repo-id", required=True, help="user/name; it is made if need be")
+    for kind in (dataset, model):
         _add_terms(kind)
+    _add_repository_terms(app)
 
 
 def add_push_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +60,7 @@ def add_push_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_terms(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--private", action="store_true", help="make a new repository private")
-    parser.add_argument("--licence", help="as the Hub names it, such as apache-2.0")
+    _add_repository_terms(parser)
     parser.add_argument(
         "--everybody-is-licensed",
         action="store_true",
@@ -57,6 +69,11 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--speaker-names", action="store_true", help="publish the names of speakers of own recordings, not numbers"
     )
+
+
+def _add_repository_terms(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--private", action="store_true", help="make a new repository private")
+    parser.add_argument("--licence", help="as the Hub names it, such as apache-2.0")
 
 
 def _add_clips_term(parser: argparse.ArgumentParser) -> None:
@@ -85,6 +102,17 @@ def run(arguments: argparse.Namespace) -> None:
             **_terms(arguments),
         )
         use = f"its card shows how to load it: https://huggingface.co/datasets/{arguments.repo_id}"
+    elif arguments.kind == "app":
+        from speechcue_hf.hub.publish_app import publish_app
+
+        commit = publish_app(
+            arguments.repo_id,
+            models=arguments.model,
+            describers=arguments.describer,
+            labels=arguments.labels,
+            **_terms(arguments),
+        )
+        use = f"it starts at https://huggingface.co/spaces/{arguments.repo_id}"
     else:
         from speechcue_hf.hub.publish_model import publish_model
 

@@ -16,19 +16,22 @@ if TYPE_CHECKING:
 RECOGNIZER = "openai/whisper-base"
 
 
-def add_recognition(parser: argparse.ArgumentParser, model: str = "--model") -> None:
+def add_recognition(
+    parser: argparse.ArgumentParser, model: str = "--model", *, default: str | None = RECOGNIZER
+) -> None:
     """Declare how recordings become turns with text; they are parsed as ``recognizer`` and so on.
 
     Args:
         parser: Of the command.
         model: Name of the option for the recognizer of speech.
+        default: The recognizer; None: words are heard only where one is named.
     """
     parser.add_argument(
         model,
         dest="recognizer",
-        default=RECOGNIZER,
+        default=default,
         metavar="DIR_OR_ID",
-        help="that turns speech into text, such as a Whisper of any size (default: %(default)s)",
+        help=f"that turns speech into text, such as a Whisper of any size (default: {default or 'none'})",
     )
     parser.add_argument(
         "--revision" if model == "--model" else f"{model}-revision",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from speechcue_hf.commands.arguments import add_list
 from speechcue_hf.commands.served_options import add_served_arguments, runs_elsewhere, served_classifier
@@ -15,12 +15,18 @@ if TYPE_CHECKING:
     from speechcue_hf.inference.recognizer import EmotionRecognizer
 
 
-def add_recognizer_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of :func:`load_recognizer`, beside the model and the output."""
+def add_recognizer_arguments(parser: argparse.ArgumentParser, *, several_describers: bool = False) -> None:
+    """Declare the options of :func:`load_recognizer`, beside the model and the output.
+
+    Args:
+        parser: Of the command.
+        several_describers: Whether ``--describer`` takes several, for people to choose from.
+    """
     parser.add_argument("--sharing", choices=("prefix", "none"), default="prefix", help="run common beginnings once")
     add_list(parser, "--labels", metavar="WORD", help="emotions for a model that was not trained: words, or a corpus")
+    several: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []} if several_describers else {}
     parser.add_argument(
-        "--describer", metavar="DIR_OR_ID", help="puts voices in words where the model brings no describer"
+        "--describer", metavar="DIR_OR_ID", help="puts voices in words where the model brings no describer", **several
     )
     parser.add_argument("--prompt", help="of such a model: preset, prompt file or settings (default: speechcue)")
     parser.add_argument(

@@ -26,7 +26,7 @@ from speechcue_hf.retries import DEFAULT_RETRIES, Failure, RetriesEnded, RetryPo
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["dataset", "model"]
+Kind = Literal["dataset", "model", "space"]
 Result = TypeVar("Result")
 
 _CAN_HEAL = frozenset({408, 409, 412, 425, 429, 500, 502, 503, 504})
@@ -67,7 +67,12 @@ def repository(repo_id: str, kind: Kind, *, private: bool, retries: RetryPolicy 
             the Hub does not answer.
     """
     api = HfApi()
-    made = _persist(lambda: api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True), repo_id, retries)
+    sdk = "gradio" if kind == "space" else None
+    made = _persist(
+        lambda: api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True, space_sdk=sdk),
+        repo_id,
+        retries,
+    )
     info = _persist(lambda: api.repo_info(made.repo_id, repo_type=kind), repo_id, retries)
     restricted = _is_restricted(info)
     if private and not restricted:

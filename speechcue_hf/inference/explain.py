@@ -120,7 +120,7 @@ class Explainer:
             DescriberError: If there is no describer beside the model.
             OSError: If there is no model of that name.
         """
-        context = ModelContext(source, hub_commit(source, revision), replace(settings, explain=True), names=names)
+        context = ModelContext(source, hub_commit(source, revision), settings, names=names)
         return cls.of(load_described(context), context)
 
     @classmethod
@@ -128,7 +128,8 @@ class Explainer:
         """Put a classifier together with the describer beside its model; errors as of :meth:`from_pretrained`."""
         if not isinstance(classifier, SpeechClassifier):
             raise EvaluationError(f"{context.name} is told of clips and does not hear them: it cannot explain one")
-        classifier = replace(classifier, names=tuple(context.names or classifier.names))
+        names = tuple(context.names or classifier.names)
+        classifier = replace(classifier, names=names, settings=replace(classifier.settings, explain=True))
         return cls(classifier, SpeechDescriber.from_pretrained(context.source, revision=context.revision))
 
     def __call__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from speechcue_hf.cues.describe import SpeechDescriber, describe_rows
 from speechcue_hf.cues.measure import measure_dataset
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.inference.classifier import joined_notes
-from speechcue_hf.inference.conversations import rows_of
-from speechcue_hf.inference.recognizer import EmotionRecognizer
+from speechcue_hf.inference.conversations import Turn, rows_of
+from speechcue_hf.inference.recognizer import EmotionRecognizer, RecognizedEmotion
 from speechcue_hf.transcription.turns import SpokenTurn
 
 logger = logging.getLogger(__name__)
@@ -57,32 +57,63 @@ def analyse_turns(
         }
         for turn in turns
     ]
-    rows = rows_of(said, recognizer.classifier.names if recognizer else ())
-    if recognizer is not None:
-        rows = recognizer.prepare(rows)
-    if "speech_description" not in rows.column_names:
-        rows = _described(rows, describer)
+    rows = described_turns(said, recognizer=recognizer, describer=describer)
     found = recognizer.recognize(rows) if recognizer else [None] * len(rows)
-    values = rows.remove_columns("audio")
-    measured = [name for name in MeasurementSettings().columns if name in rows.column_names]
     return [
         {
             "recording": recording.name,
-            "turn": row["turn"],
+            "turn": number,
             "speaker": turn.speaker,
             "channel": turn.channel,
             "start": turn.start,
             "end": turn.end,
             "language": turn.language,
             "text": turn.text,
+            **analysed,
+        }
+        for number, (turn, analysed) in enumerate(zip(turns, analysis_of(rows, found), strict=True))
+    ]
+
+
+def analysis_of(rows: Dataset, found: Sequence[RecognizedEmotion | None]) -> Iterator[dict[str, Any]]:
+    """What a table says of each turn beside who says what.
+
+    Args:
+        rows: From :func:`described_turns`.
+        found: The emotion of each row; None without a recognizer.
+
+    Yields:
+        ``emotion`` and ``probabilities`` with a recognizer; ``description``, ``impression``, measurements and ``note``.
+    """
+    measured = [name for name in MeasurementSettings().columns if name in rows.column_names]
+    for row, one in zip(rows.remove_columns("audio"), found, strict=True):
+        yield {
             **({} if one is None else {"emotion": one.emotion, "probabilities": one.probabilities}),
             "description": row["speech_description"],
             "impression": row["speech_impression"],
             **{name: row[name] for name in measured},
             "note": joined_notes(row["measurement_note"], None if one is None else one.note),
         }
-        for turn, row, one in zip(turns, values, found, strict=True)
-    ]
+
+
+def described_turns(
+    turns: Sequence[Turn], *, recognizer: EmotionRecognizer | None = None, describer: SpeechDescriber | None = None
+) -> Dataset:
+    """Turns as rows that are measured and in words, and hold what the recognizer reads.
+
+    Args:
+        turns: As :func:`speechcue_hf.inference.conversations.rows_of` takes them.
+        recognizer: As for :func:`analyse_turns`.
+        describer: Likewise.
+
+    Raises:
+        DescriberError: If there is no describer, and no clip could be measured.
+        EvaluationError, ValueError: As of :func:`analyse_turns`.
+    """
+    rows = rows_of(turns, recognizer.classifier.names if recognizer else ())
+    if recognizer is not None:
+        rows = recognizer.prepare(rows)
+    return rows if "speech_description" in rows.column_names else _described(rows, describer)
 
 
 def _described(rows: Dataset, describer: SpeechDescriber | None) -> Dataset:

@@ -61,7 +61,7 @@ def write_report(
     """
     report, dataset = describe_report(list(map(Path, paths)), title)
     scored = [place for run in report["runs"] for place in run["places"]]
-    curves, clips, left_out = _sound(dataset, scored, 0 if audio is None else audio * 1e6)
+    curves, clips, left_out = sound_of(dataset, scored, 0 if audio is None else audio * 1e6)
     report |= {"curves": curves, "licence": licence_notes(report.pop("corpus"), sound=bool(clips))}
     report["clips_left_out"] = left_out
     page = render_page(report, clips).encode()
@@ -149,10 +149,19 @@ def _with_columns_of(rows: Dataset, other: Dataset) -> Dataset:
     return put_beside(rows, other.select_columns(new).select(wanted))
 
 
-def _sound(
+def sound_of(
     dataset: DatasetDict, scored: Sequence[int], most_bytes: float
 ) -> tuple[dict[str, Any], dict[int, bytes], int]:
-    """Curves of all clips that can be decoded, as many clips as fit, and how many did not."""
+    """Curves of all clips that can be decoded, as many clips as fit, and how many did not.
+
+    Args:
+        dataset: Its rows, one split after the other, are the turns.
+        scored: Places of the turns whose clips come first.
+        most_bytes: Of all clips together.
+
+    Returns:
+        Place of a turn, as text, → its curves or its ``fault``; place → its clip; and the number that is left out.
+    """
     curves: dict[str, Any] = {}
     clips: dict[int, bytes] = {}
     left_out, size = 0, 0

@@ -30,6 +30,9 @@ TEXTS = {
 }
 """Column of a dataset → its name in a report; all are texts or null."""
 
+OF_PEOPLE = "Recordings of people: pass this page on only as far as those who are heard or quoted agreed to."
+"""What stands on top of a page of somebody's own recordings."""
+
 BARS = 30
 MOST_SPEAKERS = 40
 EXAMPLES_SHOWN = 5
@@ -137,22 +140,22 @@ def licence_notes(corpus: Corpus | None, *, sound: bool) -> list[dict[str, str]]
         Each note with its ``kind``: ``forbidden`` where the page may not be passed on, else ``note``.
     """
     if corpus is None:
-        return [_note("It is not known which corpus these rows are from: find out before you pass this page on.")]
+        return [
+            note_on_page("It is not known which corpus these rows are from: find out before you pass this page on.")
+        ]
     name, licence = corpus.name, corpus.licence
     if corpus.may_leave == "cues":
         what = f"words, labels and clips of {name}" if sound else f"words and labels of {name}"
         text = f"This page may not be passed on: it holds {what}, which are licensed to each user alone ({licence})."
-        return [_note(text, kind="forbidden")]
+        return [note_on_page(text, kind="forbidden")]
     if is_of_users(corpus):
-        return [
-            _note("Recordings of people: pass this page on only as far as those who are heard or quoted agreed to.")
-        ]
-    notes = [_note(f"Corpus: {name}, licence {licence}.")]
+        return [note_on_page(OF_PEOPLE)]
+    notes = [note_on_page(f"Corpus: {name}, licence {licence}.")]
     if corpus.may_leave == "annotations" and sound:
         text = (
             f"This page may not be made public: the clips of {name} are not covered by the licence of its annotations."
         )
-        notes.insert(0, _note(text, kind="forbidden"))
+        notes.insert(0, note_on_page(text, kind="forbidden"))
     return notes
 
 
@@ -162,7 +165,8 @@ def corpus_of(dataset: DatasetDict) -> Corpus | None:
     return strictest([*(corpus_of_rows(rows) for rows in dataset.values()), corpus_of_texts(ids)])
 
 
-def _note(text: str, kind: str = "note") -> dict[str, str]:
+def note_on_page(text: str, kind: str = "note") -> dict[str, str]:
+    """What stands on top of a page; ``kind`` is ``forbidden`` where the page may not be passed on."""
     return {"kind": kind, "text": text}
 
 

@@ -91,7 +91,7 @@ def run_entry(run: Run, name: str, dataset: DatasetDict | None, places: Mapping[
         "places": [places[utterance] for utterance in ids],
         "true": run.true,
         "answers": [NO_ANSWER if answer is None else answer for answer in answers],
-        "probabilities": None if probabilities is None else [_thousandths(row) for row in probabilities],
+        "probabilities": None if probabilities is None else [thousandths(row) for row in probabilities],
         "outputs": packed(table["output"][:]) if "output" in table.column_names else None,
         "explanations": packed(table["explanation"][:]) if "explanation" in table.column_names else None,
         "notes": packed(table["note"][:]) if "note" in table.column_names else None,
@@ -120,7 +120,8 @@ def _probabilities(table: Dataset, results: ResultsRecord, labels: Sequence[str]
     return [None if row is None else [row[place] for place in order] for row in table["probabilities"][:]]
 
 
-def _thousandths(row: Sequence[float] | None) -> list[int] | None:
+def thousandths(row: Sequence[float] | None) -> list[int] | None:
+    """Probabilities as a report holds them."""
     return None if row is None else [round(1000 * value) for value in row]
 
 

@@ -30,6 +30,8 @@ from speechcue_hf.transcription.voice_activity import (
     speech_spans,
 )
 
+NO_SPEECH = "no speech was found"
+
 
 class Recording(NamedTuple):
     """A recording, and what is known of its turns.
@@ -104,6 +106,24 @@ def transcribe(
             yield found.transcript()
 
 
+def find_turns(
+    recording: Recording, settings: TranscriptionSettings, *, diariser: Diariser | None = None
+) -> Transcript:
+    """Find turns without hearing what is said in them, for which no recognizer is needed.
+
+    Args:
+        recording: Where they are to be found.
+        settings: How turns are made.
+        diariser: As for :func:`transcribe`.
+
+    Returns:
+        Turns without words, or the problem.
+    """
+    plan = _plan(recording, settings, diariser)
+    problem = plan.problem or (None if plan.turns else NO_SPEECH)
+    return Transcript(recording, plan.turns, [[] for _ in plan.turns], problem)
+
+
 @dataclass
 class _Plan:
     """Turns of a recording without their text, and where to hear: channel → stretches."""
@@ -160,7 +180,7 @@ class _Heard:
         kept = [
             place for place, turn in enumerate(texts) if turn.text or plan.recording.turns is not None or self.problem
         ]
-        problem = plan.problem or self.problem or (None if kept else "no speech was found")
+        problem = plan.problem or self.problem or (None if kept else NO_SPEECH)
         return Transcript(plan.recording, [texts[place] for place in kept], [words[place] for place in kept], problem)
 
 

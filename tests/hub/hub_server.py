@@ -395,13 +395,13 @@ def resolve(handler: Handler, names: dict[str, str], query: Any, body: bytes) ->
     return 206, data[start : end + 1], {**headers, "Content-Range": f"bytes {start}-{end}/{len(data)}"}
 
 
-_API = r"/api/(?P<kind>models|datasets)/(?P<name>[^/]+/[^/]+)"
+_API = r"/api/(?P<kind>models|datasets|spaces)/(?P<name>[^/]+/[^/]+)"
 ROUTES: tuple[tuple[str, str, Answer], ...] = (
     ("GET", r"/api/whoami-v2", who),
     ("POST", r"/api/repos/create", create),
     ("POST", r"/api/validate-yaml", validate),
     ("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})", store),
-    ("POST", r"/(?:(?P<kind>datasets)/)?(?P<name>[^/]+/[^/]+)\.git/info/lfs/objects/batch", lfs_batch),
+    ("POST", r"/(?:(?P<kind>datasets|spaces)/)?(?P<name>[^/]+/[^/]+)\.git/info/lfs/objects/batch", lfs_batch),
     ("PUT", _API + r"/settings", settings),
     ("GET", _API + r"(?:/revision/(?P<revision>[^/]+))?", information),
     ("GET", _API + r"/refs", references),
@@ -412,7 +412,7 @@ ROUTES: tuple[tuple[str, str, Answer], ...] = (
     ("GET", _API + r"/commits/(?P<revision>[^/]+)", history),
     (
         "GET|HEAD",
-        r"/(?:(?P<kind>datasets)/)?(?P<name>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)",
+        r"/(?:(?P<kind>datasets|spaces)/)?(?P<name>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)",
         resolve,
     ),
 )

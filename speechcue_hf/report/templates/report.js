@@ -44,7 +44,7 @@ function table(caption, heads, rows, attributes = {}) {
   return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
     element("table", attributes,
       element("caption", {}, caption),
-      element("thead", {}, element("tr", {}, heads.map((head) => element("th", { scope: "col" }, head)))),
+      element("thead", {}, element("tr", {}, heads.map((head) => (head === "" ? element("td") : element("th", { scope: "col" }, head))))),
       element("tbody", {}, rows.map(([first, ...rest]) =>
         element("tr", {}, element("th", { scope: "row" }, first), rest.map((value) => (value instanceof Node && value.tagName === "TD" ? value : element("td", {}, value))))))));
 }
@@ -95,7 +95,7 @@ function distribution(cue, missing) {
       drawn("text", { x: width, y: height + 13, "text-anchor": "end" }, `${short(cue.high)} ${cue.unit}`)),
     element("figcaption", {}, cue.label, element("br"),
       element("span", { class: "soft" }, `${cue.n.toLocaleString("en")} measured, ${missing.toLocaleString("en")} not; median ${short(cue.median)} ${cue.unit}`,
-        cue.thresholds.length ? `; levels part at ${cue.thresholds.map(short).join(", ")}` : "", cue.below + cue.above ? `; ${cue.below + cue.above} further out` : "")));
+        cue.thresholds.length ? `; levels part at ${unique(cue.thresholds.map(short)).join(", ")}` : "", cue.below + cue.above ? `; ${cue.below + cue.above} further out` : "")));
 }
 
 // --- runs ---------------------------------------------------------------------------------------------------------
@@ -124,6 +124,9 @@ function pairOf(pair) {
     pair.warning ? element("p", { class: "note" }, pair.warning) : null);
 }
 
+/** What tells the parts of several runs apart. */
+const ofRun = (run) => (runs.length > 1 ? ` (${run.name})` : "");
+
 function runOf(run, number) {
   const invalid = run.answers.filter((answer) => answer < 0).length;
   return element("details", { open: runs.length === 1 || number === 0 },
@@ -134,8 +137,8 @@ function runOf(run, number) {
       element("button", { type: "button", disabled: !invalid, onclick: () => filterTurns({ run: number, verdict: "invalid" }) }, `Without a valid answer: ${invalid}`)),
     element("div", { class: "cards" },
       run.calibration ? reliabilityOf(run.calibration) : null,
-      table("Labels", ["", "precision", "recall", "F1", "n"], Object.entries(run.per_class).map(([label, row]) => [label, percent(row.precision), percent(row.recall), percent(row.f1), row.support])),
-      run.intervention ? table("Intervention: the same utterances with other cues", ["cues", "weighted F1", "answers changed"], run.intervention.map((it) => [it.name, percent(it.weighted_f1), percent(it.changed)])) : null),
+      table(`Labels${ofRun(run)}`, ["", "precision", "recall", "F1", "n"], Object.entries(run.per_class).map(([label, row]) => [label, percent(row.precision), percent(row.recall), percent(row.f1), row.support])),
+      run.intervention ? table(`Intervention${ofRun(run)}: the same utterances with other cues`, ["cues", "weighted F1", "answers changed"], run.intervention.map((it) => [it.name, percent(it.weighted_f1), percent(it.changed)])) : null),
     run.prompts_note ? element("p", { class: "soft" }, run.prompts_note) : null);
 }
 
@@ -145,7 +148,7 @@ function matrixOf(run, number) {
   const counts = new Map();
   run.true.forEach((label, row) => counts.set(`${label} ${run.answers[row]}`, (counts.get(`${label} ${run.answers[row]}`) ?? 0) + 1));
   const named = (answer) => (answer < 0 ? "invalid" : run.labels[answer]);
-  return table("Confusion: true labels down, answers across. A cell shows its utterances below.", ["", ...columns.map(named)],
+  return table(`Confusion${ofRun(run)}: true labels down, answers across. A cell shows its utterances below.`, ["", ...columns.map(named)],
     run.labels.map((label, truth) => {
       const sum = columns.reduce((total, answer) => total + (counts.get(`${truth} ${answer}`) ?? 0), 0);
       return [label, ...columns.map((answer) => {
@@ -153,8 +156,8 @@ function matrixOf(run, number) {
         const button = element("button", {
           type: "button", "aria-pressed": "false", "aria-label": `true ${label}, answered ${named(answer)}: ${count} of ${sum}`, disabled: !count,
           onclick: (event) => {
-            document.querySelectorAll(".matrix button").forEach((other) => other.setAttribute("aria-pressed", String(other === event.currentTarget)));
             filterTurns({ run: number, label, answer: String(answer) });
+            event.currentTarget.setAttribute("aria-pressed", "true");
           },
         }, `${count}`);
         button.style.setProperty("--share", sum ? count / sum : 0);
@@ -169,7 +172,7 @@ function reliabilityOf(calibration) {
   const bins = calibration.bins.filter((bin) => bin.n);
   return element("figure", {},
     element("h3", {}, `Expected calibration error ${error === null ? NOTHING : error.toFixed(3)}`),
-    drawn("svg", { viewBox: `-30 -6 ${size + 40} ${size + 40}`, role: "img", "aria-label": `Reliability: ${bins.map((bin) => `answers given with ${bin.confidence.toFixed(2)} are right in ${percent(bin.accuracy, 0)} of ${bin.n}`).join("; ")}` },
+    drawn("svg", { class: "reliability", viewBox: `-30 -6 ${size + 40} ${size + 40}`, role: "img", "aria-label": `Reliability: ${bins.map((bin) => `answers given with ${bin.confidence.toFixed(2)} are right in ${percent(bin.accuracy, 0)} of ${bin.n}`).join("; ")}` },
       bins.map((bin) => drawn("rect", { class: "bar", x: size * bin.low + 1, width: size * (bin.high - bin.low) - 2, y: size * (1 - bin.accuracy), height: size * bin.accuracy }, drawn("title", {}, `${bin.n} answers, mean confidence ${bin.confidence.toFixed(2)}, right ${percent(bin.accuracy)}`))),
       drawn("line", { class: "diagonal", x1: 0, y1: size, x2: size, y2: 0 }),
       drawn("text", { x: size / 2, y: size + 28, "text-anchor": "middle" }, "probability of the answer"),
@@ -184,17 +187,18 @@ const rowsOf = runs.map((run) => new Map(run.places.map((turn, row) => [turn, ro
 const state = { dialogue: "", split: "", speaker: "", label: "", run: 0, answer: "", verdict: "", other: "", text: "", order: "", page: 0 };
 let shown = [];
 
-/** What a run says of a turn: label numbers, probabilities in thousandths, and whether it is right; null if not asked. */
+/** What a run says of a turn: label numbers, probabilities in thousandths, and whether it is right (null where nobody knows); null if not asked. */
 function judged(number, turn) {
   const row = rowsOf[number]?.get(turn);
   if (row === undefined) return null;
   const run = runs[number];
-  return { row, truth: run.true[row], answer: run.answers[row], chances: run.probabilities?.[row] ?? null, right: run.true[row] === run.answers[row] };
+  const truth = run.true?.[row] ?? null;
+  return { row, truth, answer: run.answers[row], chances: run.probabilities?.[row] ?? null, right: truth === null ? null : truth === run.answers[row] };
 }
 
 function verdictOf(turn) {
   const found = judged(state.run, turn);
-  return found === null ? "none" : found.answer < 0 ? "invalid" : found.right ? "right" : "wrong";
+  return found === null ? "none" : found.answer < 0 ? "invalid" : found.right === null ? "none" : found.right ? "right" : "wrong";
 }
 
 function matches(turn) {
@@ -229,6 +233,7 @@ function findTurns() {
 function filterTurns(wanted) {
   Object.assign(state, { dialogue: "", split: "", speaker: "", label: "", answer: "", verdict: "", other: "", text: "", order: "", page: 0 }, wanted);
   document.querySelectorAll(".filters [name]").forEach((control) => { control.value = state[control.name]; });
+  releaseCells();
   findTurns();
   document.getElementById("turns").scrollIntoView();
   document.getElementById("found").focus({ preventScroll: true });
@@ -241,15 +246,18 @@ function showTurns() {
     ? element("label", {}, caption, element("select", { name, onchange: changed }, all === null ? null : element("option", { value: "" }, all), options.map(([value, text]) => element("option", { value }, text))))
     : null;
   const runNames = runs.map((run, number) => [String(number), run.name]);
+  const scored = runs.some((run) => run.true);
+  // One conversation that nobody scored is not searched, it is read.
+  const searched = scored || turns.count > TURNS_PER_PAGE || column("dialogue").length > 1;
   filled(section, {}, [
     element("h2", { id: "turns-head" }, "Turns"),
-    element("form", { class: "filters", role: "search", "aria-label": "Filter the turns", onsubmit: (event) => event.preventDefault() },
+    searched && element("form", { class: "filters", role: "search", "aria-label": "Filter the turns", onsubmit: (event) => event.preventDefault() },
       choice("dialogue", "dialogue", column("dialogue")), choice("split", "split", column("split")), choice("speaker", "speaker", column("speaker")), choice("label", "label", column("label")),
       choice("run", "answers of", runNames, null),
       runs.length ? choice("answer", "answer", [...runs[0].labels.map((label, number) => [String(number), label]), ["-1", "invalid"]]) : null,
-      runs.length ? choice("verdict", "judged", [["right", "right"], ["wrong", "wrong"], ["invalid", "without a valid answer"]]) : null,
+      scored ? choice("verdict", "judged", [["right", "right"], ["wrong", "wrong"], ["invalid", "without a valid answer"]]) : null,
       runs.length > 1 ? choice("other", "differs from", runNames, NOTHING) : null,
-      runs.length ? choice("order", "order", [["", "as spoken"], ["worst", "worst mistakes first"]], null) : null,
+      scored ? choice("order", "order", [["", "as spoken"], ["worst", "worst mistakes first"]], null) : null,
       element("label", {}, "words or id", element("input", { name: "text", type: "search", oninput: changed })),
       element("button", { type: "button", onclick: () => filterTurns({}) }, "Show all")),
     element("p", { id: "found", role: "status", tabindex: -1 }),
@@ -258,10 +266,16 @@ function showTurns() {
   ]);
 }
 
+/** The turns are no longer those of a cell of a matrix. */
+function releaseCells() {
+  document.querySelectorAll(".matrix button").forEach((cell) => cell.setAttribute("aria-pressed", "false"));
+}
+
 function changed(event) {
   const { name, value } = event.target;
   state[name] = name === "run" ? Number(value) : value;
   state.page = 0;
+  releaseCells();
   findTurns();
 }
 
@@ -277,6 +291,7 @@ function showPage() {
   const last = Math.max(0, Math.ceil(shown.length / TURNS_PER_PAGE) - 1);
   const start = state.page * TURNS_PER_PAGE;
   document.getElementById("found").textContent = `${shown.length.toLocaleString("en")} of ${turns.count.toLocaleString("en")} turns`;
+  document.querySelectorAll(".pages").forEach((pages) => { pages.hidden = last === 0; });
   document.querySelectorAll(".where").forEach((place) => { place.textContent = `page ${state.page + 1} of ${last + 1}`; });
   document.querySelectorAll(".previous").forEach((button) => { button.disabled = state.page === 0; });
   document.querySelectorAll(".next").forEach((button) => { button.disabled = state.page === last; });
@@ -291,9 +306,9 @@ function turnOf(turn) {
   const article = element("article", { class: "turn", tabindex: 0, "data-turn": turn, "aria-label": `${turnCell("speaker", turn) ?? "speaker not known"}, ${id}` },
     element("header", {},
       element("h3", { dir: "auto" }, turnCell("speaker", turn) ?? "(speaker not known)"),
-      label === null ? element("span", { class: "soft" }, "no label") : element("span", {}, "label ", element("strong", {}, label)),
+      label === null ? turns.columns.label && element("span", { class: "soft" }, "no label") : element("span", {}, "label ", element("strong", {}, label)),
       runs.map((_, number) => answerOf(number, turn)),
-      element("span", { class: "soft" }, `${id} · ${turnCell("dialogue", turn)} · ${turnCell("split", turn)}`)),
+      element("span", { class: "soft" }, unique([id, turnCell("dialogue", turn), turnCell("split", turn)]).join(" · "))),
     element("p", { class: "said", dir: "auto" }, turnCell("text", turn) || "(no words)"),
     player, curve ? curvesOf(curve, player) : null,
     fault || !["ok", null].includes(turnCell("status", turn)) ? element("p", { class: "soft" }, `Clip: ${fault ?? turnCell("status", turn)}`) : null,
@@ -318,17 +333,20 @@ function answerOf(number, turn) {
   const found = judged(number, turn);
   if (found === null) return null;
   const run = runs[number];
-  const said = found.answer < 0 ? "no valid answer" : run.labels[found.answer];
-  return element("span", { class: found.right ? "right" : "wrong" }, `${found.right ? "✓" : "✗"} ${runs.length > 1 ? `${run.name}: ` : ""}${said}${found.chances && found.answer >= 0 ? ` ${(found.chances[found.answer] / 1000).toFixed(2)}` : ""}`,
+  const said = `${runs.length > 1 ? `${run.name}: ` : ""}${found.answer < 0 ? "no valid answer" : run.labels[found.answer]}${found.chances && found.answer >= 0 ? ` ${(found.chances[found.answer] / 1000).toFixed(2)}` : ""}`;
+  if (found.right === null) return element("strong", {}, said);
+  return element("span", { class: found.right ? "right" : "wrong" }, `${found.right ? "✓" : "✗"} ${said}`,
     element("span", { class: "soft" }, found.right ? " (right)" : " (wrong)"));
 }
 
 function moreOf(run, number, turn) {
   const found = judged(number, turn);
   if (found === null) return null;
-  const of = runs.length > 1 ? ` (${run.name})` : "";
+  const of = ofRun(run);
   const [output, explanation, note, prompt] = ["outputs", "explanations", "notes", "prompts"].map((name) => cell(run[name], found.row));
+  const claims = run.claims?.[found.row];
   return [
+    claims && element("p", { class: "explanation", dir: "auto" }, claimsOf(explanation, claims)),
     folded(`Probabilities${of}`, () => element("div", { class: "chances" }, run.labels.map((label, place) => {
       const chance = found.chances[place] / 1000;
       return [element("span", {}, label), element("meter", { min: 0, max: 1, value: chance, "aria-label": label }), element("span", {}, chance.toFixed(3))];
@@ -338,13 +356,31 @@ function moreOf(run, number, turn) {
   ];
 }
 
+/** An explanation, with what was measured behind each level that it states. */
+function claimsOf(text, claims) {
+  let done = 0;
+  const parts = claims.map(({ end, measured, contradicted }) => {
+    const before = text.slice(done, end);
+    done = end;
+    const said = measured === null ? "? not measured" : contradicted ? `✗ measured: ${measured}` : "✓ as measured";
+    return [before, " ", element("span", { class: measured === null ? "soft" : contradicted ? "wrong" : "right" }, `[${said}]`)];
+  });
+  return [parts, text.slice(done)];
+}
+
+/** What a cue is called; with its unit where another has the same name. */
+function nameOf(cue) {
+  const { label = cue, unit } = turns.units[cue] ?? {};
+  return Object.values(turns.units).filter((other) => other.label === label).length > 1 ? `${label} (${unit})` : label;
+}
+
 function levelsOf(turn) {
   const levels = Object.keys(turns.levels).map((cue) => [cue, cell(turns.levels[cue], turn)]).filter(([, level]) => level !== null);
-  return levels.length ? element("ul", { class: "levels", "aria-label": "Levels" }, levels.map(([cue, level]) => element("li", {}, `${turns.units[cue]?.label ?? cue}: ${words(level)}`))) : null;
+  return levels.length ? element("ul", { class: "levels", "aria-label": "Levels" }, levels.map(([cue, level]) => element("li", {}, `${nameOf(cue)}: ${words(level)}`))) : null;
 }
 
 function measuredOf(turn) {
-  return table("Measured", ["cue", "value", "level"], Object.keys(turns.cues).map((cue) => [
+  return table(`Measured: ${turnCell("id", turn)}`, ["cue", "value", "level"], Object.keys(turns.cues).map((cue) => [
     turns.units[cue]?.label ?? cue, `${short(cell(turns.cues[cue], turn))} ${turns.units[cue]?.unit ?? ""}`, words(cell(turns.levels[cue], turn) ?? NOTHING)]));
 }
 
@@ -444,10 +480,11 @@ function showPageOfReport() {
   document.getElementById("licence").append(...report.licence.map((note) => element("p", { class: note.kind }, note.text)));
   if (report.clips_left_out) document.getElementById("licence").append(element("p", { class: "note" }, `${report.clips_left_out.toLocaleString("en")} clips are not in this page, which holds ${Object.keys(clips).length.toLocaleString("en")}.`));
   if (report.data) showData(report.data);
-  if (runs.length) showRuns();
+  if (report.table) showRuns();
   showTurns();
   findTurns();
   const parts = [["data", "Data"], ["runs", "Runs"], ["turns", "Turns"]].filter(([id]) => !document.getElementById(id).hidden);
+  document.querySelector("nav").hidden = parts.length < 2;
   document.querySelector("nav").append(...parts.map(([id, name]) => element("a", { href: `#${id}` }, name)));
   document.querySelector("footer").append(element("p", { class: "soft" }, `Made by speechcue_hf ${report.version}. This file holds all that it shows and asks no other computer for anything.`));
 }

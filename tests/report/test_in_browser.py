@@ -123,6 +123,18 @@ def test_the_worst_mistakes_come_first(page, answers):
     assert ids(page) == [row["utterance_id"] for row in rows]
 
 
+def test_what_is_no_answer_is_found(browser, tmp_path):
+    run = shutil.copytree(ENCODER, tmp_path / "run")
+    table = Dataset.from_parquet(str(run / "predictions.parquet"))
+    unanswered = table[3]["utterance_id"]
+    table = table.map(lambda row: {"prediction": None} if row["utterance_id"] == unanswered else row)
+    table.to_parquet(str(run / "predictions.parquet"))
+    write_report([BIOGRAPHIES, run], tmp_path / "report.html", audio=None)
+    with opened(browser, (tmp_path / "report.html").as_uri()) as (page, _):
+        page.get_by_role("button", name="Without a valid answer: 1").click()
+        assert ids(page) == [unanswered] and "no valid answer" in page.locator(".turn .wrong").inner_text()
+
+
 def test_what_the_model_saw_and_what_other_cues_changed(page):
     rows = read_dataset(BIOGRAPHIES)["test"]
     row = next(row for row in rows if row["biography"])

@@ -46,7 +46,7 @@ def chromium() -> Iterator:
 def opened(browser, address: str, **options) -> Iterator[tuple]:
     """A page in a context of its own, and what it has done so far."""
     context = browser.new_context(**options)
-    context.set_default_timeout(90_000)
+    context.set_default_timeout(240_000)
     page, seen = context.new_page(), Seen()
     page.on("request", lambda request: seen.hosts.add(urlsplit(request.url).netloc))
     page.on("pageerror", lambda error: seen.complaints.append(str(error)))

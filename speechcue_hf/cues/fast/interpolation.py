@@ -50,8 +50,11 @@ _EXTREMA = 70
 _TERMS = 12
 _FEW = 2
 """Samples on either side, up to which the manual has other formulas than the equation."""
-_SHALLOW = 24
-"""Samples on either side, up to which the corner of the curve at each sample may have a maximum on both its sides."""
+_NEAR = 0.05
+"""In samples: where the parabola has its vertex further from the peak, a curve that falls there may rise again."""
+_KINK = 0.3
+"""A slope per half a sample, times the samples on either side: curves that rise more from a sample meet in no corner
+there that hides a second maximum; of 63,000 peaks none had slopes further apart than 0.08."""
 
 
 @jit_sums
@@ -163,11 +166,13 @@ def maximum(values: FloatArray, peak: int, depth: int, tables: FloatArray) -> tu
     if min(reach, other_reach) <= _FEW or other_reach > TABULATED:
         return brent_maximum(values, peak, depth)
     terms = _polynomial(values, left, reach, tables)
-    here = _rises(terms, left == peak)
-    if reach <= _SHALLOW or not here:
-        # The curves meet in a corner at the sample, which may be the maximum itself.
+    slope = _slope_from(terms, left == peak)
+    if slope <= 0 and abs(guess) > _NEAR and _turns(terms, left == peak):
+        return brent_maximum(values, peak, depth)
+    if slope * reach < _KINK:
+        # The curves meet in a corner, which may be the maximum itself, or lie between two.
         other_terms = _polynomial(values, other, other_reach, tables)
-        there = _rises(other_terms, other == peak)
+        here, there = slope > 0, _slope_from(other_terms, other == peak) > 0
         if not (here or there):
             return float(peak), values[peak]
         if here and there:
@@ -185,9 +190,19 @@ def _reach(values: FloatArray, left: int, depth: int) -> int:
 
 
 @jit_inner
-def _rises(terms: FloatArray, before: bool) -> bool:
-    """Whether the curve rises from the peak, which lies before the curve, or else after it."""
-    return _slope_at(terms, -1.0) > 0 if before else _slope_at(terms, 1.0) < 0
+def _slope_from(terms: FloatArray, before: bool) -> float:
+    """How steeply the curve rises from the peak, which lies before the curve, or else after it."""
+    return _slope_at(terms, -1.0) if before else -_slope_at(terms, 1.0)
+
+
+@jit_inner
+def _turns(terms: FloatArray, before: bool) -> bool:
+    """Whether a curve that falls from the peak, which lies before it, or else after it, rises again."""
+    away = 1.0 if before else -1.0
+    steepest = 0.0
+    for i in range(-7, 8):
+        steepest = max(steepest, away * _slope_at(terms, i / 8))
+    return steepest > 0
 
 
 @jit_inner

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+import numpy.typing as npt
 
 from speechcue_hf.cues.levels import FloatArray
 
@@ -100,12 +103,18 @@ def has_mains_hum(samples: FloatArray, rate: int) -> bool:
         return False
     # Whole periods of both frequencies lie between the blocks, so that the phase of a hum is the same in all of them.
     blocks = np.lib.stride_tricks.sliding_window_view(samples, length)[:: length // 2]
-    window, time = np.hanning(length), np.arange(length) / rate
-    waves = np.exp(-2j * np.pi * np.outer(time, _MAINS)) * window[:, None]
-    lines = blocks @ waves * 2 / window.sum()
+    lines = blocks @ _mains_waves(length, rate)
     strengths, phases = np.abs(lines), np.angle(lines)
     turns = np.exp(1j * np.diff(phases, axis=0)).mean(axis=0)
     quiet, usual = np.quantile(strengths, [0.2, 0.5], axis=0)
     loud = usual >= _AUDIBLE_HUM * np.abs(samples).max()
     steady = (quiet >= 0.5 * usual) & (np.abs(turns) >= 0.8) & (np.abs(np.angle(turns)) <= 0.3)
     return bool((loud & steady).any())
+
+
+@lru_cache(maxsize=1)
+def _mains_waves(length: int, rate: int) -> npt.NDArray[np.complex128]:
+    """One period after another at both frequencies under a window, so that products with it are amplitudes."""
+    window, time = np.hanning(length), np.arange(length) / rate
+    waves: npt.NDArray[np.complex128] = np.exp(-2j * np.pi * np.outer(time, _MAINS)) * window[:, None]
+    return waves * 2 / window.sum()

@@ -7,6 +7,7 @@ Kaiser-20 window.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import i0
@@ -36,10 +37,17 @@ def intensity_contour(samples: FloatArray, rate: float, floor: float) -> Contour
     step = 0.8 / floor
     times = frame_times(len(samples), rate, 2 * half, step)
     centres = np.floor(sample_positions(times, rate) + 0.5).astype(np.int64) - 1
-    reach = math.floor(half / (1 / rate))
-    window = i0(_KAISER * np.sqrt(np.maximum(0.0, 1 - (np.arange(-reach, reach + 1) / (half * rate)) ** 2)))
-    levels = _levels(samples, centres, window)
+    levels = _levels(samples, centres, _window(half, rate))
     return Contour(levels, float(times[0]), step, 0.0, len(samples) / rate)
+
+
+@lru_cache(maxsize=16)
+def _window(half: float, rate: float) -> FloatArray:
+    """Kaiser-20, from so many seconds before a frame's time to as many after it."""
+    reach = math.floor(half / (1 / rate))
+    places = np.arange(-reach, reach + 1) / (half * rate)
+    window: FloatArray = i0(_KAISER * np.sqrt(np.maximum(0.0, 1 - places**2)))
+    return window
 
 
 @jit

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from scipy.fft import dct, irfft, next_fast_len, rfft
 
 from speechcue_hf.cues.contours import Contour, PitchSettings
@@ -18,8 +20,8 @@ from speechcue_hf.cues.fast.frames import frame_times, sample_positions
 from speechcue_hf.cues.fast.interpolation import interpolation_tables, jit, jit_inner, maximum, mean_of, tabulated
 from speechcue_hf.cues.levels import BoolArray, FloatArray, IntArray
 
-_BLOCK = 64
-"""Frames that are transformed together: a block stays in the cache, and the memory flat."""
+_BLOCK = 1 << 15
+"""Samples of all the frames that are transformed together: a block stays in the cache, and the memory flat."""
 _COARSE, _FINE, _FINEST = 30, 70, 700
 """Samples on either side that a correlation is interpolated from: to choose candidates, for their place and strength,
 and for those with fewer than 10/3 samples in a period."""
@@ -81,8 +83,8 @@ def pitch_contour(samples: FloatArray, rate: float, settings: PitchSettings) -> 
     certain = 1 + 2 * settings.voiced_unvoiced * 0.01 / settings.step
     longest = min(2 * frames.half // 3 + 2, frames.half)
     last = min(frames.half, longest + _FINE + 1)
-    own = _own_correlation(window, last)
-    for block in _blocks(len(frames.times)):
+    own = _own_correlation(frames.half, last)
+    for block in _blocks(len(frames.times), 2 * frames.half + last):
         parts, peaks = _windowed(samples, frames.right[block], window, frames.period)
         silent = _unvoiced(peaks / frames.largest, settings.silence, settings.voicing)
         sounding = silent <= certain
@@ -133,7 +135,7 @@ def harmonic_ratios(samples: FloatArray, rate: float, accurate: bool) -> FloatAr
     length = 2 * frames.half
     starts = np.floor(sample_positions(frames.times - 1 / settings.floor, rate)).astype(np.int64) - 1
     best = []
-    for block in _blocks(len(frames.times)):
+    for block in _blocks(len(frames.times), 2 * length):
         means, peaks = _surroundings(samples, frames.right[block], frames.half, frames.period)
         silent = _unvoiced(peaks / frames.largest, settings.silence, 0.0)
         sounding = silent < 1
@@ -159,10 +161,12 @@ def _frames(samples: FloatArray, rate: float, window: float, span: float, settin
     )
 
 
-def _blocks(frames: int) -> Iterator[slice]:
-    return (slice(first, first + _BLOCK) for first in range(0, frames, _BLOCK))
+def _blocks(frames: int, length: int) -> Iterator[slice]:
+    size = max(1, _BLOCK // length)
+    return (slice(first, first + size) for first in range(0, frames, size))
 
 
+@lru_cache(maxsize=16)
 def _hanning(length: int) -> FloatArray:
     """Without the zeros at its ends."""
     window: FloatArray = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1, length + 1) / (length + 1))
@@ -216,9 +220,10 @@ def _smooth_length(least: int) -> int:
     return length
 
 
-def _own_correlation(window: FloatArray, last: int) -> FloatArray:
+@lru_cache(maxsize=16)
+def _own_correlation(half: int, last: int) -> FloatArray:
     """The window's autocorrelation up to a lag, 1 at lag 0: the divisor of equation (9)."""
-    own = _autocorrelation(window[np.newaxis], last)[0]
+    own = _autocorrelation(_hanning(2 * half)[np.newaxis], last)[0]
     return own / own[0]
 
 
@@ -226,10 +231,20 @@ def _autocorrelation(parts: FloatArray, last: int) -> FloatArray:
     """Up to lag ``last``, shape ``(frames, last + 1)``, by way of the power spectrum."""
     length = _smooth_length(parts.shape[1] + last)
     spectrum = rfft(parts, length, axis=1)
-    power = spectrum.real**2 + spectrum.imag**2
+    power: FloatArray = _power(spectrum)
     # The inverse of a real and even spectrum is a cosine transform.
     correlation: FloatArray = dct(power, 1, axis=1, overwrite_x=True)[:, : last + 1]
     return correlation
+
+
+@jit
+def _power(spectrum: npt.NDArray[np.complex128]) -> FloatArray:
+    power = np.empty(spectrum.shape)
+    for frame in range(len(spectrum)):
+        row, out = spectrum[frame], power[frame]
+        for i in range(len(row)):
+            out[i] = row[i].real ** 2 + row[i].imag ** 2
+    return power
 
 
 def _cross_correlation(samples: FloatArray, starts: IntArray, means: FloatArray, length: int) -> FloatArray:

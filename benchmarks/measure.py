@@ -181,7 +181,9 @@ def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--count", type=int, default=60, help="clips for the figures of one core")
-    parser.add_argument("--parallel", type=int, default=400, help="clips for the figures of two cores")
+    parser.add_argument(
+        "--parallel", type=int, default=400, help="clips for the figures of two cores and of memory; 0 without"
+    )
     parser.add_argument("--clips", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -192,9 +194,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = make_clips(max(arguments.count, arguments.parallel), Path(folder))
         one_core(paths[: arguments.count])
-        two_cores(paths[: arguments.parallel])
-        memory(Path(folder), (250, 1000))
-        threads(paths[: arguments.parallel])
+        if arguments.parallel:
+            two_cores(paths[: arguments.parallel])
+            memory(Path(folder), (250, 1000))
+            threads(paths[: arguments.parallel])
 
 
 if __name__ == "__main__":

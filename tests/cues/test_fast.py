@@ -31,6 +31,11 @@ CLIPS = {
     "8k": lambda: (voice(130, 1.5, 8000, noise=1e-2), 8000),
     "22.05k": lambda: (voice(150, 1.5, 22050, noise=3e-3), 22050),
     "48k": lambda: (voice(200, 1, 48000, noise=3e-3), 48000),
+    # In one frame a candidate has two maxima between the neighbours of a sample, and the smaller one is an octave off.
+    "two maxima": lambda: (
+        voice(np.linspace(298.757, 278.5005, 24723), 1.12124, 22050, 0.06273942, 3.6063873, 0.03043868, 87),
+        22050,
+    ),
     "pause": lambda: (np.concatenate([voice(110, 1), np.zeros(12000), voice(150, 1)]), 16000),
     "padded": lambda: (np.concatenate([np.zeros(8000), voice(110, 1), np.full(8000, 1e-5)]), 16000),
     "noise": lambda: (RNG.normal(0, 0.1, 16000), 16000),

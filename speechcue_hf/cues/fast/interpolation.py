@@ -22,6 +22,7 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 def jit(function: Kernel) -> Kernel:
     """Compile a function that Python calls: kept on disk, and run without holding other threads up."""
+    # What is kept is as old as its own file: after a change in a file that it calls into, remove __pycache__.
     compiled: Kernel = njit(cache=True, nogil=True)(function)
     return compiled
 

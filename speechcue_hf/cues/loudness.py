@@ -116,5 +116,7 @@ def has_mains_hum(samples: FloatArray, rate: int) -> bool:
 def _mains_waves(length: int, rate: int) -> npt.NDArray[np.complex128]:
     """One period after another at both frequencies under a window, so that products with it are amplitudes."""
     window, time = np.hanning(length), np.arange(length) / rate
-    waves: npt.NDArray[np.complex128] = np.exp(-2j * np.pi * np.outer(time, _MAINS)) * window[:, None]
-    return waves * 2 / window.sum()
+    waves: npt.NDArray[np.complex128] = (
+        np.exp(-2j * np.pi * np.outer(time, _MAINS)) * window[:, None] * 2 / window.sum()
+    )
+    return waves

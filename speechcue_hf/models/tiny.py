@@ -60,7 +60,7 @@ def build_tiny_model(
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
         # Smaller ones, frozen, would let an adapter make no label likely; other weights of this size learn slowly.
-        torch.nn.init.normal_(model.get_input_embeddings().weight, std=0.15)
+        torch.nn.init.normal_(model.model.embed_tokens.weight, std=0.15)
     return model, tokenizer
 
 

@@ -42,8 +42,8 @@ def results(made, trial):
 
 
 def test_a_model_that_is_told_the_voice_uses_it(made):
-    """It is made to score 75 % or more; the bound leaves room for processors and libraries that round in other ways."""
-    assert results(made, OWN)["weighted_f1"] >= 0.6
+    """Three seeds score 81 to 90 %; the bound leaves room for processors and libraries that round in other ways."""
+    assert results(made, OWN)["weighted_f1"] >= 0.7
 
 
 @pytest.mark.parametrize("trial", [WITHOUT, OTHERS])

@@ -61,7 +61,7 @@ def test_that_no_row_has_a_caption_is_said(described, tmp_path, capsys):
 def test_by_a_chat_model_whose_texts_are_checked_and_kept(described, tmp_path):
     """The tiny random model writes nonsense, which states no level: each of its texts is refused."""
     arguments = ["caption", str(described), "-o", str(tmp_path / "out"), "--tasks", "style", "emotion"]
-    arguments += ["--model", "tiny", "--max-new-tokens", "4"]
+    arguments += ["--model", "tiny", "--max-new-tokens", "4", "--temperature", "2"]
     assert main(arguments) == 0
     rows = read_dataset(tmp_path / "out")["train"].filter(lambda task: task == "style", input_columns="task")
     assert set(rows["caption"]) == {None} and all(rows["caption_key"])

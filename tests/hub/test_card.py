@@ -138,7 +138,7 @@ def test_a_base_model_on_the_hub_is_linked(run):
     assert f"| base model | `HuggingFaceTB/SmolLM2-135M-Instruct`, commit `{'c' * 40}` |" in card.content
     assert card.data.license == "apache-2.0"
     assert 'EmotionRecognizer.from_pretrained("someone/speechcue-demo")\n' in card.content
-    assert "It is tiny, 680,192 parameters in all" in card.content
+    assert f"It is tiny, {read(run / 'training.json')['parameters']['all']:,} parameters in all" in card.content
 
 
 def test_corpora_that_an_encoder_was_trained_on_before_are_named_with_their_licence(run):

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from datasets import Dataset, load_dataset
 
 from speechcue_hf.cues import praat
 from speechcue_hf.cues.contours import PitchSettings
+from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.engines import load_engine
-from speechcue_hf.cues.measure import measure_speech
+from speechcue_hf.cues.measure import measure_dataset, measure_speech
 from speechcue_hf.cues.settings import MeasurementSettings
 from tests.cues.measure_clips import as_bytes, voice
 from tests.records import simple_describer
@@ -106,6 +108,21 @@ def test_praat_measures_what_was_not_shown_to_be_equal(samples, rate):
     assert (ours.values == theirs.values).all()
     assert (FAST.intensity(samples, rate, 100.0).values == praat.intensity(samples, rate, 100.0).values).all()
     assert (FAST.harmonicity(samples, rate, True) == praat.harmonicity(samples, rate, True)).all()
+
+
+@pytest.mark.slow
+def test_no_description_depends_on_the_engine():
+    clips = load_dataset("speechcue/demo", split="validation")
+    theirs, ours = (
+        measure_dataset(clips, MeasurementSettings(groups=ALL, engine=engine)) for engine in ("praat", "fast")
+    )
+    train = Dataset.from_dict(
+        theirs.remove_columns("audio").to_dict(), features=theirs.remove_columns("audio").features
+    )
+    describer = SpeechDescriber.fit(train, levels=5, baseline="speaker")
+    expected, found = (describe_dataset(rows, describer) for rows in (theirs, ours))
+    assert len(set(expected["speech_description"])) > 20
+    assert found["speech_description"][:] == expected["speech_description"][:]
 
 
 def test_threads_of_one_process_give_the_same_numbers():

@@ -30,6 +30,8 @@ from speechcue_hf.generation.store import open_store, stored_keys
 from speechcue_hf.models.tiny import build_tiny_model
 from tests.biographies.dialogues import dataset_of, random_dialogue, rows_of
 
+pytestmark = pytest.mark.slow
+
 WHOLE = BiographySettings(scope="dialogue")
 CORPORA = Path(os.environ.get("SPEECHCUE_CORPORA", "unset"))
 needs_corpora = pytest.mark.skipif(not CORPORA.is_dir(), reason="SPEECHCUE_CORPORA is not set")

@@ -12,6 +12,8 @@ from tests.inference.label_server import serving
 from tests.transcription.spoken import RATE, agree, recording
 from tests.transcription.tiny_whisper import tiny_whisper
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def whisper(tmp_path_factory):

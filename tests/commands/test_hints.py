@@ -10,6 +10,8 @@ import pytest
 from speechcue_hf.cli import main
 from tests.recognizer_runs import write_conversations
 
+pytestmark = pytest.mark.slow
+
 
 def test_each_hint_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)

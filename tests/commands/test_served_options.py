@@ -11,6 +11,8 @@ from speechcue_hf.models.tiny import build_tiny_model
 from tests.inference.label_server import serving
 from tests.killing import killed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):

@@ -13,6 +13,8 @@ from speechcue_hf.transcription.settings import TranscriptionSettings
 from tests.transcription.spoken import RATE, agree, recording
 from tests.transcription.tiny_whisper import tiny_whisper
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def whisper(tmp_path_factory):

@@ -11,6 +11,8 @@ from datasets import load_dataset
 import speechcue_hf  # noqa: F401
 from speechcue_hf.errors import CorpusError
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "train": [
         (["Say , Jim , how about a beer ?", "You know that is tempting .", "Come on ."], [0, 0, 4], [3, 1, 4]),

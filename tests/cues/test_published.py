@@ -30,6 +30,8 @@ from speechcue_hf.records import read_record
 from tests.corpora import trees
 from tests.cues import published_meld
 
+pytestmark = pytest.mark.slow
+
 HEADER = ["video_id", "segment_id", "emotion", "gender", "mode", "text", *PUBLISHED_NAMES]
 MODES = {"train": "train", "validation": "dev", "test": "test"}
 LEVELS = ["very low", "low", "moderate", "high", "very high"]

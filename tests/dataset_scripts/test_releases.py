@@ -15,6 +15,8 @@ from speechcue_hf.corpora import release as releases
 from speechcue_hf.corpora.parquet import read_dataset
 from tests.corpora import trees
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parents[2] / "dataset_scripts"
 
 

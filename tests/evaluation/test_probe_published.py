@@ -19,7 +19,10 @@ PUBLISHED = {
     "level": {FOREST: (36.57,), VECTOR_MACHINE: (35.36,), PERCEPTRON: (35.80,)},
 }
 
-pytestmark = pytest.mark.skipif(published_meld.folder() is None, reason="SPEECHCUE_CORPORA is not set")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(published_meld.folder() is None, reason="SPEECHCUE_CORPORA is not set"),
+]
 
 
 def labelled(split):

@@ -10,6 +10,8 @@ from speechcue_hf.evaluation.ensemble import ensemble_runs
 from speechcue_hf.evaluation.runs import read_runs, run_folders
 from tests.evaluation.run_folders import true_classes, write_run
 
+pytestmark = pytest.mark.slow
+
 
 def write_seeds(folder, hit_rate, seeds, **known):
     return [write_run(folder / f"seed-{seed}", hit_rate, seed=seed, **known) for seed in seeds]

@@ -51,10 +51,12 @@ def changed(source: Path, target: Path, change: Callable[[dict[str, Any]], dict[
 def _changed(rows: Dataset, change: Callable[[dict[str, Any]], dict[str, Any]], types: dict[str, Any]) -> Dataset:
     before, after = rows.to_list(), [change(row) for row in rows.to_list()]
     columns = {name: [row[name] for row in after] for name in after[0]}
-    kept = {name: rows.features[name] for name in columns if columns[name] == [row.get(name) for row in before]}
-    kept |= {name: rows.features[name] for name in columns if name == "audio"}
+    # Each look at the features of a dataset copies them all.
+    known = rows.features
+    kept = {name: known[name] for name in columns if columns[name] == [row.get(name) for row in before]}
+    kept |= {name: known[name] for name in columns if name == "audio"}
     inferred = Dataset.from_dict({name: values for name, values in columns.items() if name not in {**kept, **types}})
-    known = {**inferred.features, **kept, **types}
-    features = Features({name: known[name] for name in columns})
+    types = {**inferred.features, **kept, **types}
+    features = Features({name: types[name] for name in columns})
     # Not by Dataset.from_dict, which would encode clips again.
     return Dataset(InMemoryTable(pa.table(columns, schema=features.arrow_schema)))

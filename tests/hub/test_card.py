@@ -20,6 +20,8 @@ from speechcue_hf.metrics.spread import spread_of
 from speechcue_hf.prompts.build import needed_columns
 from speechcue_hf.prompts.specification import load_prompt, presets
 
+pytestmark = pytest.mark.slow
+
 
 def read(path: Path):
     return json.loads(path.read_text())

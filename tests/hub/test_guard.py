@@ -27,6 +27,8 @@ from speechcue_hf.records import CorpusIdentity, read_record, write_record
 from tests.corpora import trees
 from tests.hub.guarded import OWN, changed, command, iemocap_described, prepared
 
+pytestmark = pytest.mark.slow
+
 NAME = "tester/out"
 CUES = ["dialogue_id", "utterance_id", "turn", "audio_status", "intensity_mean_db", "speech_description"]
 CUES += ["speech_impression", "intensity_mean_db_level", "intensity_mean_db_z"]

@@ -20,6 +20,8 @@ from tests.demo_slice import ROWS, demo_slice
 from tests.hub.guarded import iemocap_described
 from tests.hub.hub_server import Fault, Hub
 
+pytestmark = pytest.mark.slow
+
 NAME = "tester/demo"
 CUES = ["dialogue_id", "utterance_id", "turn", "speech_description"]
 

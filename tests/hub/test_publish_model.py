@@ -28,6 +28,8 @@ from speechcue_hf.inference.recognizer import EmotionRecognizer
 from speechcue_hf.models.loading import load_encoder, load_model, load_speech_model
 from tests.hub.hub_server import Fault
 
+pytestmark = pytest.mark.slow
+
 NAME = "tester/model"
 RECORDS = {
     "training.json",

@@ -22,6 +22,8 @@ from speechcue_hf.inference.recognizer import EmotionRecognizer
 from speechcue_hf.models.bioserc.dialogues import collate, dialogue_examples
 from tests.records import training_record
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("chat", "encoder", "speech")
 
 

@@ -24,6 +24,8 @@ from tests.inference.label_server import serving
 from tests.media import as_wav, spoken
 from tests.recognizer_runs import biographer
 
+pytestmark = pytest.mark.slow
+
 TASK = "conversation-emotion-recognition"
 
 

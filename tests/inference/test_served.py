@@ -17,6 +17,8 @@ from speechcue_hf.retries import RetryPolicy
 from tests.inference.label_server import serving
 from tests.tiny_chat import LABELS, described_split, make_model, make_tokenizer
 
+pytestmark = pytest.mark.slow
+
 HURRIED = RetryPolicy(retries=1, first_wait=0.001, longest_wait=0.002)
 
 

@@ -12,6 +12,8 @@ from speechcue_hf.corpora.parquet import read_dataset, write_dataset
 from speechcue_hf.errors import CorpusError, EvaluationError, RecordError
 from speechcue_hf.report.build import write_report
 
+pytestmark = pytest.mark.slow
+
 FROZEN = Path(__file__).parent.parent / "upgrade" / "0.1.0"
 DESCRIBED, PREPARED = FROZEN / "data" / "described", FROZEN / "data" / "prepared"
 

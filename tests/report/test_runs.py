@@ -13,6 +13,8 @@ from speechcue_hf.prompts.build import build_prompts
 from speechcue_hf.report.runs import runs_of, turns_of_predictions
 from tests.evaluation.run_folders import LABELS, true_classes, write_run
 
+pytestmark = pytest.mark.slow
+
 FROZEN = Path(__file__).parent.parent / "upgrade" / "0.1.0"
 IDS = {f"u{place:03d}": 1000 - place for place in range(240)}
 

@@ -22,6 +22,8 @@ from speechcue_hf.training.label_loss import (
 from speechcue_hf.training.sft import encode_rows
 from tests.tiny_chat import LINES, described, make_model, make_tokenizer, tokenizer  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 Gradients = dict[str, torch.Tensor]
 
 

@@ -21,6 +21,8 @@ from tests.hub.hub_server import Hub
 from tests.models.bioserc.conversations import rows_of
 from tests.models.bioserc.tiny_encoders import KINDS, POSITIONS, save_tiny_encoder, tiny_config, tiny_tokenizer
 
+pytestmark = pytest.mark.slow
+
 LONG = [
     ("A", "What a day"),
     ("B", "Leave me alone, A B."),

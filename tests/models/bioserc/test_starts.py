@@ -16,6 +16,8 @@ from speechcue_hf.models.bioserc.vectors import cache_vectors, fit_inputs
 from tests.models.bioserc.conversations import rows_of
 from tests.models.bioserc.tiny_encoders import SAID, tiny_tokenizer
 
+pytestmark = pytest.mark.slow
+
 WORDS = " ".join(SAID).replace(",", "").replace(".", "").split()
 LAYERS = 2
 SHAPES: dict[str, tuple[str, Any, dict[str, int], float, float]] = {

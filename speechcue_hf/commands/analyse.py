@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechcue_hf.commands.recognition_options import add_recognition, load_recognition, recognition_settings
+from speechcue_hf.commands.recognition_options import (
+    add_recognition,
+    add_turn_table,
+    load_recognition,
+    recognition_settings,
+)
 from speechcue_hf.commands.recognizer_options import add_recognizer_arguments, given_labels, load_recognizer
 from speechcue_hf.commands.served_options import runs_elsewhere
 from speechcue_hf.errors import TranscriptionError
@@ -36,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
     add_recognizer_arguments(parser)
     add_recognition(parser, "--recognizer")
+    add_turn_table(parser)
     parser.add_argument("-o", "--output", type=Path, help="write the table there: .csv, .xlsx, .jsonl or .parquet")
 
 
@@ -82,7 +88,7 @@ def _transcribed(arguments: argparse.Namespace) -> Transcript:
     lacking = None if given is None else [turn for turn in given if not turn.text]
     if given is not None and not lacking:
         return Transcript(recording, given, [])
-    settings = recognition_settings(arguments)
+    settings = recognition_settings(arguments, turns_given=arguments.turns is not None)
     recognizer, diariser = load_recognition(arguments, settings)
     asked = [recording._replace(turns=lacking)]
     (heard,) = transcribe(asked, recognizer, settings, diariser=diariser, batch_size=arguments.batch_size)

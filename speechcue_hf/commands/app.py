@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import threading
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +20,9 @@ from speechcue_hf.errors import SpeechcueError
 if TYPE_CHECKING:
     from speechcue_hf.app.listening import Model
     from speechcue_hf.app.page import Choices
+    from speechcue_hf.transcription.diarisation import Diariser
+    from speechcue_hf.transcription.recognition import SpeechRecognizer
+    from speechcue_hf.transcription.settings import TranscriptionSettings
     from speechcue_hf.transcription.transcribe import Transcript
 
 EXAMPLES = """examples:
@@ -81,7 +85,7 @@ def choices(arguments: argparse.Namespace) -> Choices:
         arguments.describer,
         cache(lambda name: _load_model(arguments, name)),
         cache(SpeechDescriber.from_pretrained),
-        lambda path: _find_turns(arguments, path),
+        _turn_finder(arguments),
     )
 
 
@@ -99,19 +103,30 @@ def _load_model(arguments: argparse.Namespace, name: str) -> Model:
     return Model(name, recognizer, ModelContext(name, revision))
 
 
-def _find_turns(arguments: argparse.Namespace, path: Path) -> Transcript:
-    """The turns of a recording, with their words where a recognizer of speech is named."""
-    from speechcue_hf.commands.recognition_options import load_recognition, recognition_settings
-    from speechcue_hf.transcription.settings import describe_settings
+def _turn_finder(arguments: argparse.Namespace) -> Callable[[Path], Transcript]:
+    """Finds the turns of recordings, with their words where a recognizer of speech is named."""
     from speechcue_hf.transcription.transcribe import Recording, find_turns, transcribe
 
-    recording = Recording(path.stem, path)
-    if arguments.recognizer is None:
-        settings = describe_settings(
-            speakers=arguments.speakers, pause=arguments.pause, longest_turn=arguments.longest_turn
-        )
-        return find_turns(recording, settings)
+    loaded = cache(lambda: _load_recognition(arguments))
+
+    def found(path: Path) -> Transcript:
+        settings, recognizer, diariser = loaded()
+        recording = Recording(path.stem, path)
+        if recognizer is None:
+            return find_turns(recording, settings, diariser=diariser)
+        (heard,) = transcribe([recording], recognizer, settings, diariser=diariser, batch_size=arguments.batch_size)
+        return heard
+
+    return found
+
+
+def _load_recognition(
+    arguments: argparse.Namespace,
+) -> tuple[TranscriptionSettings, SpeechRecognizer | None, Diariser | None]:
+    """How recordings become turns, and the models that are named for it."""
+    from speechcue_hf.commands.recognition_options import load_named_diariser, load_recognition, recognition_settings
+
     settings = recognition_settings(arguments)
-    recognizer, diariser = load_recognition(arguments, settings)
-    (heard,) = transcribe([recording], recognizer, settings, diariser=diariser, batch_size=arguments.batch_size)
-    return heard
+    if arguments.recognizer is None:
+        return settings, None, load_named_diariser(arguments, settings)
+    return settings, *load_recognition(arguments, settings)

@@ -50,7 +50,6 @@ def add_recognition(
     parser.add_argument(
         "--diarise", metavar="DIR_OR_ID", help="model of pyannote.audio, of people you trust, that tells speakers apart"
     )
-    parser.add_argument("--turns", type=Path, help="table of the turns, such as RTTM: only their text is made")
     parser.add_argument("--pause", type=float, default=0.5, help="silence in s that ends a turn (default: %(default)s)")
     parser.add_argument(
         "--longest-turn", type=float, default=28.0, help="in s; speech without a pause is cut (default: %(default)s)"
@@ -60,21 +59,26 @@ def add_recognition(
     )
 
 
-def recognition_settings(arguments: argparse.Namespace) -> TranscriptionSettings:
+def add_turn_table(parser: argparse.ArgumentParser) -> None:
+    """Declare the table of turns that are known."""
+    parser.add_argument("--turns", type=Path, help="table of the turns, such as RTTM: only their text is made")
+
+
+def recognition_settings(arguments: argparse.Namespace, *, turns_given: bool = False) -> TranscriptionSettings:
     """The parsed options as what is recorded of them, with the commits of the models on the Hub."""
     from speechcue_hf.models.base import base_model_name
     from speechcue_hf.models.loading import hub_commit
     from speechcue_hf.transcription.settings import describe_settings
 
-    diariser = arguments.diarise
+    recognizer, diariser = arguments.recognizer, arguments.diarise
     return describe_settings(
-        model=base_model_name(arguments.recognizer),
-        model_revision=hub_commit(arguments.recognizer, arguments.recognizer_revision),
+        model=recognizer and base_model_name(recognizer),
+        model_revision=recognizer and hub_commit(recognizer, arguments.recognizer_revision),
         language=arguments.language,
         speakers=arguments.speakers,
         diariser=diariser and base_model_name(diariser),
         diariser_revision=diariser and hub_commit(diariser),
-        turns_given=arguments.turns is not None,
+        turns_given=turns_given,
         pause=arguments.pause,
         longest_turn=arguments.longest_turn,
     )
@@ -84,11 +88,17 @@ def load_recognition(
     arguments: argparse.Namespace, settings: TranscriptionSettings
 ) -> tuple[SpeechRecognizer, Diariser | None]:
     """Load the recognizer, and the diariser where one is asked for, both at the commits that are recorded."""
-    from speechcue_hf.transcription.diarisation import load_diariser
     from speechcue_hf.transcription.recognition import SpeechRecognizer
 
-    diariser = arguments.diarise and load_diariser(arguments.diarise, settings.diariser_revision)
+    diariser = load_named_diariser(arguments, settings)
     recognizer = SpeechRecognizer.from_pretrained(
         arguments.recognizer, revision=settings.model_revision, language=arguments.language
     )
     return recognizer, diariser
+
+
+def load_named_diariser(arguments: argparse.Namespace, settings: TranscriptionSettings) -> Diariser | None:
+    """Load the diariser at the commit that is recorded; None where none is asked for."""
+    from speechcue_hf.transcription.diarisation import load_diariser
+
+    return load_diariser(arguments.diarise, settings.diariser_revision) if arguments.diarise else None

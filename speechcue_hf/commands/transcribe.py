@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from speechcue_hf.commands.arguments import command_line, positive_int, print_next
-from speechcue_hf.commands.recognition_options import add_recognition, load_recognition, recognition_settings
+from speechcue_hf.commands.recognition_options import (
+    add_recognition,
+    add_turn_table,
+    load_recognition,
+    recognition_settings,
+)
 from speechcue_hf.corpora.writing import UNFINISHED
 from speechcue_hf.errors import TranscriptionError
 
@@ -38,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the table of turns")
     parser.add_argument("--copy", action="store_true", help="copy recordings from elsewhere into the folder")
     add_recognition(parser)
+    add_turn_table(parser)
     parser.add_argument(
         "--only", choices=("text",), help="the folder has a metadata.csv with turns or clips: make the texts it lacks"
     )
@@ -55,7 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
     output, shard, count = arguments.output, arguments.shard, arguments.num_shards
     if not 0 <= shard < count:
         raise ValueError(f"--shard must be from 0 to {count - 1}, got {shard}")
-    settings = recognition_settings(arguments)
+    settings = recognition_settings(arguments, turns_given=arguments.turns is not None)
     recordings, given = _asked(arguments)
     parts = [part_name(recording) for recording in recordings]
     unfinished = join_writing(output, command_line(arguments, shard="N"), parts)

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -198,28 +198,8 @@ def _conversation_tab(choices: Choices, folder: Path, chosen: tuple[Any, ...], r
     page = gr.HTML(label="The conversation")
     made = _files_to_keep("To keep: a table, and this conversation as a page")
 
-    @_told
-    def add_turns(
-        known: list[ClipTurn], text: str, uploaded: list[str] | None, spoken: str | None, several: bool
-    ) -> Any:
-        new = [*(uploaded or []), *([spoken] if spoken else [])]
-        if not new:
-            raise ValueError("choose files or record something first")
-        found = [*with_lines(known, text), *(turn for path in new for turn in _turns_of(choices, path, several))]
-        return found, _listed(found), as_lines(found), None, None
-
-    @_told
-    def show_turns(
-        known: list[ClipTurn], text: str, model: str, describer: str, explain: bool
-    ) -> tuple[str, list[str], SpeechDescriber | None]:
-        if not known:
-            raise ValueError("add clips or a recording to the conversation first")
-        heard = _listen(choices, with_lines(known, text), (model, describer, explain))
-        report = heard.page("Conversation")
-        return _framed(report, "Conversation"), _kept(folder, heard.table(), report), _reference(heard)
-
     add.click(
-        add_turns,
+        _told(partial(_add_turns, choices)),
         [turns, lines, files, recorded, cut],
         [turns, listed, lines, files, recorded],
         api_name="add",
@@ -232,7 +212,11 @@ def _conversation_tab(choices: Choices, folder: Path, chosen: tuple[Any, ...], r
         api_name="clear",
     )
     shown = show.click(
-        show_turns, [turns, lines, *chosen], [page, made, reference], api_name="listen", concurrency_id=_LISTENING
+        _told(partial(_show_turns, choices, folder)),
+        [turns, lines, *chosen],
+        [page, made, reference],
+        api_name="listen",
+        concurrency_id=_LISTENING,
     )
     shown.success(_visible, None, made, api_visibility="private")
 
@@ -251,36 +235,66 @@ def _takes_tab(choices: Choices, folder: Path, chosen: tuple[Any, ...], referenc
     page = gr.HTML(label="Both takes")
     made = _files_to_keep("To keep: a table, and both takes as a page")
 
-    @_told
-    def compare_takes(
-        first: str | None,
-        second: str | None,
-        said: str,
-        other: str,
-        known: SpeechDescriber | None,
-        model: str,
-        describer: str,
-        explain: bool,
-    ) -> tuple[str, str, list[str]]:
-        if first is None:
-            raise ValueError("record or upload the first take")
-        if second is None and not other.strip():
-            raise ValueError("give a second take, other words, or both")
-        takes = [{**whole_clip(first), "text": said}, {**whole_clip(second or first), "text": other.strip() or said}]
-        # Each by itself: a take is no context of the other.
-        heard = [_listen(choices, [take], (model, describer, explain), known) for take in takes]
-        both = together(dict(zip(TAKES, heard, strict=True)))
-        report = both.page("Two takes")
-        return changes_table(*both.takes()), _framed(report, "Two takes"), _kept(folder, both.table(), report)
-
     compared = compare.click(
-        compare_takes,
+        _told(partial(_compare_takes, choices, folder)),
         [*clips, *texts, reference, *chosen],
         [changed, page, made],
         api_name="compare",
         concurrency_id=_LISTENING,
     )
     compared.success(_visible, None, made, api_visibility="private")
+
+
+def _add_turns(
+    choices: Choices,
+    known: list[ClipTurn],
+    text: str,
+    uploaded: list[str] | None,
+    spoken: str | None,
+    several: bool,
+) -> tuple[list[ClipTurn], str, str, None, None]:
+    """The turns with those of new files, as a list and as lines; what was chosen is empty again."""
+    new = [*(uploaded or []), *([spoken] if spoken else [])]
+    if not new:
+        raise ValueError("choose files or record something first")
+    found = [*with_lines(known, text), *(turn for path in new for turn in _turns_of(choices, path, several))]
+    return found, _listed(found), as_lines(found), None, None
+
+
+def _show_turns(
+    choices: Choices, folder: Path, known: list[ClipTurn], text: str, model: str, describer: str, explain: bool
+) -> tuple[str, list[str], SpeechDescriber | None]:
+    """The conversation as a page, its files, and what later takes are compared with."""
+    if not known:
+        raise ValueError("add clips or a recording to the conversation first")
+    heard = _listen(choices, with_lines(known, text), (model, describer, explain))
+    report = heard.page("Conversation")
+    return _framed(report, "Conversation"), _kept(folder, heard.table(), report), _reference(heard)
+
+
+def _compare_takes(
+    choices: Choices,
+    folder: Path,
+    first: str | None,
+    second: str | None,
+    said: str,
+    other: str,
+    known: SpeechDescriber | None,
+    model: str,
+    describer: str,
+    explain: bool,
+) -> tuple[str, str, list[str]]:
+    """What changed between two takes, both as a page, and its files."""
+    if first is None:
+        raise ValueError("record or upload the first take")
+    if second is None and not other.strip():
+        raise ValueError("give a second take, other words, or both")
+    takes = [{**whole_clip(first), "text": said}, {**whole_clip(second or first), "text": other.strip() or said}]
+    # Each by itself: a take is no context of the other.
+    heard = [_listen(choices, [take], (model, describer, explain), known) for take in takes]
+    both = together(dict(zip(TAKES, heard, strict=True)))
+    report = both.page("Two takes")
+    return changes_table(*both.takes()), _framed(report, "Two takes"), _kept(folder, both.table(), report)
 
 
 def _files_to_keep(label: str) -> gr.File:

@@ -1,13 +1,15 @@
 """Whether the fast engine gives Praat's numbers: every cue of many clips by both, and the pitch frame by frame.
 
-Run from the repository root: ``PYTHONPATH=. python benchmarks/equality.py [FOLDER OF RECORDINGS ...]``. It needs
-espeak-ng for the voices it makes.
+    python benchmarks/equality.py [FOLDER OF RECORDINGS ...]
+
+It needs espeak-ng for the voices it makes.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice, product
@@ -23,6 +25,8 @@ from speechcue_hf import MeasurementSettings, measure_speech
 from speechcue_hf.audio import decode
 from speechcue_hf.cues.contours import PitchSettings
 from speechcue_hf.cues.engines import load_engine
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.cues.measure_clips import as_bytes, has_espeak, say, voice
 from tests.cues.test_fast import CLIPS
 from tests.cues.test_speechcuellm import SYNTHETIC

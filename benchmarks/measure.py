@@ -1,6 +1,8 @@
 """Cost of measuring speech: a literal run of the paper's procedure, ours, and openSMILE, on the same clips.
 
-Run from the repository root: ``PYTHONPATH=. python benchmarks/measure.py``. It needs espeak-ng and, for its row,
+    python benchmarks/measure.py
+
+It needs espeak-ng and, for its row,
 opensmile. Figures of one core are CPU time of this process held to one processor.
 """
 

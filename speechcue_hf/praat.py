@@ -1,9 +1,8 @@
 """The one door to Praat. parselmouth is under the GPL, version 3 or later; nothing else here imports it.
 
-Whoever must do without it, or has an analysis that gives the same numbers, puts these names in its place.
+Analyses that give the same numbers are an engine of their own (``speechcue_hf.cues.engines``).
 """
 
-from parselmouth import Intensity as Intensity
 from parselmouth import Pitch as Pitch
 from parselmouth import PraatError as PraatError
 from parselmouth import Sound as Sound

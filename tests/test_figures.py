@@ -74,7 +74,7 @@ def test_what_a_benchmark_prints_is_kept(tmp_path, monkeypatch, capsys):
     assert figures.blocks("a") == ["| a | b |\n|---|---|\n| 1 | 2 |", "```\nSome clips:\n```"]
 
 
-def test_benchmarks_need_no_tests_but_those_that_start_a_server_of_theirs():
+def test_benchmarks_take_no_more_of_the_tests_than_servers_and_references():
     programs = (ROOT / "benchmarks").glob("*.py")
     using = {path.stem for path in programs if re.search(r"^(?:from|import) tests", path.read_text(), re.MULTILINE)}
     assert using <= {"loading", "server", "measure", "probe", "equality"}

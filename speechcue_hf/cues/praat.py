@@ -1,4 +1,4 @@
-"""The analyses by Praat itself."""
+"""The analyses by Praat itself; :class:`speechcue_hf.cues.engines.Engine` says what each takes and gives."""
 
 from __future__ import annotations
 
@@ -41,7 +41,11 @@ def pitch(samples: FloatArray, rate: float, settings: PitchSettings) -> Contour:
 
 
 def harmonicity(samples: FloatArray, rate: float, accurate: bool) -> FloatArray:
-    """Praat's ``To Harmonicity (cc)``, or the cross-correlation that it is made of without the costly refinement."""
+    """Praat's ``To Harmonicity (cc)``, or the cross-correlation that it is made of without the costly refinement.
+
+    There the strength r of the best of three candidates is read as ``10 log10(r / (1 - r))``. Source: Boersma (1993),
+    IFA Proceedings 17.
+    """
     sound = _sound(samples, rate)
     if accurate:
         frames: FloatArray = sound.to_harmonicity_cc().values[0]
@@ -66,7 +70,10 @@ def maxima(values: FloatArray) -> FloatArray:
 
 
 def jitter_and_shimmer(samples: FloatArray, rate: float, pitch: Contour) -> tuple[float | None, float | None]:
-    """Praat's ``To PointProcess (cc)``, ``Get jitter (local)`` and ``Get shimmer (local)``."""
+    """Praat's ``To PointProcess (cc)``, ``Get jitter (local)`` and ``Get shimmer (local)``.
+
+    Source: the Praat manual, "Voice 2. Jitter" and "Voice 3. Shimmer"; periods by cross-correlation along the pitch.
+    """
     from speechcue_hf.praat import call
 
     sound = _sound(samples, rate)

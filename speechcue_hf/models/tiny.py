@@ -24,7 +24,7 @@ SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 def build_tiny_model(
     texts: Iterable[str], *, seed: int = 0, vocabulary: int = 2048
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
-    """Build a Llama of at most half a million random parameters, and a tokenizer that knows the given texts.
+    """Build a Llama of about half a million random parameters, and a tokenizer that knows the given texts.
 
     It shows that a pipeline runs; being random, it knows no language but what it is trained on.
 

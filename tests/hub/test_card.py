@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
+from safetensors.torch import load_file
 
 from speechcue_hf.cli import main
 from speechcue_hf.cues.describe import SpeechDescriber
@@ -140,7 +141,9 @@ def test_a_base_model_on_the_hub_is_linked(run):
     assert f"| base model | `HuggingFaceTB/SmolLM2-135M-Instruct`, commit `{'c' * 40}` |" in card.content
     assert card.data.license == "apache-2.0"
     assert 'EmotionRecognizer.from_pretrained("someone/speechcue-demo")\n' in card.content
-    assert f"It is tiny, {read(run / 'training.json')['parameters']['all']:,} parameters in all" in card.content
+    files = [run / "base_model" / "model.safetensors", run / "adapter_model.safetensors"]
+    every = sum(weight.numel() for file in files for weight in load_file(file).values())
+    assert f"It is tiny, {every:,} parameters in all" in card.content
 
 
 def test_corpora_that_an_encoder_was_trained_on_before_are_named_with_their_licence(run):

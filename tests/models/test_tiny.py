@@ -8,7 +8,7 @@ TEXTS = ["How does Ann feel in the last turn?", "Ann: I lost my keys, again!", "
 
 def test_model_is_tiny_and_runs() -> None:
     model, tokenizer = build_tiny_model(TEXTS)
-    assert 100_000 < model.num_parameters() < 1_000_000
+    assert 100_000 < model.num_parameters() < 600_000
     ids = tokenizer("Ann: I lost my keys", return_tensors="pt").input_ids
     assert model(ids).logits.shape == (1, ids.shape[1], len(tokenizer))
 

@@ -1,6 +1,6 @@
 """The analyses by kernels where a clip lies in the range for which they were shown to equal Praat, else by Praat.
 
-``benchmarks/measure.md`` has the table; ``tests/cues/test_fast.py`` holds every analysis against Praat's.
+``benchmarks/equality.md`` has the table; ``tests/cues/test_fast.py`` holds every analysis against Praat's.
 """
 
 from __future__ import annotations

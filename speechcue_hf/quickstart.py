@@ -22,6 +22,7 @@ from speechcue_hf.errors import SpeechcueError
 from speechcue_hf.hub.card import model_card
 from speechcue_hf.hub.publish_dataset import describe_corpus
 from speechcue_hf.models.base import TINY_MODEL
+from speechcue_hf.models.loading import hub_commit
 from speechcue_hf.provenance import Provenance
 from speechcue_hf.records import (
     CARD_FILE,
@@ -80,8 +81,12 @@ def quickstart(output: Path, model: str = TINY_MODEL, seed: int = 1) -> Iterator
         What each step made, in one line.
 
     Raises:
+        OSError: If there is no such model.
         SpeechcueError: If the output folder is not empty, or a step fails.
     """
+    if model != TINY_MODEL:
+        # A model that is not there is said before anything is made.
+        hub_commit(model)
     if _clear(output):
         yield f"cleared: what a quickstart that was cut left in {output}"
     begun = output / UNFINISHED

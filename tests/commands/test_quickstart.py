@@ -9,6 +9,7 @@ from datasets import load_dataset
 from scipy.stats import binom
 from sklearn.metrics import accuracy_score, f1_score
 
+from speechcue_hf.cli import main
 from speechcue_hf.cues.describe import SpeechDescriber
 from speechcue_hf.errors import SpeechcueError
 from speechcue_hf.quickstart import OTHERS, OWN, TRIALS, WITHOUT, quickstart
@@ -112,6 +113,11 @@ def test_the_epoch_is_chosen_on_validation(made):
 
 def test_a_log_gets_steps_and_no_bars(run):
     assert "%|" not in run[1].stderr and "it/s" not in run[1].stderr
+
+
+def test_a_model_that_is_not_there_is_said_before_anything_is_made(tmp_path, capsys):
+    assert main(["quickstart", "-o", str(tmp_path / "made"), "--model", "not/there"]) == 1
+    assert "not/there" in capsys.readouterr().err and not (tmp_path / "made").exists()
 
 
 def test_a_folder_with_files_is_left_alone(tmp_path):

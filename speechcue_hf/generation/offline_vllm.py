@@ -13,6 +13,7 @@ from speechcue_hf.generation.request import (
     GenerationSettings,
     encode_requests,
 )
+from speechcue_hf.models.loading import device_and_dtype
 from speechcue_hf.prompts.chat_template import plain_messages
 
 REQUESTS_PER_CALL = 512
@@ -50,7 +51,10 @@ class VllmGenerator:
         positions: int | None = None,
     ) -> None:
         vllm = import_vllm()
-        self._engine: Any = vllm.LLM(model=model, revision=revision, tensor_parallel_size=gpus, max_model_len=positions)
+        _, dtype = device_and_dtype()
+        self._engine: Any = vllm.LLM(
+            model=model, revision=revision, dtype=dtype, tensor_parallel_size=gpus, max_model_len=positions
+        )
         self._parameters: Any = vllm.SamplingParams(
             max_tokens=decoding.max_new_tokens,
             temperature=decoding.temperature,

@@ -22,6 +22,7 @@ from speechcue_hf.inference.label_ways import (
     ends_early,
     likelihood_text,
 )
+from speechcue_hf.models.loading import device_and_dtype
 from speechcue_hf.prompts.chat_template import plain_messages
 from speechcue_hf.prompts.encoding import check_chat, encode_prompts
 
@@ -245,7 +246,9 @@ class VllmLabels:
         self, model: str, words: Sequence[str], *, name: str, revision: str | None = None, gpus: int = 1
     ) -> None:
         vllm = import_vllm()
-        self._engine: Any = vllm.LLM(model=model, revision=revision, tensor_parallel_size=gpus)
+        _, dtype = device_and_dtype()
+        # Left to itself vLLM halves the numbers of weights in float32, and probabilities leave those of this process.
+        self._engine: Any = vllm.LLM(model=model, revision=revision, dtype=dtype, tensor_parallel_size=gpus)
         self._parameters: Any = vllm.SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=1)
         self.words = tuple(words)
         self.tokenizer: PreTrainedTokenizerBase | None = self._engine.get_tokenizer()

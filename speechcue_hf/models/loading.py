@@ -101,12 +101,11 @@ def _explained(source: str | Path) -> Iterator[None]:
 
 def _load(source: str | Path, revision: str | None, kind: Any) -> PreTrainedModel:
     """Load a model of a class, with its adapter if it has one."""
-    import torch
     from peft import PeftModel
 
     name, at = _place(source, revision)
     adapter = Path(name) / "adapter_config.json"
-    device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
+    device, dtype = device_and_dtype()
     base, base_revision = _base_of(adapter.parent) if adapter.is_file() else (name, at)
     if is_gguf(name):
         model: Any = _load_gguf(Path(name), kind, dtype)
@@ -118,7 +117,14 @@ def _load(source: str | Path, revision: str | None, kind: Any) -> PreTrainedMode
     return placed
 
 
-def _load_gguf(file: Path, kind: Any, dtype: Any) -> Any:
+def device_and_dtype() -> tuple[str, str]:
+    """Where models run and in which numbers: on a GPU in ``bfloat16`` if there is one, else in ``float32``."""
+    import torch
+
+    return ("cuda", "bfloat16") if torch.cuda.is_available() else ("cpu", "float32")
+
+
+def _load_gguf(file: Path, kind: Any, dtype: str) -> Any:
     """Load a model from a ``.gguf`` file, and say what its weights take as full numbers."""
     with _gguf_explained(file):
         model = kind.from_pretrained(str(file.parent), gguf_file=file.name, dtype=dtype)
@@ -126,7 +132,7 @@ def _load_gguf(file: Path, kind: Any, dtype: Any) -> Any:
     logger.info(
         "%s: %.0f MB of weights become %.0f MB in %s. They are as exact as in the file, and take the time and memory "
         "of any model of this size: a server of llama.cpp reads the file as it is (--server)",
-        *(file.name, file.stat().st_size / 1e6, size / 1e6, str(dtype).removeprefix("torch.")),
+        *(file.name, file.stat().st_size / 1e6, size / 1e6, dtype),
     )
     return model
 

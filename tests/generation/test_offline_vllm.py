@@ -5,6 +5,7 @@ import sys
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import torch
 
 from speechcue_hf.errors import GenerationError
 from speechcue_hf.generation import offline_vllm
@@ -66,7 +67,14 @@ def test_every_request_is_answered_and_those_of_a_group_stand_together(stand_in,
     assert [[asked[0]["content"][-2] for asked in call.messages] for call in calls] == [["0", "2", "4"], ["1", "3"]]
     assert {call.sampling.settings for call in calls} == {(8, 0.0, 1.0, None)}
     assert all(call.template == {"enable_thinking": False} for call in calls)
-    assert generator._engine.made_with == {"model": "/models/tiny", "revision": "abc", "gpus": 2, "max_model_len": None}
+    dtype = "bfloat16" if torch.cuda.is_available() else "float32"
+    assert generator._engine.made_with == {
+        "model": "/models/tiny",
+        "revision": "abc",
+        "gpus": 2,
+        "dtype": dtype,
+        "max_model_len": None,
+    }
 
 
 def test_what_is_said_is_no_control_token(stand_in):

@@ -30,7 +30,8 @@ class LLM:
 
     longest = 2048
 
-    def __init__(self, model, *, revision=None, tensor_parallel_size=1, **engine) -> None:
+    def __init__(self, model, *, revision=None, dtype="auto", tensor_parallel_size=1, **engine) -> None:
+        assert dtype == ("bfloat16" if torch.cuda.is_available() else "float32")
         self.llm_engine = SimpleNamespace(model_config=SimpleNamespace(max_model_len=self.longest))
         self.model = make_model().eval()
         self.calls = []

@@ -1,4 +1,4 @@
-"""Real weights: what SmolLM2-135M-Instruct makes of 32 prompts of the demo corpus, here and over a server.
+"""Real weights: what SmolLM2-135M-Instruct makes of 32 prompts of the demo corpus, here, over a server, and in vLLM.
 
 The references were made by one whole forward pass for each prompt and label, with transformers alone:
 
@@ -41,21 +41,32 @@ def test_scoring_replays_the_references(references, loaded):
 
 def test_a_server_with_these_weights_replays_them(references, loaded):
     from speechcue_hf.generation.client import ServerClient
-    from speechcue_hf.generation.request import GenerationRequest
     from speechcue_hf.inference.label_sources import ServerLabels
     from tests.inference.label_server import serving
 
-    requests = [
-        GenerationRequest(str(place), tuple(messages), "") for place, messages in enumerate(references["prompts"][::8])
-    ]
     with serving(*loaded, ["prompt_logprobs"]) as server:
         labels = ServerLabels(
             ServerClient("smollm2", base_url=server.base_url), references["labels"], tokenizer=loaded[1]
         )
-        labels.settle(requests[0], {})
-        answers = {answer.key: labels.way.judge(answer.text) for answer in labels.generate(requests)}
+        assert_replayed(labels, references, step=8)
+
+
+def test_vllm_replays_them(references):
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    from speechcue_hf.inference.label_sources import VllmLabels
+
+    assert_replayed(VllmLabels(str(FOLDER), references["labels"], name="smollm2"), references, step=4)
+
+
+def assert_replayed(labels, references, step):
+    from speechcue_hf.generation.request import GenerationRequest
+
+    prompts = references["prompts"][::step]
+    requests = [GenerationRequest(str(place), tuple(messages), "") for place, messages in enumerate(prompts)]
+    labels.settle(requests[0], {})
+    answers = {answer.key: labels.way.judge(answer.text) for answer in labels.generate(requests)}
     found = [answers[request.key].log_likelihood for request in requests]
-    np.testing.assert_allclose(found, references["log_likelihood"][::8], atol=2e-3)
+    np.testing.assert_allclose(found, references["log_likelihood"][::step], atol=2e-3)
 
 
 def write_references():

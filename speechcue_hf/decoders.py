@@ -216,12 +216,16 @@ class AvSound:
 
         # By its header a matroska is as long as its longest track, so that all of them count.
         streams = [self._stream] if self._stream.duration is not None else list(self._container.streams)
+        # Fractions take half of the time that it takes to go through a file.
+        units = {it.index: (it.time_base.numerator, it.time_base.denominator) for it in streams if it.time_base}
         last = 0.0
         try:
             for packet in self._container.demux(streams):
-                end = 0.0 if packet.pts is None else float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                ticks, track = packet.pts, packet.stream.index
+                numerator, denominator = units.get(track, (0, 1))
+                end = 0.0 if ticks is None else (ticks + (packet.duration or 0)) * numerator / denominator
                 last = max(last, end)
-                if packet.stream.index == self._stream.index:
+                if track == self._stream.index:
                     self._end = max(self._end, end)
                     yield packet
         except av.FFmpegError as error:

@@ -22,7 +22,6 @@ _QUIETEST, _LOUDEST = 1e-2, 1e5
 corners; beyond the other they are at no scale that is known."""
 _FLOORS = (28.0, 400.0)
 """In Hz: beyond them windows hold too few samples, or too many."""
-
 _SHORTEST_PERIOD = 10
 """In samples: with fewer a search for periods has hardly anything to choose from."""
 

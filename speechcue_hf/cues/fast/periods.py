@@ -143,7 +143,9 @@ def _followed(
         time += offset
         beyond = (time - edge) * direction > 0
         least, quietest = (_ALIKE_BEYOND, _LOUD_BEYOND) if beyond else (_ALIKE, _LOUD)
-        if alike > least and loud > quietest * loudest and time - limit > _NEAREST * period:
+        # Within voicing Praat asks digital silence for no level.
+        quiet = loud <= quietest * loudest and (beyond or loud > 0)
+        if alike > least and not quiet and time - limit > _NEAREST * period:
             points.append(time)
     return np.array(points[1:])
 

@@ -13,7 +13,7 @@ from speechcue_hf.cues.levels import FloatArray
 if TYPE_CHECKING:
     from speechcue_hf.praat import Pitch, Sound
 
-_SHORTEST_PERIOD, _LONGEST_PERIOD, _PERIOD_FACTOR, _AMPLITUDE_FACTOR = 0.0001, 0.02, 1.3, 1.6
+SHORTEST_PERIOD, LONGEST_PERIOD, PERIOD_FACTOR, AMPLITUDE_FACTOR = 0.0001, 0.02, 1.3, 1.6
 """Praat's standard limits (s, s, ratio, ratio): what lies beyond them is no period of the voice."""
 
 
@@ -78,10 +78,10 @@ def jitter_and_shimmer(samples: FloatArray, rate: float, pitch: Contour) -> tupl
 
     sound = _sound(samples, rate)
     periods = call([sound, _pitch_of(pitch)], "To PointProcess (cc)")
-    limits = (0, 0, _SHORTEST_PERIOD, _LONGEST_PERIOD, _PERIOD_FACTOR)
+    limits = (0, 0, SHORTEST_PERIOD, LONGEST_PERIOD, PERIOD_FACTOR)
     jitter = call(periods, "Get jitter (local)", *limits)
-    shimmer = call([sound, periods], "Get shimmer (local)", *limits, _AMPLITUDE_FACTOR)
-    return _none_if_nan(jitter), _none_if_nan(shimmer)
+    shimmer = call([sound, periods], "Get shimmer (local)", *limits, AMPLITUDE_FACTOR)
+    return none_if_nan(jitter), none_if_nan(shimmer)
 
 
 def _sound(samples: FloatArray, rate: float) -> Sound:
@@ -100,6 +100,6 @@ def _pitch_of(contour: Contour) -> Pitch:
     return call(matrix, "To Pitch")
 
 
-def _none_if_nan(value: float) -> float | None:
+def none_if_nan(value: float) -> float | None:
     """Praat's "undefined" as None."""
     return None if math.isnan(value) else float(value)

@@ -3,6 +3,7 @@
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,18 @@ import soundfile
 from datasets import Dataset, load_dataset
 
 from speechcue_hf.cues import praat
-from speechcue_hf.cues.contours import PitchSettings
+from speechcue_hf.cues.contours import Contour, PitchSettings
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
 from speechcue_hf.cues.engines import load_engine
 from speechcue_hf.cues.measure import measure_dataset, measure_speech
 from speechcue_hf.cues.settings import MeasurementSettings
+from speechcue_hf.praat import Sound, call
 from tests.cues.measure_clips import as_bytes, voice
 from tests.records import simple_describer
 
 pytest.importorskip("numba")
+
+from speechcue_hf.cues.fast.periods import period_points
 
 FAST = load_engine("fast")
 DEMO = Path(__file__).parents[2] / "speechcue_hf/corpora/demo_data/audio"
@@ -87,6 +91,40 @@ def test_maxima_are_praats():
         assert ours == pytest.approx(theirs, abs=1e-5)
 
 
+def broken_up(pitch, seed):
+    """A contour that wanders and whose voicing comes and goes, so that most periods lie at an edge of it."""
+    rng = np.random.default_rng(seed)
+    steps, unvoiced = rng.normal(0, 0.02, len(pitch.values)), rng.random(len(pitch.values)) < 0.25
+    # In steps of 10 ms points in digital silence would be 20 ms apart, where rounding decides whether that is a period.
+    return replace(pitch, step=0.0097, values=np.where(unvoiced, 0, 140 * np.exp(np.cumsum(steps))))
+
+
+def periods_of_praat(samples, rate, pitch):
+    frames = (pitch.start, pitch.end, len(pitch.values), pitch.step, pitch.first)
+    matrix = call("Create Matrix", "pitch", *frames, 1, 1, 1, 1, 1, "0")
+    matrix.values[0] = pitch.values
+    points = call([Sound(samples, rate), call(matrix, "To Pitch")], "To PointProcess (cc)")
+    return [call(points, "Get time from index", i + 1) for i in range(call(points, "Get number of points"))]
+
+
+@pytest.mark.parametrize("contour", [lambda pitch: pitch, *(partial(broken_up, seed=seed) for seed in range(3))])
+def test_periods_are_praats(clip, contour):
+    samples, rate = clip
+    pitch = contour(praat.pitch(samples, rate, PitchSettings()))
+    assert period_points(samples, rate, pitch).tolist() == pytest.approx(
+        periods_of_praat(samples, rate, pitch), abs=1e-8
+    )
+    ours, theirs = FAST.jitter_and_shimmer(samples, rate, pitch), praat.jitter_and_shimmer(samples, rate, pitch)
+    for value, expected in zip(ours, theirs, strict=True):
+        assert value == (None if expected is None else pytest.approx(expected, rel=1e-6))
+
+
+def test_periods_are_praats_where_nothing_is_voiced():
+    pitch = Contour(np.zeros(90), 0.05, 0.01, 0.0, 1.0)
+    assert len(period_points(GLIDE, 16000.0, pitch)) == 0
+    assert FAST.jitter_and_shimmer(GLIDE, 16000, pitch) == (None, None)
+
+
 @pytest.mark.parametrize("settings", [MeasurementSettings.speechcuellm(), MeasurementSettings(groups=ALL)])
 def test_all_cues_are_praats(clip, settings):
     samples, rate = clip
@@ -108,6 +146,7 @@ def test_praat_measures_what_was_not_shown_to_be_equal(samples, rate):
     assert (ours.values == theirs.values).all()
     assert (FAST.intensity(samples, rate, 100.0).values == praat.intensity(samples, rate, 100.0).values).all()
     assert (FAST.harmonicity(samples, rate, True) == praat.harmonicity(samples, rate, True)).all()
+    assert FAST.jitter_and_shimmer(samples, rate, ours) == praat.jitter_and_shimmer(samples, rate, theirs)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from speechcue_hf.cues.contours import Contour, PitchSettings
 from speechcue_hf.cues.fast.intensity import intensity_contour
 from speechcue_hf.cues.fast.interpolation import maxima_of
 from speechcue_hf.cues.fast.periodicity import harmonic_ratios, pitch_contour
+from speechcue_hf.cues.fast.periods import jitter_and_shimmer_of
 from speechcue_hf.cues.levels import FloatArray
 
 _RATES = (8000, 48000)
@@ -21,9 +22,8 @@ _QUIETEST, _LOUDEST = 1e-2, 1e5
 corners; beyond the other they are at no scale that is known."""
 _FLOORS = (28.0, 400.0)
 """In Hz: beyond them windows hold too few samples, or too many."""
-
-jitter_and_shimmer = praat.jitter_and_shimmer
-"""The search for periods is Praat's own."""
+_SHORTEST_PERIOD = 10
+"""In samples: with fewer a search for periods has hardly anything to choose from."""
 
 
 def intensity(samples: FloatArray, rate: float, floor: float) -> Contour:
@@ -50,6 +50,15 @@ def harmonicity(samples: FloatArray, rate: float, accurate: bool) -> FloatArray:
 def maxima(values: FloatArray) -> FloatArray:
     """As :func:`speechcue_hf.cues.praat.maxima`."""
     return maxima_of(values)
+
+
+def jitter_and_shimmer(samples: FloatArray, rate: float, pitch: Contour) -> tuple[float | None, float | None]:
+    """As :func:`speechcue_hf.cues.praat.jitter_and_shimmer`."""
+    channel = _proven(samples, rate, 0.0)
+    if channel is None or pitch.values.max(initial=0) * _SHORTEST_PERIOD > rate:
+        return praat.jitter_and_shimmer(samples, rate, pitch)
+    jitter, shimmer = jitter_and_shimmer_of(channel, rate, pitch)
+    return praat.none_if_nan(jitter), praat.none_if_nan(shimmer)
 
 
 def _proven(samples: FloatArray, rate: float, seconds: float) -> FloatArray | None:

@@ -1,9 +1,9 @@
-"""Cost of measuring speech: a literal run of the paper's procedure, ours, and openSMILE, on the same clips.
+"""Cost of measuring speech: a literal run of the paper's procedure, ours, and other packages, on the same clips.
 
     python benchmarks/measure.py
 
-It needs espeak-ng and, for its row,
-opensmile. Figures of one core are CPU time of this process held to one processor.
+It needs espeak-ng and, for the rows of other packages, opensmile, swift-f0 and pyworld. Figures of one core are CPU
+time of this process held to one processor.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def one_core(paths: Sequence[Path]) -> None:
     procedures: dict[str, Callable[[Path], object]] = {"literal procedure": literal_praat.measure}
     for name, settings in ours.items():
         procedures[name] = lambda path, settings=settings: measure_speech(_row(path), settings)
-    procedures |= _opensmile()
+    procedures |= _opensmile() | _swift_f0() | _world()
     seconds = sum(soundfile.info(path).duration for path in paths)
     print(f"\nCPU time on one core, {len(paths)} clips, {seconds:.0f} s of audio at 16 kHz:\n")
     print("| procedure | ms per s of audio | times faster than literal |\n|---|---:|---:|")
@@ -102,6 +102,39 @@ def one_core(paths: Sequence[Path]) -> None:
     for name, cost in costs.items():
         print(f"| {name} | {1000 * cost / seconds:.2f} | {costs['literal procedure'] / cost:.2f} |", flush=True)
     os.sched_setaffinity(0, allowed)
+
+
+def rates(paths: Sequence[Path]) -> None:
+    """Print CPU time on one core for the same clips at the sampling rates of recordings."""
+    print("\nCPU time on one core by sampling rate, fast engine, ms per s of audio:\n")
+    print("| sampling rate | literal procedure | the paper's eight | times faster | our default | times faster |")
+    print("|---|---:|---:|---:|---:|---:|")
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    seconds = sum(soundfile.info(path).duration for path in paths)
+    procedures: dict[str, Callable[[Path], object]] = {
+        "literal": literal_praat.measure,
+        "paper": lambda path: measure_speech(_row(path), replace(PAPER, engine="fast")),
+        "default": lambda path: measure_speech(_row(path), MeasurementSettings(engine="fast")),
+    }
+    for rate in (RATE, 44100, 48000):
+        costs = cpu_seconds(procedures, [_at_rate(path, rate) for path in paths])
+        literal, paper, default = (1000 * cost / seconds for cost in costs.values())
+        print(
+            f"| {rate / 1000:g} kHz | {literal:.2f} | {paper:.2f} | {literal / paper:.2f} | {default:.2f} "
+            f"| {literal / default:.2f} |",
+            flush=True,
+        )
+    os.sched_setaffinity(0, allowed)
+
+
+def _at_rate(path: Path, rate: int) -> Path:
+    """The clip at another sampling rate, in a folder beside it."""
+    other = path.parent / str(rate) / path.name
+    other.parent.mkdir(exist_ok=True)
+    samples, own = soundfile.read(path)
+    soundfile.write(other, np.clip(resample_poly(samples, rate, own), -1, 1), rate)
+    return other
 
 
 def two_cores(paths: Sequence[Path]) -> None:
@@ -175,6 +208,31 @@ def _opensmile() -> dict[str, Callable[[Path], object]]:
     return {"openSMILE eGeMAPSv02": lambda path: smile.process_file(str(path))}
 
 
+def _swift_f0() -> dict[str, Callable[[Path], object]]:
+    try:
+        from swift_f0 import SwiftF0
+    except ImportError:
+        return {}
+    detector = SwiftF0(threads=1)
+    return {"swift-f0, F0 alone": lambda path: detector.detect(*soundfile.read(path, dtype="float32"))}
+
+
+def _world() -> dict[str, Callable[[Path], object]]:
+    try:
+        import pyworld
+    except ImportError:
+        return {}
+
+    def dio(path: Path) -> object:
+        samples, rate = soundfile.read(path)
+        return pyworld.stonemask(samples, *pyworld.dio(samples, rate), rate)
+
+    return {
+        "WORLD DIO and StoneMask, F0 alone": dio,
+        "WORLD Harvest, F0 alone": lambda path: pyworld.harvest(*soundfile.read(path)),
+    }
+
+
 def _row(path: Path) -> dict[str, dict[str, object]]:
     return {"audio": {"path": str(path), "bytes": None}}
 
@@ -196,6 +254,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = make_clips(max(arguments.count, arguments.parallel), Path(folder))
         one_core(paths[: arguments.count])
+        rates(paths[: arguments.count])
         if arguments.parallel:
             two_cores(paths[: arguments.parallel])
             memory(Path(folder), (250, 1000))

@@ -94,7 +94,7 @@ def compare(
     rate = len(rows) / (time.perf_counter() - started)
     decode, server = asked.protocol["decode"], asked.protocol["server"]
     print(f"  read by {decode}: {score(rows, answers)}, invalid {100 * invalid(answers):.1f} %")
-    tokens = f"{server['prompt_tokens']:,} tokens read, {server['cached_tokens']:,} of them from its cache"
+    tokens = f"{server['prompt_tokens']:,} tokens read, {server.get('cached_tokens', 0):,} of them from its cache"
     print(f"    {rate:.2f} utterances/s, {tokens}")
     if decode == "generate":
         prompts = ask_about(rows, here.prompt, train=here.train).prompts

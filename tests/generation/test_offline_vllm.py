@@ -1,4 +1,4 @@
-"""Against a stand-in with the names and signatures of vLLM 0.33; vLLM itself needs a GPU and is not run here."""
+"""Against a stand-in with the names and signatures of vLLM 0.33, which is far too large for these tests."""
 
 import json
 import sys

@@ -5,7 +5,7 @@
 ``SPEECHCUE_CORPORA`` names the folder that holds ``meld/`` with the published measurements, ``SPEECHCUE_MODELS`` that
 of ``smollm2-135m-instruct/``. Tokens are counted for the whole training split; times and memory are of some dialogues
 of it, spread evenly, each arm in a process of its own: LoRA of rank 16 on all projections, single precision, one
-thread.
+thread. Two arms have adapters on the upper third of the layers alone; one of them keeps the states below on disk.
 What it printed stands in ``sharing.md``.
 """
 
@@ -33,9 +33,13 @@ from scoring import described_meld, long_dialogues, spread_dialogues
 from speechcue_hf import build_prompts
 from speechcue_hf.training.arguments import TrainingSettings
 from speechcue_hf.training.label_loss import batches_of_dialogues, collate_rows, collate_trees
+from speechcue_hf.training.lower_states import keep_lower_states
 from speechcue_hf.training.sft import CueTrainer, encode_rows
 
-ARMS = ("whole dialogues", "prompts one by one", "TRL's SFTTrainer")
+UPPER, KEPT = "upper layers", "upper, states kept"
+ARMS = ("whole dialogues", UPPER, KEPT, "prompts one by one", "TRL's SFTTrainer")
+FIRST_LAYER = 20
+"""Of SmolLM2's 30, the first that has an adapter in the arms with upper layers alone."""
 PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -104,8 +108,8 @@ def make_trainer(
     output: str,
     arguments: argparse.Namespace,
 ) -> SFTTrainer:
-    """The trainer of an arm, with the same model and settings."""
-    shared = arm == "whole dialogues"
+    """The trainer of an arm, with the same model and settings; states that are kept are made, and what that takes told."""
+    shared = arm in ("whole dialogues", UPPER, KEPT)
     settings = {
         "output_dir": output,
         "num_train_epochs": 1,
@@ -118,16 +122,28 @@ def make_trainer(
         "report_to": "none",
         "gradient_checkpointing": False,
         "max_length": None,
+        "remove_unused_columns": arm != KEPT,
         "seed": 0,
     }
     model = AutoModelForCausalLM.from_pretrained(smollm2(), dtype="float32")
-    adapter = LoraConfig(r=16, lora_alpha=16, target_modules=PROJECTIONS, task_type="CAUSAL_LM")
+    layers = list(range(FIRST_LAYER, model.config.num_hidden_layers)) if arm in (UPPER, KEPT) else None
+    adapter = LoraConfig(
+        r=16, lora_alpha=16, target_modules=PROJECTIONS, task_type="CAUSAL_LM", layers_to_transform=layers
+    )
     common = {"model": model, "processing_class": tokenizer, "peft_config": adapter}
     if arm == "TRL's SFTTrainer":
         return SFTTrainer(args=SFTConfig(**settings), train_dataset=encoded, **common)
     ours = TrainingSettings(**settings, load_best_model_at_end=False, dataset_kwargs={"skip_prepare_dataset": True})
     rows = batches_of_dialogues(encoded, dialogues, arguments.tokens, seed=0) if shared else encoded
-    return CueTrainer(args=ours, train_dataset=rows, data_collator=collate_trees if shared else collate_rows, **common)
+    if arm == KEPT:
+        start = time.process_time()
+        rows = keep_lower_states({"train": rows}, model, FIRST_LAYER, Path(output) / "states")["train"]
+        print(f"{'  states, once':<22} {len(encoded):>10} {time.process_time() - start:>9.1f}", flush=True)
+    trainer = CueTrainer(
+        args=ours, train_dataset=rows, data_collator=collate_trees if shared else collate_rows, **common
+    )
+    trainer.first_layer = FIRST_LAYER if arm == KEPT else 0
+    return trainer
 
 
 if __name__ == "__main__":

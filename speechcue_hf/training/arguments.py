@@ -32,7 +32,7 @@ _COUNTS = (
     "gradient_accumulation_steps",
 )
 _AMOUNTS = (
-    *("context_before", "context_after", "frozen_layers", "num_train_epochs", "learning_rate"),
+    *("context_before", "context_after", "frozen_layers", "lora_first_layer", "num_train_epochs", "learning_rate"),
     *("encoder_learning_rate", "weight_decay", "max_grad_norm"),
     *("matching_weight", "contrastive_weight", "generation_weight"),
 )
@@ -86,13 +86,21 @@ class FineTuning(DataSettings):
 
 @dataclass
 class ModelSettings(ModelConfig):
-    """TRL's settings of the base model and its LoRA adapter, with the adapter on and as large as SpeechCueLLM's."""
+    """TRL's settings of the base model and its LoRA adapter, with the adapter on and as large as SpeechCueLLM's.
+
+    Args:
+        lora_first_layer: The first layer that gets an adapter, counted from 0.
+        states: Folder in which the states below that layer are kept, so that they are computed once for all epochs and
+            seeds; None computes them at each step. Needs ``sharing: dialogue``.
+    """
 
     model_name_or_path: str | None = TINY_MODEL
     use_peft: bool = True
     lora_r: int = 16
     lora_alpha: int = 16
     lora_target_modules: list[str] | None = field(default_factory=lambda: ["q_proj", "k_proj", "v_proj"])
+    lora_first_layer: int = 0
+    states: str | None = None
 
 
 @dataclass

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 import torch
 from datasets import Dataset
@@ -74,11 +74,13 @@ def collate_trees(batches: Sequence[Mapping[str, Sequence[Sequence[int]]]]) -> d
     """Merge batches of rows into one tree.
 
     Args:
-        batches: From :func:`batches_of_dialogues`.
+        batches: From :func:`batches_of_dialogues`; a single one where it has states of
+            :func:`speechcue_hf.training.lower_states.keep_lower_states`.
 
     Returns:
         ``input_ids`` and ``position_ids``, shape ``(1, nodes)``; ``ends``, the first node after each subtree, shape
-        ``(1, nodes)``; and what :func:`label_loss` reads.
+        ``(1, nodes)``; the bytes of ``states`` where there are some, shape ``(1, nodes, bytes)``; and what
+        :func:`label_loss` reads.
     """
     sequences = [list(row) for batch in batches for row in batch["input_ids"]]
     labels = [list(row) for batch in batches for row in batch["labels"]]
@@ -91,7 +93,12 @@ def collate_trees(batches: Sequence[Mapping[str, Sequence[Sequence[int]]]]) -> d
         if label != NO_LOSS
     ]
     nodes = {"input_ids": tree.tokens, "position_ids": tree.depths, "ends": tree.ends}
-    return {name: torch.as_tensor(values)[None] for name, values in nodes.items()} | _judged(judged)
+    merged = {name: torch.as_tensor(values)[None] for name, values in nodes.items()} | _judged(judged)
+    if "states" in batches[0]:
+        [batch] = batches
+        states = bytearray(cast(bytes, batch["states"]))
+        merged["states"] = torch.frombuffer(states, dtype=torch.uint8).reshape(1, len(tree.tokens), -1)
+    return merged
 
 
 def collate_rows(rows: Sequence[Row]) -> dict[str, Tensor]:
@@ -129,7 +136,8 @@ def label_loss(model: Any, batch: Mapping[str, Tensor], dtype: torch.dtype, *, s
     Vocabulary logits are computed at the places where a label is predicted and nowhere else.
 
     Args:
-        model: A causal language model, wrapped for adapters or several processes or not.
+        model: A causal language model, wrapped for adapters or several processes or not. Of a batch that has states
+            it runs the layers that these are for: :func:`speechcue_hf.training.lower_states.upper_layers`.
         batch: From :func:`collate_trees` or :func:`collate_rows`.
         dtype: Of the model's states.
         smoothing: Share of each label that is spread over the vocabulary.
@@ -147,7 +155,8 @@ def label_loss(model: Any, batch: Mapping[str, Tensor], dtype: torch.dtype, *, s
         }
     else:
         seen = {"attention_mask": batch["attention_mask"]}
-    logits = model(input_ids=ids, **seen, logits_to_keep=columns, use_cache=False).logits
+    given = {"inputs_embeds": batch["states"].view(dtype)} if "states" in batch else {"input_ids": ids}
+    logits = model(**given, **seen, logits_to_keep=columns, use_cache=False).logits
     predicted = logits[judged // ids.shape[1], place]
     return functional.cross_entropy(
         predicted.to(torch.promote_types(predicted.dtype, torch.float32)),

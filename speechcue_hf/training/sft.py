@@ -40,6 +40,7 @@ from speechcue_hf.provenance import NOT_KNOWN, Provenance
 from speechcue_hf.records import read_json
 from speechcue_hf.training.arguments import FineTuning, ModelSettings, TrainingSettings, check_settings
 from speechcue_hf.training.label_loss import NO_LOSS, batches_of_dialogues, collate_rows, collate_trees, label_loss
+from speechcue_hf.training.lower_states import keep_lower_states, upper_layers
 from speechcue_hf.training.run import SelectingTrainer, check_run, check_splits, chosen_rows, train_and_record
 
 if TYPE_CHECKING:
@@ -47,7 +48,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ADAPTER = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save")
+_ADAPTER = (
+    *("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save"),
+    "lora_first_layer",
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,9 @@ class CueTrainer(SelectingTrainer, SFTTrainer):
     It selects by score, and writes no card: ``speechcue card`` writes it once, from the scores.
     """
 
+    first_layer = 0
+    """The first layer that batches run; those below it ran before."""
+
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write nothing."""
 
@@ -82,7 +89,8 @@ class CueTrainer(SelectingTrainer, SFTTrainer):
     ) -> Any:
         """Sum over the labels of a batch, by how many the optimiser's whole step has."""
         unwrapped: Any = self.model
-        loss = label_loss(model, inputs, unwrapped.dtype, smoothing=self.args.label_smoothing_factor)
+        with upper_layers(unwrapped, self.first_layer):
+            loss = label_loss(model, inputs, unwrapped.dtype, smoothing=self.args.label_smoothing_factor)
         if num_items_in_batch is None:
             num_items_in_batch = len(inputs["labels"]) - 1
         elif self.args.average_tokens_across_devices:
@@ -99,7 +107,7 @@ class CueTrainer(SelectingTrainer, SFTTrainer):
         total, count = 0.0, 0
         model.eval()
         for batch in progress(batches, "Loss on the selection split", "batches"):
-            with torch.inference_mode(), self.compute_loss_context_manager():
+            with torch.inference_mode(), self.compute_loss_context_manager(), upper_layers(model, self.first_layer):
                 total += float(label_loss(model, self._prepare_inputs(batch), model.dtype))
             count += len(batch["labels"]) - 1
         return EvalLoopOutput(np.empty(0), None, {f"{metric_key_prefix}_loss": total / count}, len(rows))
@@ -162,6 +170,12 @@ def _check_settings(model: ModelSettings, training: TrainingSettings) -> None:
         raise TrainingError(
             "loss_type, use_liger_kernel and padding_free do not apply: the loss is on the label alone, and its logits "
             "are computed nowhere else. Leave them out"
+        )
+    learns_below = not model.use_peft or model.lora_first_layer == 0 or model.lora_modules_to_save
+    if model.states is not None and learns_below:
+        raise TrainingError(
+            "states can be kept below layers with an adapter only: set lora_first_layer and leave lora_modules_to_save "
+            "out, or leave states out"
         )
 
 
@@ -274,9 +288,10 @@ def _make_trainer(
 ) -> CueTrainer:
     # Before the adapter is made, so that its parameters follow the seed too; not every release of TRL sees to that.
     set_seed(training.seed)
-    adapter = get_peft_config(model)
+    adapter: Any = get_peft_config(model)
     if adapter is not None:
         adapter.revision = inputs.commit
+        adapter.layers_to_transform = _upper_layers_of(inputs, model.lora_first_layer)
     if not torch.cuda.is_available():
         model = replace(model, dtype="float32")
     base = AutoModelForCausalLM.from_pretrained(
@@ -291,10 +306,21 @@ def _make_trainer(
     shared = _shares_dialogues(base, inputs.specification, training, checkpoint)
     training.sharing = "dialogue" if shared else "none"
     training.dataset_kwargs = {"skip_prepare_dataset": True}
+    if model.states is not None and not shared:
+        raise TrainingError("states are kept for whole dialogues: set sharing to dialogue, or leave states out")
     if shared:
         # Of the trainer's, whose batches are those of tokens.
         training.per_device_train_batch_size = training.per_device_eval_batch_size = 1
-    rows = {split: _batches(inputs, split, training) if shared else part for split, part in inputs.encoded.items()}
+    # Seeds share states that are kept, so that they share their batches too.
+    seed = training.seed if model.states is None else 0
+    rows = {
+        split: _batches(inputs, split, training, seed) if shared else part for split, part in inputs.encoded.items()
+    }
+    if model.states is not None:
+        # Where there are states, which the trainer does not know.
+        training.remove_unused_columns = False
+        with training.main_process_first(desc="keeping states"):
+            rows = keep_lower_states(rows, base, model.lora_first_layer, Path(model.states))
     trainer = CueTrainer(
         model=base,
         args=training,
@@ -305,11 +331,24 @@ def _make_trainer(
         peft_config=adapter,
         callbacks=[_Sharing(training.sharing)],
     )
+    trainer.first_layer = 0 if model.states is None else model.lora_first_layer
     selection = inputs.chosen["validation"]
     wanted = _labelled_places(selection)
     trainer.predictions = partial(_classifier(inputs, trainer.model).predict, selection, wanted)
     trainer.references = [selection["emotion"][place] for place in wanted]
     return trainer
+
+
+def _upper_layers_of(inputs: TrainingInputs, first: int) -> list[int] | None:
+    """The layers that get an adapter; None is all of them."""
+    if first == 0:
+        return None
+    layers = (
+        AutoConfig.from_pretrained(inputs.base, revision=inputs.commit or "main").get_text_config().num_hidden_layers
+    )
+    if first >= layers:
+        raise TrainingError(f"lora_first_layer is {first}, and the model's {layers} layers are counted from 0")
+    return list(range(first, layers))
 
 
 class _Sharing(TrainerCallback, ExportableState):
@@ -351,10 +390,10 @@ def _shares_dialogues(
     return training.sharing == "dialogue" or (training.sharing is None and reason is None and whole)
 
 
-def _batches(inputs: TrainingInputs, split: str, training: TrainingSettings) -> Dataset:
+def _batches(inputs: TrainingInputs, split: str, training: TrainingSettings, seed: int) -> Dataset:
     """The labelled rows of a split in batches of whole dialogues."""
     dialogues = inputs.rows[split].select(_labelled_places(inputs.rows[split]))["dialogue_id"]
-    return batches_of_dialogues(inputs.encoded[split], dialogues, training.tokens_per_batch, training.seed)
+    return batches_of_dialogues(inputs.encoded[split], dialogues, training.tokens_per_batch, seed)
 
 
 def _announce(trainer: CueTrainer) -> None:

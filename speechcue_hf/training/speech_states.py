@@ -20,7 +20,7 @@ from torch import Tensor
 from speechcue_hf.audio import decode
 from speechcue_hf.channels import mixed
 from speechcue_hf.errors import TrainingError
-from speechcue_hf.records import read_json, write_json
+from speechcue_hf.training.kept_states import digest_of, open_states
 
 if TYPE_CHECKING:
     from speechcue_hf.models.semollm.processing_semollm import SEmoLLMProcessor
@@ -100,16 +100,7 @@ def keep_states(
     Raises:
         TrainingError: If the folder holds states of other clips, another encoder, other layers or other lengths.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    record, identity = folder / "states.json", _identity(encoder, processor, seconds, layer_weights)
-    if not record.is_file():
-        write_json(identity, record)
-    kept = read_json(record, "delete the folder")
-    if differing := sorted(name for name in identity if kept.get(name) != identity[name]):
-        raise TrainingError(
-            f"{record} tells of states that differ in {', '.join(differing)}: name another folder for these states, or "
-            "delete that one"
-        )
+    open_states(folder, _identity(encoder, processor, seconds, layer_weights))
     settings = {"encoder": encoder, "processor": processor, "seconds": seconds, "layer_weights": layer_weights}
     return DatasetDict({split: _keep_split(rows, folder / f"{split}.arrow", settings) for split, rows in clips.items()})
 
@@ -182,14 +173,11 @@ def _encode(
 
 
 def _identity(encoder: Any, processor: Any, seconds: float, layer_weights: Tensor | None) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    for tensor in encoder.state_dict().values():
-        digest.update(tensor.detach().cpu().contiguous().float().numpy().tobytes())
     settings = json.loads(processor.feature_extractor.to_json_string())
     # Names of code files, which it has only once it was saved.
     settings.pop("auto_map", None)
     return {
-        "encoder_sha256": digest.hexdigest(),
+        "encoder_sha256": digest_of(encoder.state_dict().values()),
         "feature_extractor": settings,
         "layers": list(encoder.layers),
         "kind": "layers" if layer_weights is None else "sum",

@@ -108,7 +108,7 @@ def make_trainer(
     output: str,
     arguments: argparse.Namespace,
 ) -> SFTTrainer:
-    """The trainer of an arm, with the same model and settings; states that are kept are made, and what that takes told."""
+    """The trainer of an arm, with the same model and settings; where states are kept they are made first."""
     shared = arm in ("whole dialogues", UPPER, KEPT)
     settings = {
         "output_dir": output,

@@ -1,6 +1,6 @@
-"""Whether the fast engine gives Praat's numbers: every cue of many clips by both, and the pitch frame by frame.
+"""Whether an engine gives Praat's numbers: every cue of many clips by both, and the pitch frame by frame.
 
-    python benchmarks/equality.py [FOLDER OF RECORDINGS ...]
+    python benchmarks/equality.py [--engine torch] [FOLDER OF RECORDINGS ...]
 
 It needs espeak-ng for the voices it makes.
 """
@@ -24,7 +24,7 @@ from scipy.signal import resample_poly
 from speechcue_hf import MeasurementSettings, measure_speech
 from speechcue_hf.audio import decode
 from speechcue_hf.cues.contours import PitchSettings
-from speechcue_hf.cues.engines import load_engine
+from speechcue_hf.cues.engines import ENGINES, EngineName, load_engine
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.cues.measure_clips import as_bytes, has_espeak, say, voice
@@ -105,7 +105,7 @@ def recordings(folder: Path, count: int) -> Iterator[Row]:
         yield {"path": str(path), "bytes": None}
 
 
-def compare(kind: str, rows: list[Row]) -> list[str]:
+def compare(kind: str, rows: list[Row], engine: EngineName) -> list[str]:
     """Print the rows of the table for clips of one kind.
 
     Returns:
@@ -117,7 +117,7 @@ def compare(kind: str, rows: list[Row]) -> list[str]:
         largest = 0.0
         for audio in rows:
             theirs = measure_speech({"audio": audio}, settings)
-            ours = measure_speech({"audio": audio}, replace(settings, engine="fast"))
+            ours = measure_speech({"audio": audio}, replace(settings, engine=engine))
             for column, value in theirs.items():
                 other = ours[column]
                 if not isinstance(value, float) or not isinstance(other, float):
@@ -129,22 +129,22 @@ def compare(kind: str, rows: list[Row]) -> list[str]:
                     unequal += 1
                     apart.append(f"{kind}, {title}: {column} is {other!r} and not {value!r}")
         print(f"| {kind} | {title} | {len(rows)} | {numbers:,} | {unequal} | {missing} | {largest:.1e} |", flush=True)
-    frames, flipped, apart_by = _pitch_frames(rows)
+    frames, flipped, apart_by = _pitch_frames(rows, engine)
     counts = f"{len(rows)} | {frames:,} | {flipped[1]} | {flipped[0]}"
     print(f"| {kind} | pitch frame by frame | {counts} | {apart_by:.1e} |", flush=True)
     return apart
 
 
-def _pitch_frames(rows: list[Row]) -> tuple[int, tuple[int, int], float]:
+def _pitch_frames(rows: list[Row], name: EngineName) -> tuple[int, tuple[int, int], float]:
     """Voiced frames, those voiced by one engine alone and those further apart than 1e-4, the largest distance."""
-    praat, fast = load_engine("praat"), load_engine("fast")
+    engines = load_engine("praat"), load_engine(name)
     frames = voicing = far = 0
     largest = 0.0
     for audio in rows:
         clip = decode(audio)
         if clip.samples.shape[1] < 0.05 * clip.rate:
             continue
-        theirs, ours = (engine.pitch(clip.samples, clip.rate, PitchSettings()).values for engine in (praat, fast))
+        theirs, ours = (engine.pitch(clip.samples, clip.rate, PitchSettings()).values for engine in engines)
         both = (theirs > 0) & (ours > 0)
         voicing += int(((theirs > 0) != (ours > 0)).sum())
         distances = np.abs(ours[both] / theirs[both] - 1)
@@ -159,6 +159,9 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", type=Path, help="folders of recordings")
     parser.add_argument("--made", type=int, default=510, help="clips that are made")
     parser.add_argument("--recordings", type=int, default=100, help="recordings taken of each folder")
+    parser.add_argument(
+        "--engine", choices=ENGINES[1:], default="fast", help="held against Praat (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     third = arguments.made // 3
     kinds: dict[str, Callable[[], Iterator[Row]]] = {
@@ -171,10 +174,10 @@ def main() -> None:
         kinds[folder.name] = lambda folder=folder: recordings(folder, arguments.recordings)
     print("| clips | numbers | clips | compared | unequal | missing in one | furthest apart |")
     print("|---|---|---:|---:|---:|---:|---:|", flush=True)
-    apart = [line for kind, clips in kinds.items() for line in compare(kind, list(clips()))]
+    apart = [line for kind, clips in kinds.items() for line in compare(kind, list(clips()), arguments.engine)]
     print("", *apart, sep="\n")
 
 
 if __name__ == "__main__":
-    with recorded("equality"):
+    with recorded("equality_torch" if "torch" in sys.argv else "equality"):
         main()

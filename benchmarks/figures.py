@@ -40,7 +40,7 @@ def recorded(name: str) -> Iterator[None]:
     """Keep what a benchmark prints, as the data file of its name, once it has ended without an error.
 
     Args:
-        name: Of the benchmark; ``"measure"`` writes ``benchmarks/measure.json``.
+        name: Of the file; ``"measure"`` is ``benchmarks/measure.json``.
     """
     # Programs that a benchmark starts are parts of it.
     if os.environ.setdefault("SPEECHCUE_RECORDED_BY", str(os.getpid())) != str(os.getpid()):
@@ -50,7 +50,7 @@ def recorded(name: str) -> Iterator[None]:
     with contextlib.redirect_stdout(_Tee()) as printed:
         yield
     run_on = f"{date.today():%d %B %Y}, Python {platform.python_version()}, {os.cpu_count()} cores, {load}"
-    command = shlex.join(["python", f"benchmarks/{name}.py", *sys.argv[1:]])
+    command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     values = {"command": command, "run_on": run_on, "printed": printed.getvalue().splitlines()}
     (FOLDER / f"{name}.json").write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

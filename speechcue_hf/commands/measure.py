@@ -67,7 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--engine",
         choices=ENGINES,
         default="praat",
-        help="Praat itself, or kernels with the same numbers in less time, which need numba (default: %(default)s)",
+        help="Praat itself, or what gives the same numbers: kernels in less time, which need numba, or tensors, on a "
+        "GPU where there is one, which need torch (default: %(default)s)",
     )
     parser.add_argument("--num-proc", type=positive_int, help="worker processes (default: work in this one)")
     parser.add_argument("--shard", type=int, default=0, help="which shard this job measures, from 0")
@@ -163,7 +164,7 @@ def _settings(arguments: argparse.Namespace) -> MeasurementSettings:
 
 
 def _check_settings(settings: MeasurementSettings, there: MeasurementSettings | None, folder: Path) -> None:
-    """Shards of other settings must not mix with those that are there; those of the other engine may."""
+    """Shards of other settings must not mix with those that are there; those of another engine may."""
     if there is not None and replace(there, engine=settings.engine) != settings:
         raise SpeechcueError(
             f"{folder} holds measurements by other settings ({MEASUREMENT_FILE}): choose another folder"

@@ -275,7 +275,7 @@ class SpeechDescriber(Record):
                 "settings=MeasurementSettings(...), the settings of the train split"
             )
         settings = parse_record(MeasurementSettings, self.settings, f"the settings in {DESCRIBER_FILE}")
-        # Either engine gives the same levels, and the fast one is not installed everywhere.
+        # All engines give the same levels, and only Praat is installed everywhere.
         return settings if settings.engine in installed_engines() else replace(settings, engine="praat")
 
     @property

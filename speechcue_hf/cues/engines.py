@@ -1,8 +1,9 @@
-"""Who analyses the samples: Praat itself, or kernels that give its numbers faster."""
+"""Who analyses the samples: Praat itself, or kernels or tensors that give its numbers faster."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 
@@ -10,8 +11,16 @@ if TYPE_CHECKING:
     from speechcue_hf.cues.contours import Contour, PitchSettings
     from speechcue_hf.cues.levels import FloatArray
 
-EngineName: TypeAlias = Literal["praat", "fast"]
+EngineName: TypeAlias = Literal["praat", "fast", "torch"]
 ENGINES: tuple[str, ...] = get_args(EngineName)
+
+_MODULES = {
+    "praat": "speechcue_hf.cues.praat",
+    "fast": "speechcue_hf.cues.fast.engine",
+    "torch": "speechcue_hf.cues.tensors.engine",
+}
+_NEEDS = {"fast": ("numba", "fast"), "torch": ("torch", "train")}
+"""By engine: the library that it needs, and the extra that installs it."""
 
 
 class Engine(NamedTuple):
@@ -38,27 +47,25 @@ class Engine(NamedTuple):
 
 def installed_engines() -> tuple[str, ...]:
     """The names of the engines that can be loaded here."""
-    return ENGINES if find_spec("numba") else ("praat",)
+    return tuple(name for name in ENGINES if name not in _NEEDS or find_spec(_NEEDS[name][0]))
 
 
 def load_engine(name: str) -> Engine:
     """The engine of a name.
 
     Args:
-        name: ``praat`` or ``fast``.
+        name: Of ``ENGINES``.
 
     Raises:
-        ImportError: If the fast one is asked for and numba is not installed.
+        ImportError: If the library that it needs is not installed.
     """
-    if name == "praat":
-        from speechcue_hf.cues import praat as module
-    else:
-        try:
-            from speechcue_hf.cues.fast import engine as module  # type: ignore[no-redef]
-        except ModuleNotFoundError as error:
-            if error.name != "numba":
-                raise
-            raise ImportError(
-                "the fast engine needs numba: pip install 'speechcue_hf[fast]', or measure with engine='praat'"
-            ) from error
+    try:
+        module = import_module(_MODULES[name])
+    except ModuleNotFoundError as error:
+        library, extra = _NEEDS.get(name, (None, None))
+        if error.name != library:
+            raise
+        raise ImportError(
+            f"the {name} engine needs {library}: pip install 'speechcue_hf[{extra}]', or measure with engine='praat'"
+        ) from error
     return Engine(module.intensity, module.pitch, module.harmonicity, module.maxima, module.jitter_and_shimmer)

@@ -168,13 +168,18 @@ def _measure_in_worker(
     row: Mapping[str, Any], rank: int | None, settings: MeasurementSettings, added: tuple[Cue, ...]
 ) -> dict[str, float | str | None]:
     if rank is not None:
-        _stay_on_one_processor(rank)
+        _stay_on_one_processor(rank, settings.engine)
     return measure_speech(row, settings)
 
 
 @cache
-def _stay_on_one_processor(rank: int) -> None:
-    """Keep a worker and the threads of Praat on one processor, so that workers do not crowd each other."""
+def _stay_on_one_processor(rank: int, engine: str) -> None:
+    """Keep a worker and the threads of its engine on one processor, so that workers do not crowd each other."""
+    if engine == "torch":
+        import torch
+
+        # A fork has none of the threads that torch began in this process before, and would wait for them forever.
+        torch.set_num_threads(1)
     if sys.platform == "linux":
         allowed = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {allowed[(os.getppid() + rank) % len(allowed)]})

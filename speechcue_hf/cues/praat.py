@@ -9,6 +9,7 @@ import numpy as np
 
 from speechcue_hf.cues.contours import Contour, PitchSettings
 from speechcue_hf.cues.levels import FloatArray
+from speechcue_hf.cues.periodicity import decibels_of
 
 if TYPE_CHECKING:
     from speechcue_hf.praat import Pitch, Sound
@@ -52,10 +53,7 @@ def harmonicity(samples: FloatArray, rate: float, accurate: bool) -> FloatArray:
         # Praat marks frames without any periodicity by -200 dB.
         return frames[frames > -200]
     contour = sound.to_pitch_cc(0.01, 75, 3, False, 0.1, 0, 0, 0, 0, sound.sampling_frequency / 2)
-    strengths = contour.selected_array["strength"]
-    strengths = np.clip(strengths[strengths > 0], 1e-15, 1 - 1e-15)
-    ratios: FloatArray = 10 * np.log10(strengths / (1 - strengths))
-    return ratios
+    return decibels_of(contour.selected_array["strength"])
 
 
 def maxima(values: FloatArray) -> FloatArray:

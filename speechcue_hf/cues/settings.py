@@ -30,8 +30,9 @@ class MeasurementSettings(Record):
         preset: ``default`` (see ``speechcue_hf.cues.analysis``) or ``speechcuellm``, the paper's procedure
             (see ``speechcue_hf.cues.speechcuellm``), which knows its eight numbers only.
         release: The release of this package that measures; the datasets cache does not reuse what another one measured.
-        engine: Who analyses: ``praat``, or ``fast``, kernels that give Praat's numbers in less time (extra ``fast``).
-            Levels and words are the same, so that both may be mixed.
+        engine: Who analyses: ``praat``; ``fast``, kernels that give Praat's numbers in less time (extra ``fast``); or
+            ``torch``, tensors that give them, on a GPU where there is one (extra ``train``). Levels and words are the
+            same, so that all may be mixed.
         published: SHA-256 of the files that the numbers were taken from; empty where clips were measured here.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The fast engine against Praat, analysis by analysis, on clips of every kind."""
+"""The other engines against Praat, analysis by analysis, on clips of every kind."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from datasets import Dataset, load_dataset
 from speechcue_hf.cues import praat
 from speechcue_hf.cues.contours import Contour, PitchSettings
 from speechcue_hf.cues.describe import SpeechDescriber, describe_dataset
-from speechcue_hf.cues.engines import load_engine
+from speechcue_hf.cues.engines import installed_engines, load_engine
 from speechcue_hf.cues.measure import measure_dataset, measure_speech
 from speechcue_hf.cues.settings import MeasurementSettings
 from speechcue_hf.praat import Sound, call
@@ -24,6 +24,8 @@ from tests.records import simple_describer
 pytest.importorskip("numba")
 
 from speechcue_hf.cues.fast.periods import period_points
+
+torch = pytest.importorskip("torch")
 
 FAST = load_engine("fast")
 DEMO = Path(__file__).parents[2] / "speechcue_hf/corpora/demo_data/audio"
@@ -62,32 +64,42 @@ def clip(request):
     return CLIPS[request.param]()
 
 
+@pytest.fixture(params=installed_engines()[1:])
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def engine(name):
+    return load_engine(name)
+
+
 @pytest.mark.parametrize("floor", [50.0, 75.0, 100.0])
-def test_intensity_is_praats(clip, floor):
-    ours, theirs = FAST.intensity(*clip, floor), praat.intensity(*clip, floor)
+def test_intensity_is_praats(engine, clip, floor):
+    ours, theirs = engine.intensity(*clip, floor), praat.intensity(*clip, floor)
     assert (ours.first, ours.step, ours.end) == (theirs.first, theirs.step, theirs.end)
     assert ours.values == pytest.approx(theirs.values, abs=1e-6)
 
 
 @pytest.mark.parametrize("search", SEARCHES, ids=lambda search: f"from {search.floor:g} Hz")
-def test_pitch_is_praats_frame_by_frame(clip, search):
-    ours, theirs = FAST.pitch(*clip, search), praat.pitch(*clip, search)
+def test_pitch_is_praats_frame_by_frame(engine, clip, search):
+    ours, theirs = engine.pitch(*clip, search), praat.pitch(*clip, search)
     assert (ours.first, ours.step, ours.end) == (theirs.first, theirs.step, theirs.end)
     assert ((ours.values > 0) == (theirs.values > 0)).all()
     assert ours.values == pytest.approx(theirs.values, rel=1e-4)
 
 
 @pytest.mark.parametrize("accurate", [True, False])
-def test_harmonicity_is_praats(clip, accurate):
-    ours, theirs = FAST.harmonicity(*clip, accurate), praat.harmonicity(*clip, accurate)
+def test_harmonicity_is_praats(engine, clip, accurate):
+    ours, theirs = engine.harmonicity(*clip, accurate), praat.harmonicity(*clip, accurate)
     assert ours == pytest.approx(theirs, abs=1e-3)
     assert ours.mean() == pytest.approx(theirs.mean(), rel=1e-6)
 
 
-def test_maxima_are_praats():
+def test_maxima_are_praats(engine):
     for length in (1, 2, 3, 5, 40, 200):
         values = np.convolve(RNG.normal(60, 10, length), np.hanning(5), "same")
-        ours, theirs = FAST.maxima(values), praat.maxima(values)
+        ours, theirs = engine.maxima(values), praat.maxima(values)
         assert ours == pytest.approx(theirs, abs=1e-5)
 
 
@@ -126,11 +138,11 @@ def test_periods_are_praats_where_nothing_is_voiced():
 
 
 @pytest.mark.parametrize("settings", [MeasurementSettings.speechcuellm(), MeasurementSettings(groups=ALL)])
-def test_all_cues_are_praats(clip, settings):
+def test_all_cues_are_praats(name, clip, settings):
     samples, rate = clip
     row = {"audio": as_bytes(samples, rate, "FLOAT")}
     theirs = measure_speech(row, settings)
-    ours = measure_speech(row, MeasurementSettings(settings.groups, settings.preset, engine="fast"))
+    ours = measure_speech(row, MeasurementSettings(settings.groups, settings.preset, engine=name))
     for column, value in theirs.items():
         numeric = isinstance(value, float)
         assert ours[column] == (pytest.approx(value, rel=1e-6, abs=1e-5) if numeric else value), column
@@ -141,12 +153,12 @@ def test_all_cues_are_praats(clip, settings):
     [(np.stack([GLIDE, GLIDE[::-1]]), 16000), (voice(120, 0.5, 96000), 96000), (1e-6 * GLIDE, 16000)],
     ids=["stereo", "96 kHz", "faint"],
 )
-def test_praat_measures_what_was_not_shown_to_be_equal(samples, rate):
-    ours, theirs = FAST.pitch(samples, rate, SEARCHES[0]), praat.pitch(samples, rate, SEARCHES[0])
+def test_praat_measures_what_was_not_shown_to_be_equal(engine, samples, rate):
+    ours, theirs = engine.pitch(samples, rate, SEARCHES[0]), praat.pitch(samples, rate, SEARCHES[0])
     assert (ours.values == theirs.values).all()
-    assert (FAST.intensity(samples, rate, 100.0).values == praat.intensity(samples, rate, 100.0).values).all()
-    assert (FAST.harmonicity(samples, rate, True) == praat.harmonicity(samples, rate, True)).all()
-    assert FAST.jitter_and_shimmer(samples, rate, ours) == praat.jitter_and_shimmer(samples, rate, theirs)
+    assert (engine.intensity(samples, rate, 100.0).values == praat.intensity(samples, rate, 100.0).values).all()
+    assert (engine.harmonicity(samples, rate, True) == praat.harmonicity(samples, rate, True)).all()
+    assert engine.jitter_and_shimmer(samples, rate, ours) == praat.jitter_and_shimmer(samples, rate, theirs)
 
 
 @pytest.mark.slow
@@ -164,34 +176,38 @@ def test_no_description_depends_on_the_engine():
     assert found["speech_description"][:] == expected["speech_description"][:]
 
 
-def test_threads_of_one_process_give_the_same_numbers():
-    settings = MeasurementSettings(engine="fast")
+def test_threads_of_one_process_give_the_same_numbers(name):
+    settings = MeasurementSettings(engine=name)
     rows = [{"audio": as_bytes(voice(100 + 10 * i, 1.0, seed=i))} for i in range(6)]
     alone = [measure_speech(row, settings) for row in rows]
     with ThreadPoolExecutor(2) as threads:
         assert list(threads.map(lambda row: measure_speech(row, settings), rows)) == alone
 
 
-def test_the_engine_is_recorded_and_the_default_leaves_fingerprints_as_they_were():
-    fast = MeasurementSettings(engine="fast")
-    assert MeasurementSettings.from_values(fast.to_values()) == fast
+def test_the_engine_is_recorded_and_the_default_leaves_fingerprints_as_they_were(name):
+    other = MeasurementSettings(engine=name)
+    assert MeasurementSettings.from_values(other.to_values()) == other
     old = {name: value for name, value in MeasurementSettings().to_values().items() if name != "engine"}
     assert MeasurementSettings.from_values(old).fingerprint == MeasurementSettings().fingerprint
-    assert fast.fingerprint != MeasurementSettings().fingerprint
+    assert other.fingerprint != MeasurementSettings().fingerprint
     with pytest.raises(ValueError, match="engine 'quick' is unknown"):
         MeasurementSettings(engine="quick")
 
 
-def test_without_numba_the_extra_is_named(monkeypatch):
-    for name in [name for name in sys.modules if name.startswith(("numba", "speechcue_hf.cues.fast"))]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "numba", None)
-    monkeypatch.delattr("speechcue_hf.cues.fast.engine", raising=False)
-    with pytest.raises(ImportError, match=r"pip install 'speechcue_hf\[fast\]'"):
-        load_engine("fast")
+@pytest.mark.parametrize(
+    ("name", "library", "module", "extra"),
+    [("fast", "numba", "speechcue_hf.cues.fast", "fast"), ("torch", "torch", "speechcue_hf.cues.tensors", "train")],
+)
+def test_where_a_library_is_missing_its_extra_is_named(monkeypatch, name, library, module, extra):
+    for loaded in [loaded for loaded in sys.modules if loaded.startswith(module)]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setitem(sys.modules, library, None)
+    assert name not in installed_engines()
+    with pytest.raises(ImportError, match=rf"needs {library}: pip install 'speechcue_hf\[{extra}\]'"):
+        load_engine(name)
 
 
-def test_without_numba_praat_measures_and_stands_in_for_a_describer_of_the_fast_engine(monkeypatch):
+def test_without_a_library_praat_measures_and_stands_in_for_a_describer_of_the_engine(monkeypatch):
     describer = replace(simple_describer(), settings=MeasurementSettings(engine="fast").to_values())
     row = {"audio": as_bytes(voice(120, 0.5))}
     measured = measure_speech(row)
@@ -199,3 +215,18 @@ def test_without_numba_praat_measures_and_stands_in_for_a_describer_of_the_fast_
     monkeypatch.setitem(sys.modules, "numba", None)
     assert describer.measurement_settings() == MeasurementSettings()
     assert measure_speech(row) == measured
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_workers_measure_by_tensors_after_this_process_did_with_threads(two_threads):
+    settings = MeasurementSettings(engine="torch")
+    clips = Dataset.from_list([{"audio": as_bytes(voice(100 + 10 * i, 2.0))} for i in range(2)])
+    alone, shared = (measure_dataset(clips, settings, num_proc)["f0_mean_hz"][:] for num_proc in (None, 2))
+    assert shared == alone

@@ -40,7 +40,9 @@ SYNTHETIC = {
 def assert_equal(path):
     literal = literal_praat.measure(path)
     # Of a voice that hardly moves, the fast engine's F0 is equal in eight digits and its small deviation in fewer.
-    for engine, least in zip(installed_engines(), (1e-12, 1e-5), strict=False):
+    for engine, least in {"praat": 1e-12, "fast": 1e-5}.items():
+        if engine not in installed_engines():
+            continue
         ours = measure_speech({"audio": {"path": str(path), "bytes": None}}, replace(PAPER, engine=engine))
         for column, expected in literal.items():
             expected = None if expected is None or np.isnan(expected) else expected

@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 
 from speechcue_hf.cues.levels import FloatArray
+from speechcue_hf.cues.maxima import BRENT_STEPS, BRENT_TOLERANCE, EXTREMA, GOLDEN, MACHINE
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -40,14 +41,8 @@ def jit_sums(function: Kernel) -> Kernel:
     return compiled
 
 
-_GOLDEN = (3 - math.sqrt(5)) / 2
-_BRENT_STEPS = 60
-_BRENT_TOLERANCE = 1e-10
-_MACHINE = math.sqrt(np.finfo(float).eps)
 TABULATED = 256
 """Samples on either side, up to which the curve is tabulated."""
-_EXTREMA = 70
-"""Samples on either side that the maxima of a whole curve are interpolated from."""
 _TERMS = 12
 _FEW = 2
 """Samples on either side, up to which the manual has other formulas than the equation."""
@@ -298,12 +293,12 @@ def _smooth_maximum(values: FloatArray, left: int, fraction: float, reach: int) 
 def brent_maximum(values: FloatArray, peak: int, depth: int) -> tuple[float, float]:
     """The maximum between the neighbours of a sample by Brent's method, which ends somewhere on any curve."""
     low, high = peak - 1.0, peak + 1.0
-    best = second = third = low + _GOLDEN * (high - low)
+    best = second = third = low + GOLDEN * (high - low)
     at_best = at_second = at_third = -interpolate(values, best, depth)
     step = before = 0.0
-    for _ in range(_BRENT_STEPS):
+    for _ in range(BRENT_STEPS):
         middle = 0.5 * (low + high)
-        close = _MACHINE * abs(best) + _BRENT_TOLERANCE / 3
+        close = MACHINE * abs(best) + BRENT_TOLERANCE / 3
         if abs(best - middle) <= 2 * close - 0.5 * (high - low):
             break
         parabolic = False
@@ -321,7 +316,7 @@ def brent_maximum(values: FloatArray, peak: int, depth: int) -> tuple[float, flo
                     step = close if best < middle else -close
         if not parabolic:
             before = high - best if best < middle else low - best
-            step = _GOLDEN * before
+            step = GOLDEN * before
         trial = best + (step if abs(step) >= close else math.copysign(close, step))
         at_trial = -interpolate(values, trial, depth)
         if at_trial <= at_best:
@@ -345,6 +340,6 @@ def maxima_of(values: FloatArray) -> FloatArray:
     found = 0
     for i in range(1, len(values) - 1):
         if values[i - 1] < values[i] >= values[i + 1]:
-            places[found], _ = brent_maximum(values, i, _EXTREMA)
+            places[found], _ = brent_maximum(values, i, EXTREMA)
             found += 1
     return places[:found]

@@ -7,8 +7,6 @@ Sources: Boersma (1993), IFA Proceedings 17, with its numbers of equations below
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -16,51 +14,31 @@ import numpy.typing as npt
 from scipy.fft import dct, irfft, next_fast_len, rfft
 
 from speechcue_hf.cues.contours import Contour, PitchSettings
-from speechcue_hf.cues.fast.frames import frame_times, sample_positions
 from speechcue_hf.cues.fast.interpolation import interpolation_tables, jit, jit_inner, maximum, mean_of, tabulated
 from speechcue_hf.cues.levels import BoolArray, FloatArray, IntArray
+from speechcue_hf.cues.periodicity import (
+    COARSE,
+    FINE,
+    FINEST,
+    HARMONICITY,
+    ROUGHNESS,
+    ROUNDING,
+    SHORTEST,
+    UNEVEN,
+    blocks,
+    candidate_places,
+    decibels_of,
+    hanning,
+    harmonicity_frames,
+    longest_lags,
+    pitch_frames,
+    unvoiced_strength,
+)
 
 _BLOCK = 1 << 15
 """Samples of all the frames that are transformed together: a block stays in the cache, and the memory flat."""
-_COARSE, _FINE, _FINEST = 30, 70, 700
-"""Samples on either side that a correlation is interpolated from: to choose candidates, for their place and strength,
-and for those with fewer than 10/3 samples in a period."""
-_SHORTEST = 0.3
-"""Periods per sample, from which on a candidate takes the finest interpolation."""
 _DEEPER = 0.01
 """How much higher a maximum may be that is interpolated from all samples, and not from 70 on either side."""
-_ROUGHNESS = 6
-"""How far a maximum may rise above its sample, in second differences next to it; noise was found to rise by 3."""
-_ROUNDING = 1e-12
-"""Rise in a correlation below which it is level: digital silence resembles itself at every lag."""
-_UNEVEN = 1e-9
-"""Energy of a period as a share of the loudest one in a frame, below which transforms would drown it in rounding."""
-
-
-@dataclass(frozen=True)
-class _Frames:
-    """Frames of an analysis, and the samples that each takes.
-
-    Args:
-        samples: The clip, shape ``(samples,)``.
-        rate: In Hz.
-        times: In s, shape ``(frames,)``.
-        half: Half of the window, in samples.
-        period: The longest period, in samples.
-        largest: The clip's largest amplitude.
-    """
-
-    samples: FloatArray
-    rate: float
-    times: FloatArray
-    half: int
-    period: int
-    largest: float
-
-    @property
-    def right(self) -> IntArray:
-        """The first sample after each frame's time, shape ``(frames,)``."""
-        return np.floor(sample_positions(self.times, self.rate)).astype(np.int64)
 
 
 def pitch_contour(samples: FloatArray, rate: float, settings: PitchSettings) -> Contour:
@@ -75,18 +53,17 @@ def pitch_contour(samples: FloatArray, rate: float, settings: PitchSettings) -> 
         F0 in Hz, 0 where a frame is unvoiced.
     """
     ceiling = min(settings.ceiling, rate / 2)
-    frames = _frames(samples, rate, 3 / settings.floor, 3 / settings.floor, settings)
-    window = _hanning(2 * frames.half)
-    places = max(settings.candidates, math.floor(ceiling / settings.floor))
+    frames = pitch_frames(samples, rate, settings)
+    window = hanning(2 * frames.half)
+    places = candidate_places(settings, ceiling)
     candidates, unvoiced = [], []
     # An unvoiced candidate that beats a perfect one, whatever its neighbours say, needs no rival.
     certain = 1 + 2 * settings.voiced_unvoiced * 0.01 / settings.step
-    longest = min(2 * frames.half // 3 + 2, frames.half)
-    last = min(frames.half, longest + _FINE + 1)
+    longest, last = longest_lags(frames.half)
     own = _own_correlation(frames.half, last)
-    for block in _blocks(len(frames.times), 2 * frames.half + last):
+    for block in blocks(len(frames.times), 2 * frames.half + last, _BLOCK):
         parts, peaks = _windowed(samples, frames.right[block], window, frames.period)
-        silent = _unvoiced(peaks / frames.largest, settings.silence, settings.voicing)
+        silent = unvoiced_strength(peaks / frames.largest, settings.silence, settings.voicing)
         sounding = silent <= certain
         correlations = _autocorrelation(parts[sounding], last)
         found = _candidates_of(
@@ -130,54 +107,17 @@ def harmonic_ratios(samples: FloatArray, rate: float, accurate: bool) -> FloatAr
     Returns:
         ``10 log10(r / (1 - r))`` in dB of each periodic frame, equation (4), shape ``(periodic frames,)``.
     """
-    settings = PitchSettings(floor=75.0, silence=0.1)
-    frames = _frames(samples, rate, 1 / settings.floor, 2 / settings.floor, settings)
+    frames = harmonicity_frames(samples, rate)
     length = 2 * frames.half
-    starts = np.floor(sample_positions(frames.times - 1 / settings.floor, rate)).astype(np.int64) - 1
     best = []
-    for block in _blocks(len(frames.times), 2 * length):
+    for block in blocks(len(frames.times), 2 * length, _BLOCK):
         means, peaks = _surroundings(samples, frames.right[block], frames.half, frames.period)
-        silent = _unvoiced(peaks / frames.largest, settings.silence, 0.0)
+        silent = unvoiced_strength(peaks / frames.largest, HARMONICITY.silence, 0.0)
         sounding = silent < 1
-        correlations = _cross_correlation(samples, starts[block][sounding], means[sounding], length)
-        depth = _FINEST if accurate else _FINE
+        correlations = _cross_correlation(samples, frames.starts[block][sounding], means[sounding], length)
+        depth = FINEST if accurate else FINE
         best.append(_strongest_of(correlations, silent[sounding], float(rate), depth, interpolation_tables()))
-    strengths = np.concatenate(best)
-    strengths = np.clip(strengths[strengths > 0], 1e-15, 1 - 1e-15)
-    ratios: FloatArray = 10 * np.log10(strengths / (1 - strengths))
-    return ratios
-
-
-def _frames(samples: FloatArray, rate: float, window: float, span: float, settings: PitchSettings) -> _Frames:
-    times = frame_times(len(samples), rate, span, settings.step)
-    period = 1 / rate
-    return _Frames(
-        samples,
-        rate,
-        times,
-        half=math.floor(window / period) // 2 - 1,
-        period=math.floor(1 / period / settings.floor),
-        largest=float(np.abs(samples - samples.mean()).max()),
-    )
-
-
-def _blocks(frames: int, length: int) -> Iterator[slice]:
-    size = max(1, _BLOCK // length)
-    return (slice(first, first + size) for first in range(0, frames, size))
-
-
-@lru_cache(maxsize=16)
-def _hanning(length: int) -> FloatArray:
-    """Without the zeros at its ends."""
-    window: FloatArray = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1, length + 1) / (length + 1))
-    return window
-
-
-def _unvoiced(intensity: FloatArray, silence: float, voicing: float) -> FloatArray:
-    """Strength of the unvoiced candidate, equation (23), from amplitudes as shares of the clip's largest."""
-    loud = np.minimum(intensity, 1.0) / (silence / (1 + voicing))
-    strength: FloatArray = voicing + np.maximum(0.0, 2.0 - loud)
-    return strength
+    return decibels_of(np.concatenate(best))
 
 
 @jit
@@ -223,7 +163,7 @@ def _smooth_length(least: int) -> int:
 @lru_cache(maxsize=16)
 def _own_correlation(half: int, last: int) -> FloatArray:
     """The window's autocorrelation up to a lag, 1 at lag 0: the divisor of equation (9)."""
-    own = _autocorrelation(_hanning(2 * half)[np.newaxis], last)[0]
+    own = _autocorrelation(hanning(2 * half)[np.newaxis], last)[0]
     return own / own[0]
 
 
@@ -286,7 +226,7 @@ def _normalised(later: FloatArray, products: FloatArray, length: int) -> FloatAr
             energies[0] += row[i] ** 2
         for lag in range(1, length + 1):
             energies[lag] = energies[lag - 1] + row[lag + length - 1] ** 2 - row[lag - 1] ** 2
-        uneven = energies.min() < _UNEVEN * energies.max()
+        uneven = energies.min() < UNEVEN * energies.max()
         for lag in range(length + 1):
             energy = energies[0] * energies[lag]
             if energy > 0:
@@ -336,7 +276,7 @@ def _candidates_of(
         for peak in chosen:
             if peak - last < 0.7 * rate / ceiling:
                 continue
-            place, height = maximum(values, peak, _FINE, tables)
+            place, height = maximum(values, peak, FINE, tables)
             frequency = rate / (place - last)
             if frequency < ceiling:
                 frequencies[frame, counts[frame]] = frequency
@@ -370,7 +310,7 @@ def _chosen(
     for i in range(found):
         lag = _vertex(values, peaks[i]) - last
         right = len(values) - 1 - math.floor(lag + last)
-        height = tabulated(values, lag + last, min(_COARSE, right), tables)
+        height = tabulated(values, lag + last, min(COARSE, right), tables)
         gain = (height if height <= 1 else 1 / height) - octave * math.log2(lag / rate)
         place = i
         if i >= room:
@@ -453,16 +393,16 @@ def _strongest(values: FloatArray, last: int, rate: float, depth: int, tables: F
     surely = 0.0
     for lag in range(2, last):
         here, before, after = values[last + lag], values[last + lag - 1], values[last + lag + 1]
-        if here > 0 and here - before > _ROUNDING and here >= after:
+        if here > 0 and here - before > ROUNDING and here >= after:
             further = values[last + lag + 2] if lag + 2 <= last else after
             steepest = max(2 * here - before - after, abs(2 * after - here - further))
-            rough[lag] = here + _ROUGHNESS * max(steepest, abs(2 * before - here - values[last + lag - 2]))
+            rough[lag] = here + ROUGHNESS * max(steepest, abs(2 * before - here - values[last + lag - 2]))
             # What lies next to a lag of 2 may turn out to be shorter, and then it is none.
             if lag > 2:
                 surely = max(surely, min(here, 1 / rough[lag]))
     for lag in range(2, last):
         if rough[lag] > surely:
-            _, height = maximum(values, last + lag, _FINE, tables)
+            _, height = maximum(values, last + lag, FINE, tables)
             bounds[lag] = (height if height <= 1 else 1 / height) + _DEEPER
     strongest = 0.0
     while True:
@@ -470,7 +410,7 @@ def _strongest(values: FloatArray, last: int, rate: float, depth: int, tables: F
         if bounds[lag] <= strongest:
             return strongest
         bounds[lag] = 0.0
-        short = 1 / (_vertex(values, last + lag) - last) > _SHORTEST
-        place, height = maximum(values, last + lag, _FINEST if short else depth, tables)
+        short = 1 / (_vertex(values, last + lag) - last) > SHORTEST
+        place, height = maximum(values, last + lag, FINEST if short else depth, tables)
         if place - last > 2 and height > 0:
             strongest = max(strongest, height if height <= 1 else 1 / height)

@@ -174,17 +174,23 @@ def _in_pool(pool: ThreadPoolExecutor, paths: Sequence[Path], settings: Measurem
 
 def memory(folder: Path, counts: Sequence[int]) -> None:
     """Print the peak memory of a process of its own for each number of clips."""
-    print("\nPeak memory of one process, clips read from disk:\n\n| clips | MB |\n|---:|---:|")
+    print(
+        "\nPeak memory of one process, clips read from disk, MB:\n\n| clips | Praat | fast engine |\n|---:|---:|---:|"
+    )
     for count in counts:
-        command = [sys.executable, __file__, "--peak", str(count), "--clips", str(folder)]
-        print(f"| {count} | {subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()} |")
+        command = [sys.executable, __file__, "--clips", str(folder), "--peak", str(count)]
+        found = [
+            subprocess.run([*command, engine], check=True, capture_output=True, text=True).stdout.strip()
+            for engine in ("praat", "fast")
+        ]
+        print(f"| {count} | {' | '.join(found)} |")
 
 
-def peak(folder: Path, count: int) -> None:
+def peak(folder: Path, count: int, engine: str) -> None:
     """Measure ``count`` clips (repeated where there are fewer) and print this process's peak memory in MB."""
     paths = sorted(folder.glob("*.wav"))
     rows = [{"utterance_id": str(i), **_row(paths[i % len(paths)])} for i in range(count)]
-    measure_dataset(Dataset.from_list(rows))
+    measure_dataset(Dataset.from_list(rows), MeasurementSettings(engine=engine))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
@@ -245,20 +251,21 @@ def main() -> None:
         "--parallel", type=int, default=400, help="clips for the figures of two cores and of memory; 0 without"
     )
     parser.add_argument("--clips", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     disable_progress_bars()
     if arguments.peak:
-        peak(arguments.clips, arguments.peak)
+        count, engine = arguments.peak
+        peak(arguments.clips, int(count), engine)
         return
     with tempfile.TemporaryDirectory() as folder:
         paths = make_clips(max(arguments.count, arguments.parallel), Path(folder))
         one_core(paths[: arguments.count])
-        rates(paths[: arguments.count])
         if arguments.parallel:
             two_cores(paths[: arguments.parallel])
             memory(Path(folder), (250, 1000))
             threads(paths[: arguments.parallel])
+        rates(paths[: arguments.count])
 
 
 if __name__ == "__main__":

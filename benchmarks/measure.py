@@ -29,7 +29,9 @@ from figures import recorded
 from scipy.signal import resample_poly
 
 from speechcue_hf import MeasurementSettings, measure_dataset, measure_speech
-from speechcue_hf.cues.analysis import RATE
+from speechcue_hf.audio import decode
+from speechcue_hf.cues.analysis import RATE, analyse
+from speechcue_hf.cues.engines import load_engine
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.cues import literal_praat
@@ -125,6 +127,23 @@ def rates(paths: Sequence[Path]) -> None:
             flush=True,
         )
     os.sched_setaffinity(0, allowed)
+
+
+def parts(paths: Sequence[Path]) -> None:
+    """Print what decoding, analyses and the rest of a row take of a clip."""
+    fast = MeasurementSettings(engine="fast")
+    engine = load_engine("fast")
+    clips = {path: decode(path) for path in paths}
+    procedures: dict[str, Callable[[Path], object]] = {
+        "whole": lambda path: measure_speech(_row(path), fast),
+        "decoding": decode,
+        "analyses": lambda path: analyse(clips[path], fast.groups, engine),
+    }
+    whole, decoding, analyses = (1000 * cost / len(paths) for cost in cpu_seconds(procedures, paths).values())
+    print(
+        f"\nA clip by our default, fast engine, CPU time: decoding {decoding:.2f} ms, analyses {analyses:.2f} ms, "
+        f"the rest of the row {whole - decoding - analyses:.2f} ms"
+    )
 
 
 def _at_rate(path: Path, rate: int) -> Path:
@@ -267,6 +286,7 @@ def main() -> None:
             memory(Path(folder), (250, 1000))
             threads(paths[: arguments.parallel])
         rates(paths[: arguments.count])
+        parts(paths[: arguments.count])
 
 
 if __name__ == "__main__":

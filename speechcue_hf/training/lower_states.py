@@ -67,7 +67,12 @@ def keep_lower_states(batches: Mapping[str, Dataset], model: Any, first: int, fo
 
 @contextmanager
 def upper_layers(model: Any, first: int) -> Iterator[None]:
-    """Let a model run its layers from ``first`` on, which states are then given to as embeddings."""
+    """Let a model run its layers from ``first`` on; states are given to it as embeddings then.
+
+    Args:
+        model: A causal language model, wrapped for an adapter or not.
+        first: The first layer that runs, counted from 0.
+    """
     with _layers(model, first, None):
         yield
 

@@ -292,35 +292,13 @@ def _make_trainer(
     if adapter is not None:
         adapter.revision = inputs.commit
         adapter.layers_to_transform = _upper_layers_of(inputs, model.lora_first_layer)
-    if not torch.cuda.is_available():
-        model = replace(model, dtype="float32")
-    base = AutoModelForCausalLM.from_pretrained(
-        inputs.base,
-        revision=inputs.commit or "main",
-        dtype=model.dtype,
-        attn_implementation=model.attn_implementation,
-        quantization_config=get_quantization_config(model),
-    )
-    # What is tied to the embeddings is in no checkpoint; the trainer would warn that it is missing from the best one.
-    base._keys_to_ignore_on_save = [*(base._keys_to_ignore_on_save or ()), *base.all_tied_weights_keys]
+    base = _load_base(inputs, model)
     shared = _shares_dialogues(base, inputs.specification, training, checkpoint)
     training.sharing = "dialogue" if shared else "none"
     training.dataset_kwargs = {"skip_prepare_dataset": True}
     if model.states is not None and not shared:
         raise TrainingError("states are kept for whole dialogues: set sharing to dialogue, or leave states out")
-    if shared:
-        # Of the trainer's, whose batches are those of tokens.
-        training.per_device_train_batch_size = training.per_device_eval_batch_size = 1
-    # Seeds share states that are kept, so that they share their batches too.
-    seed = training.seed if model.states is None else 0
-    rows = {
-        split: _batches(inputs, split, training, seed) if shared else part for split, part in inputs.encoded.items()
-    }
-    if model.states is not None:
-        # Where there are states, which the trainer does not know.
-        training.remove_unused_columns = False
-        with training.main_process_first(desc="keeping states"):
-            rows = keep_lower_states(rows, base, model.lora_first_layer, Path(model.states))
+    rows = _batches(inputs, base, model, training) if shared else inputs.encoded
     trainer = CueTrainer(
         model=base,
         args=training,
@@ -349,6 +327,22 @@ def _upper_layers_of(inputs: TrainingInputs, first: int) -> list[int] | None:
     if first >= layers:
         raise TrainingError(f"lora_first_layer is {first}, and the model's {layers} layers are counted from 0")
     return list(range(first, layers))
+
+
+def _load_base(inputs: TrainingInputs, model: ModelSettings) -> Any:
+    """The base model, in single precision where there is no GPU."""
+    if not torch.cuda.is_available():
+        model = replace(model, dtype="float32")
+    base = AutoModelForCausalLM.from_pretrained(
+        inputs.base,
+        revision=inputs.commit or "main",
+        dtype=model.dtype,
+        attn_implementation=model.attn_implementation,
+        quantization_config=get_quantization_config(model),
+    )
+    # What is tied to the embeddings is in no checkpoint; the trainer would warn that it is missing from the best one.
+    base._keys_to_ignore_on_save = [*(base._keys_to_ignore_on_save or ()), *base.all_tied_weights_keys]
+    return base
 
 
 class _Sharing(TrainerCallback, ExportableState):
@@ -390,10 +384,24 @@ def _shares_dialogues(
     return training.sharing == "dialogue" or (training.sharing is None and reason is None and whole)
 
 
-def _batches(inputs: TrainingInputs, split: str, training: TrainingSettings, seed: int) -> Dataset:
-    """The labelled rows of a split in batches of whole dialogues."""
-    dialogues = inputs.rows[split].select(_labelled_places(inputs.rows[split]))["dialogue_id"]
-    return batches_of_dialogues(inputs.encoded[split], dialogues, training.tokens_per_batch, seed)
+def _batches(
+    inputs: TrainingInputs, base: Any, model: ModelSettings, training: TrainingSettings
+) -> Mapping[str, Dataset]:
+    """The labelled rows in batches of whole dialogues, with the states below the layers that learn if they are kept."""
+    # Of the trainer's, whose batches are those of tokens.
+    training.per_device_train_batch_size = training.per_device_eval_batch_size = 1
+    # Seeds share states that are kept, so that they share their batches too.
+    seed = training.seed if model.states is None else 0
+    batches = {}
+    for split, rows in inputs.rows.items():
+        dialogues = rows.select(_labelled_places(rows))["dialogue_id"]
+        batches[split] = batches_of_dialogues(inputs.encoded[split], dialogues, training.tokens_per_batch, seed)
+    if model.states is None:
+        return batches
+    # The trainer does not know what states are.
+    training.remove_unused_columns = False
+    with training.main_process_first(desc="keeping states"):
+        return keep_lower_states(batches, base, model.lora_first_layer, Path(model.states))
 
 
 def _announce(trainer: CueTrainer) -> None:
